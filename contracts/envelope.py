@@ -1,0 +1,59 @@
+"""The envelope around an event: CloudEvents 1.0 attribute names, plus correlation and causation."""
+
+from datetime import UTC, datetime
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, JsonValue
+
+from contracts.events import EVENT_BY_TYPE, Event
+from contracts.ids import EventId
+
+
+class UnknownEventTypeError(ValueError):
+    """No event of this type is known here."""
+
+    code = "unknown_event_type"
+
+
+class Envelope(BaseModel):
+    """One message on the bus. https://github.com/cloudevents/spec (1.0); `data` is the event's own JSON."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    specversion: str = "1.0"
+    id: EventId
+    type: str
+    source: str
+    """The service that published it, e.g. `session`."""
+    subject: str
+    """The aggregate's id."""
+    time: AwareDatetime
+    datacontenttype: str = "application/json"
+    correlation_id: str
+    """The same for everything that one client request led to: its W3C trace id, 32 hex digits."""
+    causation_id: str | None = None
+    """Id of the event whose handling produced this one."""
+    traceparent: str | None = None
+    data: dict[str, JsonValue]
+
+    @classmethod
+    def of(
+        cls, event: Event, *, source: str, correlation_id: str, causation_id: str | None = None, traceparent: str | None = None
+    ) -> "Envelope":
+        return cls(
+            id=event.event_id, type=event.type, source=source, subject=str(event.aggregate_id), time=datetime.now(UTC),
+            correlation_id=correlation_id, causation_id=causation_id, traceparent=traceparent,
+            data=event.model_dump(mode="json"),
+        )  # fmt: skip
+
+    def event(self) -> Event:
+        """The event inside.
+
+        Raises:
+            UnknownEventTypeError: its type is not in `EVENTS`.
+            pydantic.ValidationError: its data does not fit the type.
+        """
+        try:
+            event_class = EVENT_BY_TYPE[self.type]
+        except KeyError:
+            raise UnknownEventTypeError(self.type) from None
+        return event_class.model_validate(self.data)

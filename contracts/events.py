@@ -1,0 +1,412 @@
+"""Every event of the platform: past tense, frozen, self-contained.
+
+An event type (`upload.registered.v1`) is also its routing key. Optional fields may be added; anything else is a new
+version under a new type. `version` is the upload's position in its life (see `Stage`): a projection ignores an event
+whose version is not newer than what it knows, so order and repetition do not matter.
+"""
+
+from datetime import datetime
+from enum import IntEnum
+from typing import Annotated, Any, ClassVar, Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, NonNegativeInt
+
+from contracts.ids import EventId, TenantId, UploadId, event_id
+
+JsonObject = dict[str, Any]
+
+
+class Stage(IntEnum):
+    """The position of an event in an upload's life; the `version` that it carries."""
+
+    REGISTERED = 1
+    STORED = 2
+    CLOSED = 3  # completed, rejected, aborted or expired: exactly one of them happens
+    INSPECTED = 4
+    PROCESSED = 5  # completed or failed
+    REMOVED = 9  # the file is gone: retention ended, or its owner deleted it
+
+
+class Event(BaseModel):
+    """What all events have in common. `type` is the routing key, `aggregate_id` what they are about."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
+
+    type: ClassVar[str]
+
+    @property
+    def aggregate_id(self) -> UUID:
+        raise NotImplementedError
+
+    @property
+    def number(self) -> int | str:
+        """Which event of its type about this aggregate it is; makes the event id deterministic."""
+        return 1
+
+    @property
+    def event_id(self) -> EventId:
+        return event_id(self.aggregate_id, self.type, self.number)
+
+
+class UploadEvent(Event):
+    """An event about one upload."""
+
+    upload_id: UploadId
+    tenant_id: TenantId
+    version: Annotated[int, Field(ge=1)]
+    """Position in the upload's life, see `Stage`."""
+
+    @property
+    def aggregate_id(self) -> UUID:
+        return self.upload_id
+
+
+# ---------------------------------------------------------------- values
+
+
+class Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
+
+
+class Constraints(Value):
+    """What the bytes must satisfy; the session service compares it with what the store holds."""
+
+    size_bytes: NonNegativeInt | None = None
+    """Exact declared size, where the API asks for one."""
+    max_size_bytes: NonNegativeInt
+    min_size_bytes: NonNegativeInt = 0
+    content_type: str | None = None
+    """Declared type; bound by the signed URL, compared again after the upload."""
+
+
+class Callback(Value):
+    """Where the end of processing is announced, and in which API's words."""
+
+    url: str
+    format: Literal["eachlabs"]
+    view: JsonObject = {}
+    """What the API's body shows and only the gateway knows: urls and declared fields, ready to send."""
+
+
+class StoredObject(Value):
+    """An object as the store describes it."""
+
+    key: str
+    size_bytes: NonNegativeInt
+    etag: str
+    content_type: str | None = None
+    stored_at: AwareDatetime
+
+
+class ImageInfo(Value):
+    format: str
+    width: int
+    height: int
+    orientation: int | None = None
+    """EXIF orientation 1-8; width and height are those of the stored pixels, before it is applied."""
+    color_mode: str | None = None
+    dpi: tuple[float, float] | None = None
+    sequence: bool = False
+    """True where the image has more than one frame."""
+
+
+class VideoStream(Value):
+    codec: str
+    width: int
+    height: int
+    frame_rate: float | None = None
+    rotation: int = 0
+    bitrate_bps: int | None = None
+
+
+class AudioStream(Value):
+    codec: str
+    channels: int | None = None
+    sample_rate_hz: int | None = None
+    bitrate_bps: int | None = None
+
+
+class MediaInfo(Value):
+    """Container and streams of a video or audio file."""
+
+    format: str
+    duration_seconds: float | None = None
+    bitrate_bps: int | None = None
+    video: tuple[VideoStream, ...] = ()
+    audio: tuple[AudioStream, ...] = ()
+
+
+class Rendition(Value):
+    """A file derived from the upload. `name` is its path below the upload's renditions, e.g. `hls/master.m3u8`."""
+
+    name: str
+    kind: Literal["thumbnail", "poster", "mp4", "hls_playlist", "hls_segment"]
+    key: str
+    content_type: str
+    size_bytes: NonNegativeInt
+    width: int | None = None
+    height: int | None = None
+    duration_seconds: float | None = None
+
+
+# ---------------------------------------------------------------- gateway
+
+
+class TenantConfigured(Event):
+    """A tenant exists or its settings changed. Secrets are encrypted with the platform key (`libs.runtime.secret`)."""
+
+    type: ClassVar[str] = "tenant.configured.v1"
+
+    tenant_id: TenantId
+    revision: int
+    """Counts up with each change; an older one is ignored."""
+    name: str
+    webhook_secret_encrypted: str
+
+    @property
+    def aggregate_id(self) -> UUID:
+        return self.tenant_id
+
+    @property
+    def number(self) -> int:
+        return self.revision
+
+
+class UploadRegistered(UploadEvent):
+    """An upload was accepted and its bytes may now arrive under `staging_key`."""
+
+    type: ClassVar[str] = "upload.registered.v1"
+
+    dialect: Literal["eachlabs", "json2video", "platform"]
+    transfer: Literal["single_put"] = "single_put"
+    staging_key: str
+    """Where the client's URL writes; never served."""
+    object_key: str
+    """Where the file lies once accepted."""
+    constraints: Constraints
+    file_name: str | None = None
+    transcode: bool = True
+    registered_at: AwareDatetime
+    url_expires_at: AwareDatetime
+    """A request that starts later is refused."""
+    deadline_at: AwareDatetime
+    """When the upload expires if no bytes arrived; later than `url_expires_at` so that a long PUT can end."""
+    file_expires_at: AwareDatetime | None = None
+    """When the file is deleted; None keeps it."""
+    callback: Callback | None = None
+
+
+class UploadFinishRequested(UploadEvent):
+    """The client says that it sent everything (APIs with a completion call)."""
+
+    type: ClassVar[str] = "upload.finish-requested.v1"
+
+
+class UploadAbortRequested(UploadEvent):
+    """The client gave the upload up, or a newer registration took its name."""
+
+    type: ClassVar[str] = "upload.abort-requested.v1"
+
+    reason: Literal["client", "replaced"]
+
+
+class FileDeleteRequested(UploadEvent):
+    """The owner deleted the file; it is unreadable from this moment, its bytes go soon."""
+
+    type: ClassVar[str] = "file.delete-requested.v1"
+
+
+class FileRetentionChanged(UploadEvent):
+    """The file shall be kept until another time, or for good (None)."""
+
+    type: ClassVar[str] = "file.retention-changed.v1"
+
+    revision: int
+    """Counts up with each change of one file; an older one is ignored."""
+    file_expires_at: AwareDatetime | None
+
+    @property
+    def number(self) -> int:
+        return self.revision
+
+
+class FetchRequested(UploadEvent):
+    """The platform shall fetch the bytes itself."""
+
+    type: ClassVar[str] = "fetch.requested.v1"
+
+    source_url: str
+    staging_key: str
+    max_size_bytes: NonNegativeInt
+
+
+# ---------------------------------------------------------------- ingest
+
+
+class FetchProgressed(UploadEvent):
+    type: ClassVar[str] = "fetch.progressed.v1"
+
+    sequence: int
+    done_bytes: NonNegativeInt
+    total_bytes: NonNegativeInt | None = None
+
+    @property
+    def number(self) -> int:
+        return self.sequence
+
+
+class FetchFailed(UploadEvent):
+    type: ClassVar[str] = "fetch.failed.v1"
+
+    code: str
+    message: str
+
+
+# ---------------------------------------------------------------- storage_notification
+
+
+class ObjectStored(UploadEvent):
+    """The store holds a new object under a key that was expected. Exactly one per stored version (`etag`)."""
+
+    type: ClassVar[str] = "object.stored.v1"
+
+    object: StoredObject
+    noticed_by: Literal["notification", "reconciler"]
+
+    @property
+    def number(self) -> str:
+        return self.object.etag
+
+
+# ---------------------------------------------------------------- session
+
+
+class UploadCompleted(UploadEvent):
+    """The bytes were verified and lie, immutable, under `object.key`."""
+
+    type: ClassVar[str] = "upload.completed.v1"
+
+    object: StoredObject
+    file_name: str | None = None
+    transcode: bool = True
+    completed_at: AwareDatetime
+
+
+class UploadRejected(UploadEvent):
+    """The bytes were not what was registered; they are deleted."""
+
+    type: ClassVar[str] = "upload.rejected.v1"
+
+    code: str
+    """Stable: `size_mismatch`, `too_large`, `too_small`, `content_type_mismatch`."""
+    message: str
+
+
+class UploadAborted(UploadEvent):
+    type: ClassVar[str] = "upload.aborted.v1"
+
+    reason: Literal["client", "replaced"]
+
+
+class UploadExpired(UploadEvent):
+    """No bytes arrived in time."""
+
+    type: ClassVar[str] = "upload.expired.v1"
+
+
+class FileExpired(UploadEvent):
+    """Retention ended: the file, its renditions and everything staged are deleted."""
+
+    type: ClassVar[str] = "file.expired.v1"
+
+
+class FileDeleted(UploadEvent):
+    """The owner's deletion was carried out."""
+
+    type: ClassVar[str] = "file.deleted.v1"
+
+
+# ---------------------------------------------------------------- transcoder
+
+
+class FileInspected(UploadEvent):
+    """What the bytes really are."""
+
+    type: ClassVar[str] = "file.inspected.v1"
+
+    mime_type: str
+    size_bytes: NonNegativeInt
+    image: ImageInfo | None = None
+    media: MediaInfo | None = None
+
+
+class ProcessingProgressed(UploadEvent):
+    """Progress of a long job, at most a few times a minute; carries no state change."""
+
+    type: ClassVar[str] = "processing.progressed.v1"
+
+    percent: Annotated[int, Field(ge=0, le=100)]
+
+    @property
+    def number(self) -> int:
+        return self.percent
+
+
+class ProcessingCompleted(UploadEvent):
+    type: ClassVar[str] = "processing.completed.v1"
+
+    mime_type: str
+    renditions: tuple[Rendition, ...] = ()
+    """Segments of a playlist are not listed one by one; `kind` `hls_segment` does not appear here."""
+    completed_at: AwareDatetime
+
+
+class ProcessingFailed(UploadEvent):
+    type: ClassVar[str] = "processing.failed.v1"
+
+    code: str
+    """Stable: `unreadable_media`, `content_type_mismatch`, `limit_exceeded`, `internal`."""
+    message: str
+    mime_type: str | None = None
+
+
+# ---------------------------------------------------------------- delivery
+
+
+class DeliveryChanged(Event):
+    """A delivery (a webhook, later a copy to an account) made a step."""
+
+    type: ClassVar[str] = "delivery.changed.v1"
+
+    delivery_id: UUID
+    """Also the `webhook-id` that the receiver sees."""
+    upload_id: UploadId
+    tenant_id: TenantId
+    kind: Literal["webhook"] = "webhook"
+    target: str
+    """Host of the receiver, never the full address."""
+    status: Literal["pending", "retrying", "delivered", "failed"]
+    attempts: NonNegativeInt
+    response_status: int | None = None
+    error: str | None = None
+    next_attempt_at: AwareDatetime | None = None
+    changed_at: datetime
+
+    @property
+    def aggregate_id(self) -> UUID:
+        return self.delivery_id
+
+    @property
+    def number(self) -> int:
+        return self.attempts
+
+
+EVENTS: tuple[type[Event], ...] = (
+    TenantConfigured, UploadRegistered, UploadFinishRequested, UploadAbortRequested, FileDeleteRequested,
+    FileRetentionChanged, FetchRequested, FetchProgressed, FetchFailed, ObjectStored, UploadCompleted, UploadRejected,
+    UploadAborted, UploadExpired, FileExpired, FileDeleted, FileInspected, ProcessingProgressed, ProcessingCompleted,
+    ProcessingFailed, DeliveryChanged,
+)  # fmt: skip
+
+EVENT_BY_TYPE: dict[str, type[Event]] = {event.type: event for event in EVENTS}

@@ -1,0 +1,24 @@
+"""Identifiers as distinct types, and the one rule by which event ids are made."""
+
+from typing import Final, NewType
+from uuid import UUID, uuid4, uuid5
+
+UploadId = NewType("UploadId", UUID)
+TenantId = NewType("TenantId", UUID)
+DeliveryId = NewType("DeliveryId", UUID)
+EventId = NewType("EventId", UUID)
+
+_EVENT_NAMESPACE: Final = UUID("6f1c1d0e-5f0b-5d7e-9d4b-1a5e7c1f0a11")
+
+
+def new_upload_id() -> UploadId:
+    return UploadId(uuid4())
+
+
+def event_id(aggregate_id: UUID, event_type: str, number: int | str) -> EventId:
+    """The id of the `number`-th event of this type about this aggregate.
+
+    It depends on nothing else, so an event that is published again (retry, sweep, restored backup) has the id that every
+    inbox already knows.
+    """
+    return EventId(uuid5(_EVENT_NAMESPACE, f"{aggregate_id}:{event_type}:{number}"))

@@ -1,0 +1,1 @@
+"""How the services are put together and run: standalone, containers, broker topology, database roles."""

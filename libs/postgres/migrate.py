@@ -1,0 +1,34 @@
+"""Numbered SQL files beside their owner, applied once each (yoyo)."""
+
+from importlib.resources import files
+from pathlib import Path
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+
+from yoyo import get_backend, read_migrations
+
+SHARED = Path(str(files("libs.outbox"))) / "migrations"
+
+
+def migrate(dsn: str, service: str, folder: Path) -> list[str]:
+    """Applies what is missing in the service's schema, as the service's role; returns the ids that were applied.
+
+    A lock makes simultaneous calls wait for each other. Synchronous: for deployment, not for an event loop.
+    """
+    backend = get_backend(_yoyo_url(dsn, service))
+    try:
+        migrations = read_migrations(str(SHARED), str(folder))
+        with backend.lock():
+            todo = backend.to_apply(migrations)
+            applied = [migration.id for migration in todo]
+            backend.apply_migrations(todo)
+        return applied
+    finally:
+        backend.connection.close()
+
+
+def _yoyo_url(dsn: str, service: str) -> str:
+    """The DSN with psycopg 3 as driver, the service's schema and role."""
+    parts = urlsplit(dsn)
+    query = dict(parse_qsl(parts.query))
+    query |= {"options": f"-c role=longshore_{service} -c search_path={service}", "schema": service}
+    return urlunsplit(("postgresql+psycopg", parts.netloc, parts.path, urlencode(query, quote_via=quote), ""))

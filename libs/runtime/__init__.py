@@ -1,0 +1,1 @@
+"""What every process does the same way: settings, start and ordered stop, health, signals."""

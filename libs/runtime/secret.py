@@ -1,0 +1,21 @@
+"""Encryption of secrets at rest, with one key for the whole installation."""
+
+from cryptography.fernet import Fernet, MultiFernet
+
+
+class SecretBox:
+    """Authenticated encryption (Fernet). Several comma-separated keys rotate: the first encrypts, all decrypt."""
+
+    def __init__(self, keys: str) -> None:
+        self._fernet = MultiFernet([Fernet(key.strip()) for key in keys.split(",")])
+
+    def seal(self, secret: str) -> str:
+        return self._fernet.encrypt(secret.encode()).decode()
+
+    def open(self, sealed: str) -> str:
+        """Raises `cryptography.fernet.InvalidToken` for anything that was not sealed with one of the keys."""
+        return self._fernet.decrypt(sealed.encode()).decode()
+
+
+def new_key() -> str:
+    return Fernet.generate_key().decode()

@@ -1,0 +1,45 @@
+"""Settings that every service has. Each comes from the environment as `LONGSHORE_<FIELD>`; read once, in `app`."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class ServiceSettings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="LONGSHORE_", frozen=True, extra="ignore", use_attribute_docstrings=True)
+
+    data_dir: Path = Path(".data")
+    """Everything that a standalone installation keeps."""
+    postgres_dsn: SecretStr | None = None
+    """PostgreSQL; standalone starts its own when it is not set."""
+    postgres_pool: int = Field(default=8, ge=2, le=100)
+    """Connections per service process."""
+    bus_url: SecretStr | None = None
+    """RabbitMQ (`amqp://…`); standalone uses its in-process bus when it is not set."""
+    s3_url: SecretStr | None = None
+    """`http(s)://ACCESS_KEY:SECRET_KEY@host:port/bucket?region=…`; standalone uses its disk store when it is not set."""
+    s3_public_url: str | None = None
+    """Scheme and host under which clients reach the store, where it differs from `s3_url`."""
+    s3_presign_key: SecretStr | None = None
+    """`ACCESS_KEY:SECRET_KEY` of a write-only key limited to `staging/`; the key of `s3_url` signs when it is not set."""
+    secret_key: SecretStr | None = None
+    """Encrypts signing secrets at rest (Fernet key, 32 bytes urlsafe base64); standalone makes one. The same for all services."""
+    base_url: str | None = None
+    """The address clients use, e.g. `https://uploads.example.com`; default `http://127.0.0.1:<http_port>`."""
+    http_host: str = "127.0.0.1"
+    http_port: int = Field(default=8080, ge=0, le=65535)
+    ops_host: str = "127.0.0.1"
+    ops_port: int = Field(default=8081, ge=0, le=65535)
+    """Listener for `/livez`, `/readyz` and `/metrics`."""
+    egress_allow: str = ""
+    """Comma-separated networks that user-supplied addresses may reach although they are private, e.g. `10.1.0.0/16`."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "console"] = "json"
+    shutdown_seconds: float = Field(default=10, gt=0)
+    """How long a stop may wait for work that is under way."""
+
+    @property
+    def public_base_url(self) -> str:
+        return (self.base_url or f"http://127.0.0.1:{self.http_port}").rstrip("/")

@@ -1,0 +1,1 @@
+"""HTTP in: routes as data, from which both the server and the OpenAPI document are made."""

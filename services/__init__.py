@@ -1,0 +1,1 @@
+"""One package per service; they share `libs` and `contracts` and never import each other."""

@@ -1,0 +1,5 @@
+"""Turns whatever the store says, or fails to say, into exactly one ObjectStored per stored version.
+
+Owns: expected objects, notices. Consumes: UploadRegistered and the events that end an upload.
+Publishes: ObjectStored.
+"""

@@ -1,0 +1,47 @@
+"""Fixtures that every tier shares. Each part of the tree adds its own beside its tests."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+
+import pytest
+import pytest_asyncio
+import uvloop
+
+from libs.outbox.unit_of_work import Outbox
+from libs.postgres.database import Database
+from libs.runtime.wakeup import Wakeups
+from tests.servers import postgres
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The tests run on the event loop that the services run on."""
+    return {"uvloop": uvloop.new_event_loop}
+
+
+@pytest.fixture(scope="session")
+def postgres_dsn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A running server; the database in it is nobody's: use `database_dsn`."""
+    yield from postgres.start(tmp_path_factory.mktemp("servers"))
+
+
+@pytest_asyncio.fixture
+async def database_dsn(postgres_dsn: str) -> AsyncIterator[str]:
+    """A database of the test's own with every service's schema and migrations."""
+    async with postgres.fresh_database(postgres_dsn) as dsn:
+        yield dsn
+
+
+@pytest_asyncio.fixture
+async def open_outbox(database_dsn: str) -> AsyncIterator[Callable[[str], Awaitable[Outbox]]]:
+    """`outbox = await open_outbox("session")`: the service's pool (`outbox.database`), units of work and wake-ups."""
+    opened: list[Database] = []
+
+    async def open_for(service: str) -> Outbox:
+        database = Database(database_dsn, service)
+        await database.open()
+        opened.append(database)
+        return Outbox(database, Wakeups())
+
+    yield open_for
+    for database in opened:
+        await database.close()
