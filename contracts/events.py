@@ -7,14 +7,14 @@ whose version is not newer than what it knows, so order and repetition do not ma
 
 from datetime import datetime
 from enum import IntEnum
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, NonNegativeInt
 
 from contracts.ids import EventId, TenantId, UploadId, event_id
 
-JsonObject = dict[str, Any]
+JsonObject: TypeAlias = dict[str, Any]
 
 
 class Stage(IntEnum):
@@ -34,6 +34,8 @@ class Event(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
 
     type: ClassVar[str]
+    publisher: ClassVar[str]
+    """The one service that says this."""
 
     @property
     def aggregate_id(self) -> UUID:
@@ -157,6 +159,7 @@ class TenantConfigured(Event):
     """A tenant exists or its settings changed. Secrets are encrypted with the platform key (`libs.runtime.secret`)."""
 
     type: ClassVar[str] = "tenant.configured.v1"
+    publisher: ClassVar[str] = "gateway"
 
     tenant_id: TenantId
     revision: int
@@ -177,6 +180,7 @@ class UploadRegistered(UploadEvent):
     """An upload was accepted and its bytes may now arrive under `staging_key`."""
 
     type: ClassVar[str] = "upload.registered.v1"
+    publisher: ClassVar[str] = "gateway"
 
     dialect: Literal["eachlabs", "json2video", "platform"]
     transfer: Literal["single_put"] = "single_put"
@@ -201,12 +205,14 @@ class UploadFinishRequested(UploadEvent):
     """The client says that it sent everything (APIs with a completion call)."""
 
     type: ClassVar[str] = "upload.finish-requested.v1"
+    publisher: ClassVar[str] = "gateway"
 
 
 class UploadAbortRequested(UploadEvent):
     """The client gave the upload up, or a newer registration took its name."""
 
     type: ClassVar[str] = "upload.abort-requested.v1"
+    publisher: ClassVar[str] = "gateway"
 
     reason: Literal["client", "replaced"]
 
@@ -215,12 +221,14 @@ class FileDeleteRequested(UploadEvent):
     """The owner deleted the file; it is unreadable from this moment, its bytes go soon."""
 
     type: ClassVar[str] = "file.delete-requested.v1"
+    publisher: ClassVar[str] = "gateway"
 
 
 class FileRetentionChanged(UploadEvent):
     """The file shall be kept until another time, or for good (None)."""
 
     type: ClassVar[str] = "file.retention-changed.v1"
+    publisher: ClassVar[str] = "gateway"
 
     revision: int
     """Counts up with each change of one file; an older one is ignored."""
@@ -235,6 +243,7 @@ class FetchRequested(UploadEvent):
     """The platform shall fetch the bytes itself."""
 
     type: ClassVar[str] = "fetch.requested.v1"
+    publisher: ClassVar[str] = "gateway"
 
     source_url: str
     staging_key: str
@@ -245,7 +254,10 @@ class FetchRequested(UploadEvent):
 
 
 class FetchProgressed(UploadEvent):
+    """Bytes of a running fetch; carries no state change."""
+
     type: ClassVar[str] = "fetch.progressed.v1"
+    publisher: ClassVar[str] = "ingest"
 
     sequence: int
     done_bytes: NonNegativeInt
@@ -257,7 +269,10 @@ class FetchProgressed(UploadEvent):
 
 
 class FetchFailed(UploadEvent):
+    """The platform could not fetch the source."""
+
     type: ClassVar[str] = "fetch.failed.v1"
+    publisher: ClassVar[str] = "ingest"
 
     code: str
     message: str
@@ -270,6 +285,7 @@ class ObjectStored(UploadEvent):
     """The store holds a new object under a key that was expected. Exactly one per stored version (`etag`)."""
 
     type: ClassVar[str] = "object.stored.v1"
+    publisher: ClassVar[str] = "storage_notification"
 
     object: StoredObject
     noticed_by: Literal["notification", "reconciler"]
@@ -286,6 +302,7 @@ class UploadCompleted(UploadEvent):
     """The bytes were verified and lie, immutable, under `object.key`."""
 
     type: ClassVar[str] = "upload.completed.v1"
+    publisher: ClassVar[str] = "session"
 
     object: StoredObject
     file_name: str | None = None
@@ -297,6 +314,7 @@ class UploadRejected(UploadEvent):
     """The bytes were not what was registered; they are deleted."""
 
     type: ClassVar[str] = "upload.rejected.v1"
+    publisher: ClassVar[str] = "session"
 
     code: str
     """Stable: `size_mismatch`, `too_large`, `too_small`, `content_type_mismatch`."""
@@ -304,7 +322,10 @@ class UploadRejected(UploadEvent):
 
 
 class UploadAborted(UploadEvent):
+    """The upload was given up before it was complete; nothing of it is kept."""
+
     type: ClassVar[str] = "upload.aborted.v1"
+    publisher: ClassVar[str] = "session"
 
     reason: Literal["client", "replaced"]
 
@@ -313,18 +334,21 @@ class UploadExpired(UploadEvent):
     """No bytes arrived in time."""
 
     type: ClassVar[str] = "upload.expired.v1"
+    publisher: ClassVar[str] = "session"
 
 
 class FileExpired(UploadEvent):
     """Retention ended: the file, its renditions and everything staged are deleted."""
 
     type: ClassVar[str] = "file.expired.v1"
+    publisher: ClassVar[str] = "session"
 
 
 class FileDeleted(UploadEvent):
     """The owner's deletion was carried out."""
 
     type: ClassVar[str] = "file.deleted.v1"
+    publisher: ClassVar[str] = "session"
 
 
 # ---------------------------------------------------------------- transcoder
@@ -334,6 +358,7 @@ class FileInspected(UploadEvent):
     """What the bytes really are."""
 
     type: ClassVar[str] = "file.inspected.v1"
+    publisher: ClassVar[str] = "transcoder"
 
     mime_type: str
     size_bytes: NonNegativeInt
@@ -345,6 +370,7 @@ class ProcessingProgressed(UploadEvent):
     """Progress of a long job, at most a few times a minute; carries no state change."""
 
     type: ClassVar[str] = "processing.progressed.v1"
+    publisher: ClassVar[str] = "transcoder"
 
     percent: Annotated[int, Field(ge=0, le=100)]
 
@@ -354,7 +380,10 @@ class ProcessingProgressed(UploadEvent):
 
 
 class ProcessingCompleted(UploadEvent):
+    """Inspection and renditions are done; the upload is READY."""
+
     type: ClassVar[str] = "processing.completed.v1"
+    publisher: ClassVar[str] = "transcoder"
 
     mime_type: str
     renditions: tuple[Rendition, ...] = ()
@@ -363,7 +392,10 @@ class ProcessingCompleted(UploadEvent):
 
 
 class ProcessingFailed(UploadEvent):
+    """The file cannot be processed; final, never a retry."""
+
     type: ClassVar[str] = "processing.failed.v1"
+    publisher: ClassVar[str] = "transcoder"
 
     code: str
     """Stable: `unreadable_media`, `content_type_mismatch`, `limit_exceeded`, `internal`."""
@@ -378,6 +410,7 @@ class DeliveryChanged(Event):
     """A delivery (a webhook, later a copy to an account) made a step."""
 
     type: ClassVar[str] = "delivery.changed.v1"
+    publisher: ClassVar[str] = "delivery"
 
     delivery_id: UUID
     """Also the `webhook-id` that the receiver sees."""
