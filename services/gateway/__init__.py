@@ -1,5 +1,6 @@
 """The HTTP face of the platform: five published APIs and its own.
 
 Owns: tenants, API keys, folders, upload projection. Consumes: every event, for its projection.
-Publishes: TenantConfigured, UploadRegistered, UploadFinishRequested, UploadAbortRequested, FileDeleteRequested, FileRetentionChanged, FetchRequested.
+Publishes: TenantConfigured, UploadRegistered, UploadFinishRequested, UploadAbortRequested,
+FileDeleteRequested, FileRetentionChanged, FetchRequested.
 """

@@ -1,0 +1,1 @@
+"""The gateway's rules: names, content types, roles, states, errors. No input or output."""

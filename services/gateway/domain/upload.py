@@ -1,0 +1,90 @@
+"""An upload as the gateway knows it: what was registered, and what the events so far say."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from contracts.events import Stage
+from contracts.ids import TenantId, UploadId
+
+
+class State(StrEnum):
+    """Where an upload is in its life; the newest event decides, see `contracts.events.Stage`."""
+
+    REGISTERED = "REGISTERED"
+    STORED = "STORED"
+    COMPLETED = "COMPLETED"
+    REJECTED = "REJECTED"
+    ABORTED = "ABORTED"
+    EXPIRED = "EXPIRED"
+    PROCESSING = "PROCESSING"
+    READY = "READY"
+    PROCESSING_FAILED = "PROCESSING_FAILED"
+    FILE_EXPIRED = "FILE_EXPIRED"
+    DELETED = "DELETED"
+
+
+WITHOUT_FILE = frozenset({State.REJECTED, State.ABORTED, State.EXPIRED, State.FILE_EXPIRED, State.DELETED})
+"""The upload has no bytes any more and never will; its name is free."""
+
+
+@dataclass(frozen=True)
+class Upload:
+    id: UploadId
+    tenant_id: TenantId
+    dialect: str
+    state: State
+    version: int
+    folder: str
+    """Path below the tenant's root without slashes at its ends; empty: the root."""
+    name: str | None
+    temporary: bool
+    declared_size_bytes: int | None
+    declared_content_type: str | None
+    view: dict[str, Any]
+    """What only its own dialect shows, as registered."""
+    staging_key: str
+    object_key: str
+    size_bytes: int | None
+    """Of the verified file; None before that. So are `etag` and `content_type`."""
+    etag: str | None
+    content_type: str | None
+    mime_type: str | None
+    """What the bytes really are; None before the inspection."""
+    image: dict[str, Any] | None
+    media: dict[str, Any] | None
+    renditions: list[dict[str, Any]] = field(repr=False)
+    """JSON of `contracts.events.Rendition`."""
+    progress_percent: int
+    error_code: str | None
+    error_message: str | None
+    url_expires_at: datetime
+    deadline_at: datetime
+    file_expires_at: datetime | None
+    retention_revision: int
+    created_at: datetime
+    updated_at: datetime
+    stored_at: datetime | None
+    completed_at: datetime | None
+    deleted_at: datetime | None
+    """When its owner gave it up; nothing of it is readable from that moment."""
+
+    @property
+    def removed(self) -> bool:
+        return self.deleted_at is not None or self.state in WITHOUT_FILE
+
+    @property
+    def has_file(self) -> bool:
+        """A verified file lies under `object_key` and may be read by its owner."""
+        return self.completed_at is not None and not self.removed
+
+    @property
+    def ready(self) -> bool:
+        """Verified and processed."""
+        return self.state is State.READY and not self.removed
+
+    @property
+    def busy(self) -> bool:
+        """Bytes are there and something is still being made of them."""
+        return not self.removed and Stage.STORED <= self.version < Stage.PROCESSED

@@ -1,0 +1,134 @@
+"""What the events say about uploads. Every statement may run any number of times, in any order.
+
+A fact is written by the one event that knows it. The state belongs to the newest event: it changes only when
+(version, state) grows, so that the outcome does not depend on the order even between events of one version.
+"""
+
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from contracts.events import DeliveryChanged
+from contracts.ids import UploadId
+from libs.postgres.database import Connection
+from services.gateway.domain.timeline import TimelineEntry
+from services.gateway.domain.upload import WITHOUT_FILE, State
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value).decode()
+
+
+class ProjectionStore:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def advance(
+        self, upload_id: UploadId, version: int, state: State, at: datetime, *, error: tuple[str, str] | None = None
+    ) -> None:
+        """The upload reached `state`, unless something newer is known; its name is freed where the state has no file."""
+        code, message = error or (None, None)
+        await self._connection.execute(
+            """
+            UPDATE uploads SET version = $2, state = $3, updated_at = greatest(updated_at, $4),
+                error_code = $5, error_message = $6, holds_name = holds_name AND NOT $7
+            WHERE id = $1 AND (version, state) < ($2::smallint, $3::text)
+            """,
+            upload_id,
+            version,
+            state.value,
+            at,
+            code,
+            message,
+            state in WITHOUT_FILE,
+        )
+
+    async def stored(self, upload_id: UploadId, stored_at: datetime) -> None:
+        await self._connection.execute(
+            "UPDATE uploads SET stored_at = greatest(stored_at, $2) WHERE id = $1", upload_id, stored_at
+        )
+
+    async def completed(
+        self, upload_id: UploadId, *, size_bytes: int, etag: str, content_type: str | None, completed_at: datetime
+    ) -> bool:
+        """The verified file; True when its owner gave the upload up before this was known."""
+        given_up: bool | None = await self._connection.fetchval(
+            """
+            UPDATE uploads SET size_bytes = $2, etag = $3, content_type = $4, completed_at = $5
+            WHERE id = $1 RETURNING deleted_at IS NOT NULL
+            """,
+            upload_id,
+            size_bytes,
+            etag,
+            content_type,
+            completed_at,
+        )
+        return bool(given_up)
+
+    async def inspected(
+        self, upload_id: UploadId, mime_type: str, image: dict[str, Any] | None, media: dict[str, Any] | None
+    ) -> None:
+        await self._connection.execute(
+            "UPDATE uploads SET mime_type = $2, image = $3, media = $4 WHERE id = $1",
+            upload_id,
+            mime_type,
+            _json(image) if image else None,
+            _json(media) if media else None,
+        )
+
+    async def progressed(self, upload_id: UploadId, percent: int) -> None:
+        await self._connection.execute(
+            "UPDATE uploads SET progress_percent = $2 WHERE id = $1 AND progress_percent < $2", upload_id, percent
+        )
+
+    async def renditions(self, upload_id: UploadId, renditions: list[dict[str, Any]]) -> None:
+        await self._connection.execute("UPDATE uploads SET renditions = $2 WHERE id = $1", upload_id, _json(renditions))
+
+    async def retention(self, upload_id: UploadId, revision: int, file_expires_at: datetime | None) -> None:
+        await self._connection.execute(
+            "UPDATE uploads SET retention_revision = $2, file_expires_at = $3 WHERE id = $1 AND retention_revision < $2",
+            upload_id,
+            revision,
+            file_expires_at,
+        )
+
+    async def note(self, upload_id: UploadId, entry: TimelineEntry) -> None:
+        """One line of the upload's timeline."""
+        await self._connection.execute(
+            """
+            INSERT INTO upload_events (upload_id, event_id, type, version, occurred_at, summary)
+            VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING
+            """,
+            upload_id,
+            entry.event_id,
+            entry.type,
+            entry.version,
+            entry.occurred_at,
+            _json(entry.summary),
+        )
+
+    async def delivery(self, event: DeliveryChanged) -> None:
+        """The newest step of a delivery: the one with the most attempts."""
+        await self._connection.execute(
+            """
+            INSERT INTO deliveries AS known (delivery_id, upload_id, tenant_id, kind, target, status, attempts, response_status,
+                                             error, next_attempt_at, changed_at)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+            ON CONFLICT (delivery_id) DO UPDATE SET
+                status = excluded.status, attempts = excluded.attempts, response_status = excluded.response_status,
+                error = excluded.error, next_attempt_at = excluded.next_attempt_at, changed_at = excluded.changed_at
+            WHERE known.attempts < excluded.attempts
+            """,
+            event.delivery_id,
+            event.upload_id,
+            event.tenant_id,
+            event.kind,
+            event.target,
+            event.status,
+            event.attempts,
+            event.response_status,
+            event.error,
+            event.next_attempt_at,
+            event.changed_at,
+        )

@@ -1,0 +1,86 @@
+"""Tenants and their API keys."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from contracts.ids import TenantId
+from libs.postgres.database import Connection
+
+
+@dataclass(frozen=True)
+class Tenant:
+    id: TenantId
+    name: str
+    org: str
+    client_id: str
+    storage_blocked_at: datetime | None
+    revision: int
+    webhook_secret_sealed: str
+
+
+@dataclass(frozen=True)
+class KeyHolder:
+    """Whom an API key stands for."""
+
+    tenant_id: TenantId
+    org: str
+    client_id: str
+    role: str
+
+
+class TenantStore:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def holder_of_key(self, key_hash: bytes) -> KeyHolder | None:
+        row = await self._connection.fetchrow(
+            """
+            SELECT t.id AS tenant_id, t.org, t.client_id, k.role FROM api_keys k JOIN tenants t ON t.id = k.tenant_id
+            WHERE k.key_hash = $1 AND k.revoked_at IS NULL
+            """,
+            key_hash,
+        )
+        return KeyHolder(**row) if row else None
+
+    async def find(self, tenant_id: TenantId) -> Tenant | None:
+        row = await self._connection.fetchrow(
+            """
+            SELECT id, name, org, client_id, storage_blocked_at, revision, webhook_secret_sealed FROM tenants WHERE id = $1
+            """,
+            tenant_id,
+        )
+        return Tenant(**row) if row else None
+
+    async def first(self) -> Tenant | None:
+        """The tenant that was made at the first start."""
+        row = await self._connection.fetchrow(
+            """
+            SELECT id, name, org, client_id, storage_blocked_at, revision, webhook_secret_sealed
+            FROM tenants ORDER BY created_at, id LIMIT 1
+            """
+        )
+        return Tenant(**row) if row else None
+
+    async def insert(self, tenant: Tenant) -> None:
+        await self._connection.execute(
+            "INSERT INTO tenants (id, name, org, client_id, revision, webhook_secret_sealed) VALUES ($1, $2, $3, $4, $5, $6)",
+            tenant.id,
+            tenant.name,
+            tenant.org,
+            tenant.client_id,
+            tenant.revision,
+            tenant.webhook_secret_sealed,
+        )
+
+    async def insert_key(self, key_hash: bytes, tenant_id: TenantId, role: str, name: str) -> None:
+        await self._connection.execute(
+            "INSERT INTO api_keys (key_hash, tenant_id, role, name) VALUES ($1, $2, $3, $4)", key_hash, tenant_id, role, name
+        )
+
+    async def storage_blocked_at(self, tenant_id: TenantId) -> datetime | None:
+        at: datetime | None = await self._connection.fetchval("SELECT storage_blocked_at FROM tenants WHERE id = $1", tenant_id)
+        return at
+
+    async def lock_first_start(self) -> None:
+        """Replicas that start together wait here for each other, until the transaction ends."""
+        await self._connection.execute("SELECT pg_advisory_xact_lock(hashtext('longshore.gateway.bootstrap'))")
