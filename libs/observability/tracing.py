@@ -1,32 +1,52 @@
 """Trace context: who asked for what is happening now.
 
-The trace id doubles as `X-Request-Id` and as the events' `correlation_id`: 32 hex digits (W3C Trace Context).
+The trace id doubles as `X-Request-Id` and as the events' `correlation_id`: 32 hex digits (W3C Trace Context). Ids are made
+for every span; spans are recorded and exported only where an operator installed an OpenTelemetry tracer provider (e.g. by
+starting the process under `opentelemetry-instrument`), because recording costs about as much as answering a request.
 """
 
+import random
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from opentelemetry import trace
+from opentelemetry.context import Context, attach, detach
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.trace import SpanKind
+from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 _PROPAGATOR = TraceContextTextMapPropagator()
 
 
 def configure_tracing(service: str) -> None:
-    """Once per process. Spans are exported when an operator adds an exporter through OpenTelemetry's own settings."""
-    if not isinstance(trace.get_tracer_provider(), TracerProvider):
-        trace.set_tracer_provider(TracerProvider(resource=Resource.create({"service.name": service})))
+    """Once per process: names the service in the spans of the provider that the operator installed, if any."""
+    provider = trace.get_tracer_provider()
+    if isinstance(provider, TracerProvider) and "service.name" not in provider.resource.attributes:
+        provider._resource = provider.resource.merge(Resource({"service.name": service}))
 
 
 @contextmanager
 def span(name: str, *, headers: Mapping[str, str] | None = None, kind: SpanKind = SpanKind.INTERNAL) -> Iterator[None]:
     """Runs the block inside a span; `headers` may carry the caller's `traceparent`."""
-    context = _PROPAGATOR.extract(dict(headers)) if headers else None
-    with trace.get_tracer("longshore").start_as_current_span(name, context=context, kind=kind):
+    traceparent = headers.get("traceparent") if headers else None
+    context = _PROPAGATOR.extract({"traceparent": traceparent}) if traceparent else None
+    if isinstance(trace.get_tracer_provider(), TracerProvider):
+        with trace.get_tracer("longshore").start_as_current_span(name, context=context, kind=kind):
+            yield
+        return
+    token = attach(trace.set_span_in_context(_unrecorded(context)))
+    try:
         yield
+    finally:
+        detach(token)
+
+
+def _unrecorded(context: Context | None) -> NonRecordingSpan:
+    """A span that only has ids: its parent's trace id, or a new one."""
+    parent = trace.get_current_span(context).get_span_context()
+    trace_id = parent.trace_id if parent.is_valid else random.getrandbits(128) or 1
+    return NonRecordingSpan(SpanContext(trace_id, random.getrandbits(64) or 1, False, parent.trace_flags))
 
 
 def current_traceparent() -> str | None:

@@ -42,6 +42,13 @@ class BodyTooLargeError(HttpError):
     code = "body_too_large"
 
 
+class RequestTimeoutError(HttpError):
+    """The request's body did not arrive in time."""
+
+    status = 408
+    code = "request_timeout"
+
+
 class NotFoundError(HttpError):
     status = 404
     code = "not_found"
@@ -102,5 +109,5 @@ class Api:
     title: str
     routes: Sequence[Route]
     render_error: Callable[[web.Request, Exception], web.Response]
-    """Answers any exception: `HttpError`, `pydantic.ValidationError`, the domain's errors; anything else is a 500 of this API."""
+    """Answers any exception: `HttpError`, `pydantic.ValidationError`, the domain's errors; anything else is a 500."""
     security_schemes: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
