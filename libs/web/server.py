@@ -16,7 +16,7 @@ from opentelemetry.trace import SpanKind
 from libs.observability.tracing import current_trace_id, span
 from libs.web.metric import RouteMetrics
 from libs.web.problem import problem_error
-from libs.web.route import Api, HttpError, HttpHandler, MethodNotAllowedError, NotFoundError
+from libs.web.route import Api, HttpError, HttpHandler, MethodNotAllowedError, NotFoundError, Route
 
 log = structlog.get_logger()
 
@@ -51,29 +51,30 @@ def application(apis: Sequence[Api], *, subapps: Mapping[str, web.Application] |
     return built
 
 
-def _by_path(apis: Sequence[Api]) -> dict[str, dict[str, tuple[Api, str, HttpHandler]]]:
+def _by_path(apis: Sequence[Api]) -> dict[str, dict[str, tuple[Api, Route]]]:
     """Path → method → who answers."""
-    paths: dict[str, dict[str, tuple[Api, str, HttpHandler]]] = defaultdict(dict)
+    paths: dict[str, dict[str, tuple[Api, Route]]] = defaultdict(dict)
     for api in apis:
         for route in api.routes:
             if route.method in paths[route.path]:
                 raise ValueError(f"two routes for {route.method} {route.path}")
-            paths[route.path][route.method] = (api, route.operation_id, route.handler)
+            paths[route.path][route.method] = (api, route)
     return paths
 
 
-def _mount(built: web.Application, path: str, routes: Mapping[str, tuple[Api, str, HttpHandler]]) -> None:
+def _mount(built: web.Application, path: str, routes: Mapping[str, tuple[Api, Route]]) -> None:
     """One resource with its methods, HEAD beside GET, and a 405 of its API for all others."""
     if "GET" in routes and "HEAD" not in routes:
         routes = {**routes, "HEAD": routes["GET"]}
     resource = built.router.add_resource(path)
-    for method, (api, operation, handler) in routes.items():
-        resource.add_route(method, _edge(api, operation, handler))
+    for method, (api, route) in routes.items():
+        takes_query = any(parameter.location == "query" for parameter in route.parameters)
+        resource.add_route(method, _edge(api, route.operation_id, route.handler, takes_query=takes_query))
     api = next(iter(routes.values()))[0]
     resource.add_route("*", _edge(api, "method_not_allowed", _method_not_allowed(tuple(routes))))
 
 
-def _edge(api: Api, operation: str, handler: HttpHandler) -> HttpHandler:
+def _edge(api: Api, operation: str, handler: HttpHandler, *, takes_query: bool = False) -> HttpHandler:
     """What surrounds a handler: trace, errors, log line, metrics."""
     metrics = RouteMetrics(api.name, operation)
     name = f"{api.name}.{operation}"
@@ -85,7 +86,7 @@ def _edge(api: Api, operation: str, handler: HttpHandler) -> HttpHandler:
             response: web.StreamResponse
             try:
                 if "%00" in request.raw_path:
-                    raise HttpError("The address contains a NUL character.")
+                    _refuse_nul(request, takes_query)
                 response = await handler(request)
             except Exception as error:
                 if _client_is_gone(request, error):
@@ -105,6 +106,14 @@ def _edge(api: Api, operation: str, handler: HttpHandler) -> HttpHandler:
         return response
 
     return serve
+
+
+def _refuse_nul(request: web.Request, takes_query: bool) -> None:
+    """PostgreSQL stores no NUL: nothing is named so, and no filter can look for it."""
+    if "\0" in request.path:
+        raise NotFoundError("There is nothing at this address.")
+    if takes_query:
+        raise HttpError("The query contains a NUL character.")
 
 
 def _render(api: Api, request: web.Request, error: Exception) -> web.Response:

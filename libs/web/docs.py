@@ -1,0 +1,117 @@
+"""`/openapi.json` and a page at `/docs` that shows it. Everything the page needs is served from here: no outside request.
+
+Swagger UI comes from the package drf-spectacular-sidecar, which carries the built files; nothing of Django is imported.
+"""
+
+import gzip
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from html import escape
+from importlib.resources import files
+
+from aiohttp import web
+
+from libs.web.openapi import openapi_document
+from libs.web.problem import problem_error
+from libs.web.route import Answer, Api, HttpHandler, Route
+
+_ASSETS = files("drf_spectacular_sidecar") / "static" / "drf_spectacular_sidecar" / "swagger-ui-dist"
+_ASSET_TYPES = {
+    "swagger-ui-bundle.js": "text/javascript",
+    "swagger-ui.css": "text/css",
+    "favicon-32x32.png": "image/png",
+}
+
+# Swagger UI sets styles from its script and draws its icons from data: addresses.
+_CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<link rel="stylesheet" href="/docs/swagger-ui.css">
+<link rel="icon" href="/docs/favicon-32x32.png">
+</head>
+<body>
+<div id="page"><noscript>This page needs JavaScript; the same is in <a href="/openapi.json">/openapi.json</a>.</noscript></div>
+<script src="/docs/swagger-ui-bundle.js"></script>
+<script src="/docs/start.js"></script>
+</body>
+</html>
+"""
+
+_START = b"""SwaggerUIBundle({
+  url: "/openapi.json",
+  dom_id: "#page",
+  deepLinking: true,
+  docExpansion: "list",
+  defaultModelsExpandDepth: 0,
+  displayRequestDuration: true,
+  validatorUrl: null,
+  persistAuthorization: false,
+});
+"""
+
+
+@dataclass(frozen=True)
+class Page:
+    """Bytes that never change while the process lives, with what a conditional request needs."""
+
+    body: bytes
+    packed: bytes
+    etag: str
+    content_type: str
+
+    @classmethod
+    def of(cls, body: bytes, content_type: str) -> "Page":
+        return cls(body, gzip.compress(body, 6, mtime=0), hashlib.sha256(body).hexdigest()[:32], content_type)
+
+
+def documentation(apis: Sequence[Api], *, title: str, version: str, description: str = "") -> Api:
+    """The API that documents `apis`; mount it beside them."""
+    document = openapi_document(apis, title=title, version=version, description=description)
+    pages = {
+        "/openapi.json": Page.of(document, "application/json"),
+        "/docs": Page.of(_PAGE.format(title=escape(title)).encode(), "text/html; charset=utf-8"),
+        "/docs/start.js": Page.of(_START, "text/javascript"),
+        **{f"/docs/{name}": _asset(name) for name in _ASSET_TYPES},
+    }
+    routes = [
+        Route("GET", path, _serve(page), path.strip("/").replace("/", "_"), "Documentation", {200: Answer("It.")})
+        for path, page in pages.items()
+    ]
+    return Api("documentation", "This document and the page that shows it", routes, problem_error)
+
+
+@cache
+def _asset(name: str) -> Page:
+    return Page.of((_ASSETS / name).read_bytes(), _ASSET_TYPES[name])
+
+
+def _serve(page: Page) -> HttpHandler:
+    headers = {
+        "ETag": f'"{page.etag}"',
+        "Cache-Control": "no-cache",
+        "Content-Type": page.content_type,
+        "Content-Security-Policy": _CONTENT_SECURITY_POLICY,
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "Vary": "Accept-Encoding",
+    }
+
+    async def serve(request: web.Request) -> web.Response:
+        asked = request.if_none_match or ()
+        if any(tag.value in (page.etag, "*") for tag in asked):
+            return web.Response(status=304, headers={k: v for k, v in headers.items() if k != "Content-Type"})
+        if "gzip" in request.headers.get("Accept-Encoding", ""):
+            return web.Response(body=page.packed, headers={**headers, "Content-Encoding": "gzip"})
+        return web.Response(body=page.body, headers=headers)
+
+    return serve
