@@ -5,6 +5,7 @@ import random
 import signal
 from collections.abc import Sequence
 from contextlib import suppress
+from socket import socket
 
 import structlog
 from aiohttp import web
@@ -23,13 +24,25 @@ class Host:
     """Start: resources, database, bus, relays, loops, listeners. Stop: the same backwards, each within its time.
 
     `public` is the application served on the HTTP port: the service's own, or in standalone one that mounts them all.
+    Listeners may be given as sockets that are bound already: who must know its port before it starts binds first.
     """
 
-    def __init__(self, settings: ServiceSettings, services: Sequence[Service], bus: Bus, public: web.Application | None) -> None:
+    def __init__(
+        self,
+        settings: ServiceSettings,
+        services: Sequence[Service],
+        bus: Bus,
+        public: web.Application | None,
+        *,
+        http_socket: socket | None = None,
+        ops_socket: socket | None = None,
+    ) -> None:
         self._settings = settings
         self._services = services
         self._bus = bus
         self._public = public
+        self._http_socket = http_socket
+        self._ops_socket = ops_socket
         self._tasks: list[asyncio.Task[None]] = []
         self._runners: list[web.AppRunner] = []
         self._ready = False
@@ -38,7 +51,8 @@ class Host:
 
     async def start(self) -> None:
         # Liveness answers from the first moment; readiness says no until everything below is up.
-        self.ops_port = await self._listen(ops_application(self.check), self._settings.ops_host, self._settings.ops_port)
+        ops = ops_application(self.check)
+        self.ops_port = await self._listen(ops, self._ops_socket, self._settings.ops_host, self._settings.ops_port)
         for service in self._services:
             await until_open(service.outbox.database.open, f"{service.name}.database")
             for resource in service.resources:
@@ -53,7 +67,9 @@ class Host:
             for name, loop in service.loops.items():
                 self._supervise(f"{service.name}.{name}", loop)
         if self._public is not None:
-            self.http_port = await self._listen(self._public, self._settings.http_host, self._settings.http_port)
+            self.http_port = await self._listen(
+                self._public, self._http_socket, self._settings.http_host, self._settings.http_port
+            )
         self._ready = True
 
     async def check(self) -> dict[str, str]:
@@ -112,13 +128,13 @@ class Host:
     def _supervise(self, name: str, loop: Loop) -> None:
         self._tasks.append(asyncio.create_task(supervise(name, loop), name=name))
 
-    async def _listen(self, application: web.Application, host: str, port: int) -> int:
+    async def _listen(self, application: web.Application, bound: socket | None, host: str, port: int) -> int:
         runner = web.AppRunner(
             application, handle_signals=False, access_log=None, shutdown_timeout=self._settings.shutdown_seconds
         )
         await runner.setup()
         self._runners.append(runner)
-        site = web.TCPSite(runner, host, port, backlog=1024)
+        site = web.SockSite(runner, bound, backlog=1024) if bound else web.TCPSite(runner, host, port, backlog=1024)
         await site.start()
         return int(runner.addresses[0][1])
 

@@ -1,0 +1,49 @@
+"""What a standalone reads from the environment, and the secrets that it makes for itself."""
+
+import json
+import os
+import secrets
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from libs.runtime.secret import new_key
+from libs.runtime.settings import ServiceSettings
+
+
+class StandaloneSettings(ServiceSettings):
+    """Every setting of every service counts too; these are the ones that the process itself needs."""
+
+    log_format: Literal["json", "console"] = "console"
+
+
+class StandaloneSecrets(BaseModel):
+    """`<data dir>/secrets.json`, mode 0600: made at the first start, the same ever after."""
+
+    model_config = ConfigDict(frozen=True)
+
+    secret_key: SecretStr = Field(default_factory=lambda: SecretStr(new_key()))
+    storage_signing_secret: SecretStr = Field(default_factory=lambda: SecretStr(secrets.token_urlsafe(32)))
+    storage_events_token: SecretStr = Field(default_factory=lambda: SecretStr(secrets.token_urlsafe(32)))
+
+    @classmethod
+    def in_folder(cls, data_dir: Path) -> "StandaloneSecrets":
+        path = data_dir / "secrets.json"
+        known = json.loads(path.read_text()) if path.exists() else {}
+        found = cls(**known)
+        current = {name: value.get_secret_value() for name, value in found}
+        if current != known:
+            write_private(path, json.dumps(current, indent=2) + "\n")
+        return found
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replaces the file as a whole, readable by its owner alone, on disk when this returns."""
+    draft = path.with_name(f"{path.name}.new")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)

@@ -1,0 +1,5 @@
+from libs.runtime.process import main
+from services.delivery.app import build
+from services.delivery.settings import Settings
+
+main("delivery", build, Settings)
