@@ -1,0 +1,76 @@
+# `make` alone prints what there is. Everything Python lives in .venv; nothing else of the machine is touched, except
+# that `make test` installs RabbitMQ's package when it is missing and it may.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help run demo check test bench lint format lock schemas rows clean
+
+PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 python3; do \
+	command -v $$python >/dev/null 2>&1 && $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+RUNTIME := $(VENV)/.runtime-installed
+DEV := $(VENV)/.dev-installed
+
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(RUNTIME) ## Serve everything in one process on http://127.0.0.1:8080, data in .data/
+	@exec $(BIN)/python -m deploy.standalone
+
+demo: $(RUNTIME) ## Send a video and an image through it and watch them arrive
+	@exec $(BIN)/python -m deploy.demo
+
+check: $(DEV) lint ## The fast part: style, types, import rules, unit tests
+	$(BIN)/pytest -q tests/unit
+
+test: $(DEV) ## Everything, against real servers (installs RabbitMQ's package when it is missing and we are root)
+	tests/install.sh
+	$(MAKE) --no-print-directory lint
+	$(BIN)/pytest tests
+
+bench: $(DEV) ## Measure throughput, latency and memory, without judging
+	@exec $(BIN)/python -m bench
+
+lint: $(DEV) ## Style, types, import rules, compose file
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	@if docker compose version >/dev/null 2>&1; then docker compose --env-file .env.example config --quiet; \
+	else echo "docker compose is not here: docker-compose.yml is checked by the tests alone"; fi
+
+format: $(DEV) ## Put the code into shape
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+schemas: $(DEV) ## Write the event schemas and the AsyncAPI document again
+	$(BIN)/python -m deploy.schemas
+
+rows: $(DEV) ## Which acceptance rows the tests name
+	$(BIN)/python -m tests.rows
+
+lock: $(DEV) ## Pin the dependencies of pyproject.toml again, with hashes
+	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-emit-index-url --no-emit-trusted-host \
+		--output-file requirements/runtime.txt pyproject.toml
+	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-emit-index-url --no-emit-trusted-host --allow-unsafe \
+		--extra dev --output-file requirements/dev.txt pyproject.toml
+
+clean: ## Remove the environment and the caches; .data/ stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Longshore needs Python 3.11 or newer; set PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || { echo "venv comes without pip here, fetching it"; \
+	rm -rf $(VENV); $(PYTHON) -m venv --without-pip $(VENV); $(PYTHON) -m pip --python $(BIN)/python --quiet install pip; }
+
+$(RUNTIME): requirements/runtime.txt | $(BIN)/python
+	$(PIP) install --require-hashes -r requirements/runtime.txt
+	@touch $@
+
+$(DEV): requirements/dev.txt | $(BIN)/python
+	$(PIP) install --require-hashes -r requirements/dev.txt
+	@touch $@ $(RUNTIME)
