@@ -2,8 +2,9 @@
 
 from services.gateway.store.folder import FolderStore
 from services.gateway.store.projection import ProjectionStore
+from services.gateway.store.registration import RegistrationStore
 from services.gateway.store.tenant import TenantStore
 from services.gateway.store.upload import UploadStore
 from services.gateway.store.usage import UsageStore
 
-__all__ = ["FolderStore", "ProjectionStore", "TenantStore", "UploadStore", "UsageStore"]
+__all__ = ["FolderStore", "ProjectionStore", "RegistrationStore", "TenantStore", "UploadStore", "UsageStore"]

@@ -1,0 +1,68 @@
+"""The gateway's composition root."""
+
+from datetime import timedelta
+
+from libs.egress.policy import Policy, parse_networks
+from libs.object_store.port import ObjectStore
+from libs.outbox.unit_of_work import Outbox
+from libs.postgres.database import Database
+from libs.runtime.secret import SecretBox
+from libs.runtime.service import Service
+from libs.runtime.wakeup import Wakeups
+from libs.web.server import application
+from services.gateway.auth import Authenticator
+from services.gateway.bootstrap import Bootstrap
+from services.gateway.deps import Deps, Limits
+from services.gateway.dialects.eachlabs import routes as eachlabs
+from services.gateway.dialects.json2video import routes as json2video
+from services.gateway.files import routes as files
+from services.gateway.handlers import HANDLERS
+from services.gateway.jobs import FoldUsage
+from services.gateway.platform import routes as platform
+from services.gateway.settings import Settings
+from services.gateway.usecases.register import Registrar
+
+
+def build(settings: Settings, store: ObjectStore) -> Service:
+    """Raises ValueError when a setting without a default is missing."""
+    if settings.postgres_dsn is None or settings.secret_key is None:
+        raise ValueError("LONGSHORE_POSTGRES_DSN and LONGSHORE_SECRET_KEY are required")
+    database = Database(settings.postgres_dsn.get_secret_value(), "gateway", max_connections=settings.postgres_pool)
+    outbox = Outbox(database, Wakeups())
+    deps = dependencies(settings, outbox, store)
+    bootstrap = Bootstrap(
+        outbox,
+        SecretBox(settings.secret_key.get_secret_value()),
+        settings.data_dir / "credentials.json",
+        base_url=settings.public_base_url,
+        ops_url=f"http://{settings.ops_host}:{settings.ops_port}",
+    )
+    return Service(
+        name="gateway",
+        outbox=outbox,
+        handlers=HANDLERS,
+        loops={"fold-usage": FoldUsage(outbox).run},
+        resources=(store, bootstrap),
+        web=application([face.api(deps) for face in (eachlabs, json2video, platform, files)]),
+    )
+
+
+def dependencies(settings: Settings, outbox: Outbox, store: ObjectStore) -> Deps:
+    return Deps(
+        base_url=settings.public_base_url,
+        outbox=outbox,
+        auth=Authenticator(outbox.database, cache_seconds=settings.gateway_key_cache_seconds),
+        registrar=Registrar(outbox),
+        objects=store,
+        callbacks=Policy(parse_networks(settings.egress_allow)),
+        limits=Limits(
+            max_upload_bytes=settings.gateway_max_upload_bytes,
+            retention=timedelta(seconds=settings.gateway_retention_seconds),
+            temporary=timedelta(seconds=settings.gateway_temporary_seconds),
+            eachlabs_url=timedelta(seconds=settings.gateway_eachlabs_url_seconds),
+            json2video_url=timedelta(seconds=settings.gateway_json2video_url_seconds),
+            put_grace=timedelta(seconds=settings.gateway_put_grace_seconds),
+            free_allowance_bytes=settings.gateway_free_allowance_bytes,
+            credits_per_week=settings.gateway_credits_per_week,
+        ),
+    )

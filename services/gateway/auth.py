@@ -1,0 +1,74 @@
+"""API keys: whom a key stands for, and what that one may do."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from secrets import token_urlsafe
+from time import monotonic
+from typing import Final
+
+from contracts.ids import TenantId
+from libs.postgres.database import Database
+from services.gateway.domain.error import UnknownKeyError
+from services.gateway.domain.role import Permission, Role, require
+from services.gateway.store import TenantStore
+
+HEADER: Final = "X-API-Key"
+MAX_KEY_LENGTH: Final = 256
+MAX_CACHED: Final = 10_000
+
+
+@dataclass(frozen=True)
+class Principal:
+    """On whose behalf a request acts."""
+
+    tenant_id: TenantId
+    org: str
+    client_id: str
+    role: Role
+    storage_blocked_at: datetime | None
+
+
+def new_api_key() -> str:
+    return f"lsk_{token_urlsafe(32)}"
+
+
+def key_hash(api_key: str) -> bytes:
+    """What is stored of a key: 256 random bits need no slow hash."""
+    return sha256(api_key.encode("utf-8", "surrogateescape")).digest()
+
+
+class Authenticator:
+    """Looks keys up by their hash and remembers the answer for a few seconds."""
+
+    def __init__(self, database: Database, *, cache_seconds: float) -> None:
+        self._database = database
+        self._cache_seconds = cache_seconds
+        self._known: dict[bytes, tuple[float, Principal]] = {}
+
+    async def principal(self, headers: Mapping[str, str], permission: Permission) -> Principal:
+        """Raises UnknownKeyError or InsufficientRoleError."""
+        principal = await self._holder(headers.get(HEADER, ""))
+        require(principal.role, permission)
+        return principal
+
+    async def _holder(self, api_key: str) -> Principal:
+        if not 0 < len(api_key) <= MAX_KEY_LENGTH:
+            raise UnknownKeyError
+        hashed = key_hash(api_key)
+        until, principal = self._known.get(hashed, (0.0, None))
+        if principal is not None and monotonic() < until:
+            return principal
+        async with self._database.connection() as connection:
+            holder = await TenantStore(connection).holder_of_key(hashed)
+        if holder is None:
+            self._known.pop(hashed, None)
+            raise UnknownKeyError
+        principal = Principal(
+            holder.tenant_id, holder.org, holder.client_id, Role[holder.role.upper()], holder.storage_blocked_at
+        )
+        if len(self._known) >= MAX_CACHED:
+            self._known.clear()
+        self._known[hashed] = (monotonic() + self._cache_seconds, principal)
+        return principal

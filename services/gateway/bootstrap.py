@@ -1,0 +1,137 @@
+"""The first start: a demo tenant and the file that tells its credentials.
+
+Safe to run at every start and by several replicas at once. The API key itself exists only in the file: when that is lost
+or stands for nothing (restored database), the same tenant gets another key.
+"""
+
+import asyncio
+import base64
+import os
+import secrets
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import orjson
+import structlog
+
+from contracts.events import TenantConfigured
+from contracts.ids import TenantId
+from libs.outbox.unit_of_work import Outbox, UnitOfWork
+from libs.runtime.secret import SecretBox
+from services.gateway.auth import key_hash, new_api_key
+from services.gateway.store import TenantStore
+from services.gateway.store.tenant import Tenant
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """`<data dir>/credentials.json`."""
+
+    base_url: str
+    ops_url: str
+    tenant_id: str
+    client_id: str
+    org: str
+    api_key: str
+    webhook_secret: str
+
+
+class Bootstrap:
+    """A resource of the service: opened when the database is there, before anything is served."""
+
+    def __init__(self, outbox: Outbox, secrets_box: SecretBox, path: Path, *, base_url: str, ops_url: str) -> None:
+        self._outbox = outbox
+        self._secrets_box = secrets_box
+        self._path = path
+        self._base_url = base_url
+        self._ops_url = ops_url
+
+    async def open(self) -> None:
+        known_key = await asyncio.to_thread(_api_key_in, self._path)
+        async with self._outbox.unit_of_work() as work:
+            store = TenantStore(work.connection)
+            await store.lock_first_start()
+            tenant = await store.first() or await self._first_tenant(work)
+            api_key = await self._api_key(store, tenant.id, known_key)
+            # Written before the commit: a file whose key is not in the database is noticed and replaced at the next start.
+            await asyncio.to_thread(_write, self._path, self._credentials(tenant, api_key))
+
+    async def close(self) -> None:
+        pass
+
+    async def check(self) -> None:
+        pass
+
+    async def _first_tenant(self, work: UnitOfWork) -> Tenant:
+        secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+        tenant = Tenant(
+            id=TenantId(uuid4()),
+            name="Demo",
+            org=f"org-{secrets.token_hex(8)}",
+            client_id=f"c{secrets.token_hex(8)}",
+            storage_blocked_at=None,
+            revision=1,
+            webhook_secret_sealed=self._secrets_box.seal(secret),
+        )
+        await TenantStore(work.connection).insert(tenant)
+        work.emit(
+            TenantConfigured(
+                tenant_id=tenant.id,
+                revision=tenant.revision,
+                name=tenant.name,
+                webhook_secret_encrypted=tenant.webhook_secret_sealed,
+            )
+        )
+        log.info("tenant.created", tenant_id=str(tenant.id), org=tenant.org)
+        return tenant
+
+    async def _api_key(self, store: TenantStore, tenant_id: TenantId, known_key: str | None) -> str:
+        if known_key is not None:
+            holder = await store.holder_of_key(key_hash(known_key))
+            if holder is not None and holder.tenant_id == tenant_id:
+                return known_key
+        api_key = new_api_key()
+        await store.insert_key(key_hash(api_key), tenant_id, "admin", "bootstrap")
+        return api_key
+
+    def _credentials(self, tenant: Tenant, api_key: str) -> Credentials:
+        return Credentials(
+            base_url=self._base_url,
+            ops_url=self._ops_url,
+            tenant_id=str(tenant.id),
+            client_id=tenant.client_id,
+            org=tenant.org,
+            api_key=api_key,
+            webhook_secret=self._secrets_box.open(tenant.webhook_secret_sealed),
+        )
+
+
+def _api_key_in(path: Path) -> str | None:
+    try:
+        api_key = orjson.loads(path.read_bytes())["api_key"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return api_key if isinstance(api_key, str) else None
+
+
+def _write(path: Path, credentials: Credentials) -> None:
+    """Replaces the file as a whole; nobody else may read it at any moment."""
+    content = orjson.dumps(asdict(credentials), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    if path.exists() and path.read_bytes() == content:
+        path.chmod(0o600)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,87 @@
+"""What the rules refuse. Each error has a stable `code`; a dialect puts it into its own words."""
+
+
+class GatewayError(Exception):
+    """A rule of the gateway was broken."""
+
+    code = "gateway_error"
+
+    def __init__(self, message: str | None = None) -> None:
+        self.message = message or (self.__doc__ or self.code)
+        super().__init__(self.message)
+
+
+class UnknownKeyError(GatewayError):
+    """Missing or invalid API key"""
+
+    code = "unknown_key"
+
+
+class InsufficientRoleError(GatewayError):
+    """Insufficient permissions"""
+
+    code = "insufficient_role"
+
+
+class ForeignOwnerError(GatewayError):
+    """The owner is not the organization of this API key"""
+
+    code = "foreign_owner"
+
+
+class InvalidFieldError(GatewayError):
+    """A field has a value that is not allowed"""
+
+    code = "invalid_field"
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class FileTooLargeError(GatewayError):
+    """The declared size is more than one file may have"""
+
+    code = "file_too_large"
+
+
+class StorageBlockedError(GatewayError):
+    """The tenant's storage is blocked"""
+
+    code = "storage_blocked"
+
+
+class NameTakenError(GatewayError):
+    """A live file has this name already"""
+
+    code = "name_taken"
+
+
+class UploadNotFoundError(GatewayError):
+    """There is no such file"""
+
+    code = "upload_not_found"
+
+
+class StillProcessingError(GatewayError):
+    """The file is still being processed"""
+
+    code = "still_processing"
+
+
+class FolderNotFoundError(GatewayError):
+    """There is no such folder"""
+
+    code = "folder_not_found"
+
+
+class FolderNotEmptyError(GatewayError):
+    """Files or folders lie below this folder"""
+
+    code = "folder_not_empty"
+
+
+class ReservedFolderError(GatewayError):
+    """This folder cannot be deleted"""
+
+    code = "reserved_folder"

@@ -1,0 +1,26 @@
+"""Settings of the gateway; each is `LONGSHORE_<FIELD>` in the environment."""
+
+from pydantic import Field
+
+from libs.runtime.settings import ServiceSettings
+
+
+class Settings(ServiceSettings):
+    gateway_max_upload_bytes: int = Field(default=5 * 2**30, gt=0)
+    """The largest file where the API itself names no limit."""
+    gateway_retention_seconds: int = Field(default=30 * 86400, gt=0)
+    """How long a file of the eachlabs API is kept (E-13)."""
+    gateway_temporary_seconds: int = Field(default=86400, gt=0)
+    """How long a file in json2video's `temp` folder is kept (J-10)."""
+    gateway_eachlabs_url_seconds: int = Field(default=900, gt=0, le=604800)
+    """How long an upload URL of the eachlabs API may be used (E-11)."""
+    gateway_json2video_url_seconds: int = Field(default=120, gt=0, le=604800)
+    """How long an upload URL of the json2video API may be used (J-13)."""
+    gateway_put_grace_seconds: int = Field(default=900, ge=0)
+    """How long after the URL's end an upload that began in time may still arrive."""
+    gateway_free_allowance_bytes: int = Field(default=50 * 2**20, ge=0)
+    """Shown by `GET /v2/media` as `free_allowance`."""
+    gateway_credits_per_week: float = Field(default=0, ge=0)
+    """Shown by `GET /v2/media` as `credits_per_week`."""
+    gateway_key_cache_seconds: float = Field(default=5, ge=0)
+    """How long a replica goes on accepting an API key that was revoked, and uploads of a tenant that was blocked."""

@@ -1,0 +1,76 @@
+"""Many registrations in one statement: the projection's rows and the outbox's, all or none of each."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import orjson
+
+from contracts.envelope import Envelope
+from contracts.ids import TenantId, UploadId
+from libs.postgres.database import Connection
+from services.gateway.domain.registration import Registration
+
+# Ordered by name, so that two of these statements that meet wait for each other instead of deadlocking.
+INSERT = """
+    WITH incoming AS (
+        SELECT * FROM unnest(
+            $1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::bool[], $7::bigint[], $8::text[], $9::text[],
+            $10::text[], $11::text[], $12::timestamptz[], $13::timestamptz[], $14::timestamptz[], $15::timestamptz[],
+            $16::uuid[], $17::text[]
+        ) AS row (id, tenant_id, dialect, folder, name, temporary, declared_size_bytes, declared_content_type, view,
+                  staging_key, object_key, created_at, url_expires_at, deadline_at, file_expires_at, event_id, envelope)
+    ), inserted AS (
+        INSERT INTO uploads (id, tenant_id, dialect, folder, name, holds_name, temporary, declared_size_bytes,
+                             declared_content_type, view, staging_key, object_key, created_at, updated_at, url_expires_at,
+                             deadline_at, file_expires_at)
+        SELECT id, tenant_id, dialect, folder, name, name IS NOT NULL, temporary, declared_size_bytes, declared_content_type,
+               view::jsonb, staging_key, object_key, created_at, created_at, url_expires_at, deadline_at, file_expires_at
+        FROM incoming ORDER BY tenant_id, folder, name
+        ON CONFLICT DO NOTHING RETURNING id
+    ), announced AS (
+        INSERT INTO outbox (event_id, envelope)
+        SELECT event_id, envelope FROM incoming JOIN inserted USING (id)
+        ON CONFLICT (event_id) DO NOTHING
+    )
+    SELECT id FROM inserted
+"""
+
+
+class RegistrationStore:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def insert(self, batch: Sequence[tuple[Registration, Envelope]]) -> set[UUID]:
+        """Which of them are in now; the others' id or name was taken."""
+        columns = zip(
+            *(
+                (
+                    new.id, new.tenant_id, new.dialect, new.folder, new.name, new.temporary, new.size_bytes, new.content_type,
+                    orjson.dumps(new.view).decode(), new.staging_key, new.object_key, new.registered_at, new.url_expires_at,
+                    new.deadline_at, new.file_expires_at, envelope.id, envelope.model_dump_json(),
+                )
+                for new, envelope in batch
+            ),
+            strict=True,
+        )  # fmt: skip
+        return {row["id"] for row in await self._connection.fetch(INSERT, *columns)}
+
+    async def is_registered(self, upload_id: UploadId) -> bool:
+        found: bool = await self._connection.fetchval("SELECT EXISTS (SELECT FROM uploads WHERE id = $1)", upload_id)
+        return found
+
+    async def release_expired_name(self, new: Registration) -> tuple[UploadId, TenantId] | None:
+        """Frees the name of a registration whose URL died before any bytes were noticed (decision 5.4.11); whose it was."""
+        row = await self._connection.fetchrow(
+            """
+            UPDATE uploads SET holds_name = false, deleted_at = $4, updated_at = $4
+            WHERE tenant_id = $1 AND folder = $2 AND name = $3 AND holds_name
+              AND state = 'REGISTERED' AND url_expires_at <= $4
+            RETURNING id, tenant_id
+            """,
+            new.tenant_id,
+            new.folder,
+            new.name,
+            new.registered_at,
+        )
+        return (UploadId(row["id"]), TenantId(row["tenant_id"])) if row else None

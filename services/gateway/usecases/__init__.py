@@ -1,0 +1,1 @@
+"""What the gateway does for its clients, the same through every API."""

@@ -1,0 +1,46 @@
+"""Registers uploads: projection row and `UploadRegistered` in one commit, shared by concurrent requests."""
+
+from collections.abc import Sequence
+
+from contracts.envelope import Envelope
+from contracts.events import Stage, UploadAbortRequested
+from libs.outbox.unit_of_work import RELAY, Outbox, envelop
+from libs.postgres.coalesce import Coalescer
+from services.gateway.domain.error import NameTakenError
+from services.gateway.domain.registration import Registration
+from services.gateway.store import RegistrationStore
+
+Prepared = tuple[Registration, Envelope]
+
+
+class Registrar:
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+        self._inserts: Coalescer[Prepared, bool] = Coalescer(self._insert)
+
+    async def register(self, new: Registration) -> None:
+        """Returns when it is durable. Raises NameTakenError."""
+        prepared = (new, envelop(new.event(), source=self._outbox.database.service))
+        if not await self._inserts.submit(prepared):
+            await self._resolve_conflict(prepared)
+
+    async def _insert(self, batch: Sequence[Prepared]) -> Sequence[bool]:
+        async with self._outbox.database.connection() as connection:
+            inserted = await RegistrationStore(connection).insert(batch)
+        self._outbox.wakeups.wake(RELAY)
+        return [new.id in inserted for new, _ in batch]
+
+    async def _resolve_conflict(self, prepared: Prepared) -> None:
+        """The rare case: a repeated insert that had worked the first time, a dead registration's name, or a taken one."""
+        new, _ = prepared
+        async with self._outbox.unit_of_work() as work:
+            store = RegistrationStore(work.connection)
+            if await store.is_registered(new.id):
+                return
+            if replaced := await store.release_expired_name(new):
+                upload_id, tenant_id = replaced
+                work.emit(
+                    UploadAbortRequested(upload_id=upload_id, tenant_id=tenant_id, version=Stage.CLOSED, reason="replaced")
+                )
+            if not await store.insert([prepared]):
+                raise NameTakenError
