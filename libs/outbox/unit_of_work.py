@@ -32,17 +32,18 @@ class UnitOfWork:
     source: str
     cause: Envelope | None = None
     """The message being handled; None at HTTP edges and in jobs."""
-    _emitted: list[Envelope] = field(default_factory=list)
-    _wake: set[str] = field(default_factory=set)
+    emitted: list[Envelope] = field(default_factory=list)
+    """What `emit` collected; whoever commits writes it (`Outbox.write`)."""
+    wakes: set[str] = field(default_factory=set)
 
     def emit(self, event: Event) -> None:
         """Publishes `event` if, and only if, this transaction commits."""
-        self._emitted.append(envelop(event, source=self.source, cause=self.cause))
-        self._wake.add(RELAY)
+        self.emitted.append(envelop(event, source=self.source, cause=self.cause))
+        self.wakes.add(RELAY)
 
     def wake(self, name: str) -> None:
         """Wakes a loop of this service after the commit."""
-        self._wake.add(name)
+        self.wakes.add(name)
 
 
 def envelop(event: Event, *, source: str, cause: Envelope | None = None) -> Envelope:
@@ -67,7 +68,7 @@ class Outbox:
         async with self.database.transaction() as connection:
             work = UnitOfWork(connection, source=self.database.service, cause=cause)
             yield work
-            await self.write(connection, work._emitted)
+            await self.write(connection, work.emitted)
         self.woken(work)
 
     async def write(self, connection: Connection, envelopes: Sequence[Envelope]) -> None:
@@ -77,5 +78,5 @@ class Outbox:
 
     def woken(self, work: UnitOfWork) -> None:
         """Sets the wake-ups that `work` asked for; to be called after its commit."""
-        for name in work._wake:
+        for name in work.wakes:
             self.wakeups.wake(name)

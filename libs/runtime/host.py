@@ -13,7 +13,8 @@ from aiohttp import web
 from libs.messaging.dispatch import consumer
 from libs.messaging.port import Bus, Subscription
 from libs.observability.ops import ops_application
-from libs.outbox.relay import Relay, purge_inbox
+from libs.outbox.inbox import purge_inbox
+from libs.outbox.relay import Relay
 from libs.runtime.service import Loop, Service
 from libs.runtime.settings import ServiceSettings
 

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from aiohttp import web
+from aiohttp.web import Application
 
 from contracts.events import Event
 from libs.outbox.unit_of_work import Outbox, UnitOfWork
@@ -41,6 +41,6 @@ class Service:
     loops: Mapping[str, Loop] = field(default_factory=dict)
     resources: Sequence[Resource] = ()
     """Opened before anything else of the service, closed last."""
-    web: web.Application | None = None
+    web: Application | None = None
     """Served on the HTTP port, where the service has a face for others."""
     prefetch: int = 100
