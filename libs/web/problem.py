@@ -2,12 +2,32 @@
 
 import orjson
 from aiohttp import web
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from libs.observability.tracing import current_trace_id
 from libs.web.route import HttpError
 
 CONTENT_TYPE = "application/problem+json"
+
+
+class FieldProblem(BaseModel):
+    field: str
+    message: str
+
+
+class Problem(BaseModel):
+    """The document that `problem` writes."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    """Stable; for programs."""
+    detail: str
+    """For people."""
+    request_id: str
+    errors: list[FieldProblem] = []
+
 
 _TITLES = {
     400: "Bad Request",
@@ -17,8 +37,10 @@ _TITLES = {
     405: "Method Not Allowed",
     408: "Request Timeout",
     409: "Conflict",
+    412: "Precondition Failed",
     413: "Content Too Large",
     415: "Unsupported Media Type",
+    416: "Range Not Satisfiable",
     422: "Unprocessable Content",
     500: "Internal Server Error",
     503: "Service Unavailable",

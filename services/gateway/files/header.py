@@ -1,0 +1,50 @@
+"""Headers that make foreign bytes harmless: no file may act as a page of this site."""
+
+import re
+from typing import Final
+from urllib.parse import quote
+
+from services.gateway.domain.content_type import essence
+
+RASTER_IMAGES: Final = frozenset(
+    f"image/{name}" for name in ("jpeg", "png", "gif", "webp", "avif", "bmp", "tiff", "heic", "heif", "jxl", "x-icon")
+)
+"""Not SVG: it can hold scripts."""
+
+PLAYLIST: Final = "application/vnd.apple.mpegurl"
+
+CORS: Final = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Expose-Headers": "Accept-Ranges, Content-Length, Content-Range, ETag, X-Request-Id",
+}
+"""HLS players in pages of other sites read playlists and segments."""
+
+PREFLIGHT: Final = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Methods": "GET, HEAD, OPTIONS",
+    "Access-Control-Allow-Headers": "Range, If-Range, If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since",
+    "Access-Control-Max-Age": "86400",
+}
+
+HARMLESS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "sandbox; default-src 'none'",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+    "Referrer-Policy": "no-referrer",
+}
+
+_NOT_PLAIN = re.compile(r"[^A-Za-z0-9._ -]")
+
+
+def shown_inline(content_type: str) -> bool:
+    """Raster images, sound and video; everything else is saved, not shown."""
+    kind = essence(content_type)
+    return kind in RASTER_IMAGES or kind == PLAYLIST or kind.startswith(("audio/", "video/"))
+
+
+def disposition(content_type: str, file_name: str) -> str:
+    """RFC 6266: a plain name for all, and the exact one (RFC 8187) where it differs."""
+    kind = "inline" if shown_inline(content_type) else "attachment"
+    plain = _NOT_PLAIN.sub("_", file_name)
+    exact = f"; filename*=UTF-8''{quote(file_name, safe='')}" if plain != file_name else ""
+    return f'{kind}; filename="{plain}"{exact}'

@@ -1,0 +1,73 @@
+"""Which object lies behind a public address, if it is published now."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import PurePosixPath
+from uuid import UUID
+
+from contracts.ids import UploadId
+from services.gateway.domain.content_type import UNDECLARED
+from services.gateway.domain.upload import Upload
+from services.gateway.store.upload import UploadStore
+
+_UPLOAD_FILE = re.compile(r"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})(\.[a-z0-9]{1,10})?")
+_RENDITION = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/)*[A-Za-z0-9_-][A-Za-z0-9._-]*")
+
+_RENDITION_TYPES = {
+    ".m3u8": "application/vnd.apple.mpegurl",
+    ".ts": "video/mp2t",
+    ".m4s": "video/iso.segment",
+    ".mp4": "video/mp4",
+    ".jpg": "image/jpeg",
+    ".png": "image/png",
+    ".webp": "image/webp",
+    ".vtt": "text/vtt",
+}
+
+
+@dataclass(frozen=True)
+class Published:
+    key: str
+    content_type: str
+    file_name: str
+
+
+async def original_by_id(uploads: UploadStore, name: str) -> Published | None:
+    """Behind `/public/{upload_id}{ext}`: an eachlabs file that is READY (E-12)."""
+    match = _UPLOAD_FILE.fullmatch(name)
+    upload = await uploads.find(UploadId(UUID(match[1]))) if match else None
+    if upload is None or match is None or upload.dialect != "eachlabs" or not upload.ready or not _kept(upload):
+        return None
+    return _original(upload) if PurePosixPath(upload.object_key).suffix == (match[2] or "") else None
+
+
+async def original_by_name(uploads: UploadStore, client_id: str, path: str) -> Published | None:
+    """Behind `/{client_id}/files/<folder>/<name>`: a json2video file whose bytes were verified (J-12)."""
+    folder, _, name = path.rpartition("/")
+    upload = await uploads.find_by_client(client_id, folder, name)
+    return _original(upload) if upload is not None and upload.has_file and _kept(upload) else None
+
+
+async def rendition(uploads: UploadStore, upload_id: str, name: str) -> Published | None:
+    """Behind `/renditions/{upload_id}/{name}`: a file made from an upload that is READY."""
+    match = _UPLOAD_FILE.fullmatch(upload_id)
+    if match is None or match[2] or _RENDITION.fullmatch(name) is None:
+        return None
+    upload = await uploads.find(UploadId(UUID(upload_id)))
+    if upload is None or not upload.ready or not _kept(upload):
+        return None
+    path = PurePosixPath(name)
+    content_type = _RENDITION_TYPES.get(path.suffix, UNDECLARED)
+    return Published(f"files/{upload_id}/renditions/{name}", content_type, path.name)
+
+
+def _kept(upload: Upload) -> bool:
+    """The end of its retention counts from that moment, not from when the bytes are deleted."""
+    return upload.file_expires_at is None or upload.file_expires_at > datetime.now(UTC)
+
+
+def _original(upload: Upload) -> Published:
+    content_type = upload.mime_type or upload.content_type or upload.declared_content_type or UNDECLARED
+    name = upload.name or f"{upload.id}{PurePosixPath(upload.object_key).suffix}"
+    return Published(upload.object_key, content_type, name)
