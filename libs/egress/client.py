@@ -1,0 +1,172 @@
+"""An HTTP client that reaches only addresses which the policy allows, and takes only so much of any answer.
+
+The check sits where the socket is made: it sees the final address of literals, names and every candidate, and between it
+and the connection there is no second look-up that DNS rebinding could use. No redirects, cookies, proxies or decompression;
+no connection is used twice, for a pooled one would not be checked again.
+"""
+
+import asyncio
+import socket
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Any, Final, Literal
+
+import aiohttp
+from aiohttp.abc import AbstractResolver
+
+from libs.egress.policy import Policy
+from libs.egress.resolver import ThreadResolver
+from libs.egress.url import UrlRefusedError, check_url
+
+CONNECT_SECONDS: Final = 10.0
+BODY_SECONDS: Final = 2.0
+"""After the head of the answer has come: the status is known, what follows is only for the log."""
+HEADER_BYTES: Final = 8190
+USER_AGENT: Final = "Longshore"
+
+Failure = Literal[
+    "address_refused", "timeout", "name_unresolved", "connect_failed", "tls_failed", "disconnected", "malformed_answer"
+]
+
+
+class EgressError(Exception):
+    """No answer. `code` says why; the message is fit for a log and for the user who supplied the address."""
+
+    def __init__(self, code: Failure, message: str) -> None:
+        super().__init__(message)
+        self.code: Failure = code
+
+
+class EgressRefusedError(EgressError):
+    """The address is one that the policy does not allow; nothing was sent."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("address_refused", message)
+
+
+class EgressTimeoutError(EgressError):
+    """No connection, or no answer on it, within the time."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("timeout", message)
+
+
+class EgressNetworkError(EgressError):
+    """The name, the connection, TLS or HTTP itself failed."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: Mapping[str, str]
+    """Names compare without case."""
+    body: bytes
+    """Its beginning, as it came: never decompressed."""
+
+
+class GuardedClient:
+    """The session; a resource of the service that uses it."""
+
+    def __init__(self, policy: Policy, *, timeout_seconds: float, resolver: AbstractResolver | None = None) -> None:
+        self.policy = policy
+        self._timeout = aiohttp.ClientTimeout(total=timeout_seconds, sock_connect=min(CONNECT_SECONDS, timeout_seconds))
+        self._given_resolver = resolver
+        self._resolver: AbstractResolver | None = None
+        self._session: aiohttp.ClientSession | None = None
+
+    async def open(self) -> None:
+        self._resolver = self._given_resolver or ThreadResolver()
+        connector = aiohttp.TCPConnector(
+            resolver=self._resolver,
+            socket_factory=self._socket,
+            happy_eyeballs_delay=None,  # one candidate after the other: a refusal ends the attempt and keeps its type
+            use_dns_cache=False,
+            force_close=True,
+            limit=0,
+        )
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            timeout=self._timeout,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+            auto_decompress=False,
+            max_line_size=HEADER_BYTES,
+            max_field_size=HEADER_BYTES,
+            read_bufsize=2**14,
+            headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
+        )
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+        if self._resolver is not None:
+            await self._resolver.close()
+            self._resolver = None
+
+    async def check(self) -> None:
+        if self._session is None:
+            raise RuntimeError("the egress client is not open")
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, keep_bytes: int) -> Answer:
+        """Sends once; the answer may have any status, a redirect is an answer too.
+
+        Raises:
+            EgressRefusedError, EgressTimeoutError, EgressNetworkError
+        """
+        if self._session is None:
+            raise RuntimeError("the egress client is not open")
+        try:
+            check_url(url, self.policy)
+            async with self._session.post(url, data=body, headers=headers, allow_redirects=False) as response:
+                kept = await _beginning(response, keep_bytes)
+                response.close()
+                return Answer(response.status, response.headers, kept)
+        except UrlRefusedError as error:
+            raise EgressRefusedError(error.message) from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise _without_answer(error) from error
+
+    def _socket(self, candidate: tuple[Any, ...]) -> socket.socket:
+        family, kind, protocol, _name, (host, port, *_) = candidate
+        address = ip_address(host)
+        if not self.policy.is_allowed(address):
+            raise EgressRefusedError("the address is not public")
+        if not self.policy.is_port_allowed(port, address):
+            raise EgressRefusedError(f"port {port} is not accepted")
+        return socket.socket(family, kind, protocol)
+
+
+async def _beginning(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    kept = bytearray()
+    with suppress(aiohttp.ClientError, OSError):  # TimeoutError among them
+        async with asyncio.timeout(BODY_SECONDS):
+            while len(kept) < limit and (chunk := await response.content.read(limit - len(kept))):
+                kept += chunk
+    return bytes(kept)
+
+
+FAILURES: Final[tuple[tuple[type[Exception], Failure, str], ...]] = (
+    (aiohttp.InvalidURL, "address_refused", "the host is not spelled as an address or a name"),
+    (aiohttp.ClientConnectorDNSError, "name_unresolved", "the name has no address"),
+    (aiohttp.ClientSSLError, "tls_failed", "no valid TLS connection"),
+    (TimeoutError, "timeout", "no answer in time"),
+    (aiohttp.ClientConnectorError, "connect_failed", "no connection"),
+    (aiohttp.ServerDisconnectedError, "disconnected", "the connection ended before the answer"),
+    (OSError, "disconnected", "the connection ended before the answer"),
+    (Exception, "malformed_answer", "the answer is not HTTP, or its head is too large"),
+)
+"""The first that fits."""
+
+
+def _without_answer(error: aiohttp.ClientError | OSError) -> EgressError:
+    code, message = next((code, message) for kind, code, message in FAILURES if isinstance(error, kind))
+    match code:
+        case "address_refused":
+            return EgressRefusedError(message)
+        case "timeout":
+            return EgressTimeoutError(message)
+        case _:
+            return EgressNetworkError(code, message)
