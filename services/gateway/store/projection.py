@@ -16,6 +16,16 @@ from services.gateway.domain.timeline import TimelineEntry
 from services.gateway.domain.upload import WITHOUT_FILE, State
 
 
+INSERT_ENTRY = """
+    INSERT INTO upload_events (upload_id, event_id, type, version, occurred_at, summary)
+    VALUES ($1::uuid, $2, $3, $4::smallint, $5::timestamptz, $6) ON CONFLICT DO NOTHING
+"""
+
+
+def _entry_values(upload_id: UploadId, entry: TimelineEntry) -> tuple[Any, ...]:
+    return upload_id, entry.event_id, entry.type, entry.version, entry.occurred_at, _json(entry.summary)
+
+
 def _json(value: Any) -> str:
     return orjson.dumps(value).decode()
 
@@ -25,20 +35,22 @@ class ProjectionStore:
         self._connection = connection
 
     async def advance(
-        self, upload_id: UploadId, version: int, state: State, at: datetime, *, error: tuple[str, str] | None = None
+        self, upload_id: UploadId, entry: TimelineEntry, state: State, *, error: tuple[str, str] | None = None
     ) -> None:
-        """The upload reached `state`, unless something newer is known; its name is freed where the state has no file."""
+        """A line of the timeline, and the state that it led to unless something newer is known.
+
+        The upload's name is freed where the state has no file.
+        """
         code, message = error or (None, None)
         await self._connection.execute(
-            """
-            UPDATE uploads SET version = $2, state = $3, updated_at = greatest(updated_at, $4),
-                error_code = $5, error_message = $6, holds_name = holds_name AND NOT $7
-            WHERE id = $1 AND (version, state) < ($2::smallint, $3::text)
+            f"""
+            WITH noted AS ({INSERT_ENTRY})
+            UPDATE uploads SET version = $4, state = $7, updated_at = greatest(updated_at, $5),
+                error_code = $8, error_message = $9, holds_name = holds_name AND NOT $10
+            WHERE id = $1 AND (version, state) < ($4::smallint, $7::text)
             """,
-            upload_id,
-            version,
+            *_entry_values(upload_id, entry),
             state.value,
-            at,
             code,
             message,
             state in WITHOUT_FILE,
@@ -94,19 +106,8 @@ class ProjectionStore:
         )
 
     async def note(self, upload_id: UploadId, entry: TimelineEntry) -> None:
-        """One line of the upload's timeline."""
-        await self._connection.execute(
-            """
-            INSERT INTO upload_events (upload_id, event_id, type, version, occurred_at, summary)
-            VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING
-            """,
-            upload_id,
-            entry.event_id,
-            entry.type,
-            entry.version,
-            entry.occurred_at,
-            _json(entry.summary),
-        )
+        """A line of the timeline."""
+        await self._connection.execute(INSERT_ENTRY, *_entry_values(upload_id, entry))
 
     async def delivery(self, event: DeliveryChanged) -> None:
         """The newest step of a delivery: the one with the most attempts."""

@@ -36,7 +36,8 @@ class TenantStore:
     async def holder_of_key(self, key_hash: bytes) -> KeyHolder | None:
         row = await self._connection.fetchrow(
             """
-            SELECT t.id AS tenant_id, t.org, t.client_id, k.role, t.storage_blocked_at FROM api_keys k JOIN tenants t ON t.id = k.tenant_id
+            SELECT t.id AS tenant_id, t.org, t.client_id, k.role, t.storage_blocked_at
+            FROM api_keys k JOIN tenants t ON t.id = k.tenant_id
             WHERE k.key_hash = $1 AND k.revoked_at IS NULL
             """,
             key_hash,
