@@ -6,6 +6,7 @@ from libs.object_store.port import ObjectStore
 from libs.postgres.database import Database
 from libs.web.problem import CONTENT_TYPE, Problem, problem_error
 from libs.web.route import Answer, Api, HttpHandler, NotFoundError, Parameter, Route
+from services.gateway.deps import Deps
 from services.gateway.files.header import CORS, PREFLIGHT
 from services.gateway.files.published import Published, original_by_id, original_by_name, rendition
 from services.gateway.files.send import send
@@ -63,8 +64,8 @@ class FileDelivery:
         return await send(request, self._store, found)
 
 
-def files_api(database: Database, store: ObjectStore) -> Api:
-    delivery = FileDelivery(database, store)
+def api(deps: Deps) -> Api:
+    delivery = FileDelivery(deps.database, deps.objects)
     return Api(
         name="files",
         title="Published files",

@@ -1,0 +1,1 @@
+"""The platform's own API: one canonical view of every upload, whichever API it came through."""
