@@ -15,7 +15,7 @@ from libs.messaging.port import Bus, Subscription
 from libs.observability.ops import ops_application
 from libs.outbox.inbox import purge_inbox
 from libs.outbox.relay import Relay
-from libs.runtime.service import Loop, Service
+from libs.runtime.service import Loop, Resource, Service
 from libs.runtime.settings import ServiceSettings
 
 log = structlog.get_logger()
@@ -44,6 +44,7 @@ class Host:
         self._public = public
         self._http_socket = http_socket
         self._ops_socket = ops_socket
+        self._open_resources: set[int] = set()
         self._tasks: list[asyncio.Task[None]] = []
         self._runners: list[web.AppRunner] = []
         self._ready = False
@@ -57,7 +58,7 @@ class Host:
         for service in self._services:
             await until_open(service.outbox.database.open, f"{service.name}.database")
             for resource in service.resources:
-                await until_open(resource.open, f"{service.name}.{type(resource).__name__}")
+                await self._open(service.name, resource)
             for event_type, _handler in service.handlers.items():
                 subscription = Subscription(service.name, event_type.type, service.prefetch)
                 self._bus.subscribe(subscription, consumer(service.outbox, service.handlers))
@@ -101,7 +102,7 @@ class Host:
             await asyncio.wait(self._tasks, timeout=self._settings.shutdown_seconds)
         for service in reversed(self._services):
             for resource in reversed(service.resources):
-                await resource.close()
+                await self._close(resource)
             await service.outbox.database.close()
         for runner in self._runners[:1]:
             await runner.cleanup()
@@ -125,6 +126,17 @@ class Host:
                 await starting
         log.info("service.stopping")
         await self.stop()
+
+    async def _open(self, owner: str, resource: Resource) -> None:
+        """Once for each, also where services of one process share it."""
+        if id(resource) not in self._open_resources:
+            await until_open(resource.open, f"{owner}.{type(resource).__name__}")
+            self._open_resources.add(id(resource))
+
+    async def _close(self, resource: Resource) -> None:
+        if id(resource) in self._open_resources:
+            self._open_resources.discard(id(resource))
+            await resource.close()
 
     def _supervise(self, name: str, loop: Loop) -> None:
         self._tasks.append(asyncio.create_task(supervise(name, loop), name=name))
@@ -152,7 +164,7 @@ async def supervise(name: str, loop: Loop) -> None:
             log.error("loop.failed", loop=name, error=type(error).__name__, exc_info=True)
         if asyncio.get_running_loop().time() - started > 60:
             pause = 0.5
-        await asyncio.sleep(pause * random.uniform(0.8, 1.2))
+        await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311 - spreads restarts, guards nothing
         pause = min(pause * 2, 10)
 
 
