@@ -25,7 +25,7 @@ class ServiceSettings(BaseSettings):
     s3_presign_key: SecretStr | None = None
     """`ACCESS_KEY:SECRET_KEY` of a write-only key limited to `staging/`; the key of `s3_url` signs when it is not set."""
     secret_key: SecretStr | None = None
-    """Encrypts signing secrets at rest (Fernet key: 32 bytes, urlsafe base64), the same for all services; standalone makes one."""
+    """Encrypts signing secrets at rest (a Fernet key), the same for all services; standalone makes one."""
     base_url: str | None = None
     """The address clients use, e.g. `https://uploads.example.com`; default `http://127.0.0.1:<http_port>`."""
     http_host: str = "127.0.0.1"
