@@ -1,0 +1,69 @@
+"""Text formats, which have no magic number."""
+
+import codecs
+import json
+import re
+from typing import Final
+
+_HTML: Final = re.compile(r"<(?:!doctype\s+html|html|head|body|script|iframe|title)\b", re.IGNORECASE)
+_SKIPPED: Final = (("<?", "?>"), ("<!--", "-->"))
+_CONTROLS: Final = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
+_MAX_PROLOGUE: Final = 4096
+
+
+def text_type(head: bytes) -> str | None:
+    """The MIME type where `head` starts a text file, else None."""
+    text = _decoded(head)
+    if not text or not text.strip():
+        return None if not text else "text/plain"
+    start = text[:_MAX_PROLOGUE].lstrip()
+    if start.startswith("<"):
+        return _markup_type(start)
+    if start.startswith("#EXTM3U"):
+        return "application/vnd.apple.mpegurl"
+    if start.startswith("{\\rtf"):
+        return "application/rtf"
+    return "application/json" if _is_json(text) else "text/plain"
+
+
+def _markup_type(start: str) -> str:
+    """HTML, SVG, other XML or plain text, by the first element after declarations and comments."""
+    rest = start
+    while opened := next((pair for pair in _SKIPPED if rest.startswith(pair[0])), None):
+        _, closed, rest = rest.partition(opened[1])
+        rest = rest.lstrip()
+        if not closed:
+            break
+    if _HTML.match(rest):
+        return "text/html"
+    if rest[:9].lower() == "<!doctype":
+        rest = rest.partition("]>" if "[" in rest.partition(">")[0] else ">")[2].lstrip()
+    if rest.startswith("<svg"):
+        return "image/svg+xml"
+    return "application/xml" if start.startswith("<?xml") else "text/plain"
+
+
+def _decoded(head: bytes) -> str | None:
+    for bom, encoding in ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")):
+        if head.startswith(bom):
+            return _if_text(head[len(bom) :], encoding)
+    return _if_text(head, "utf-8")
+
+
+def _if_text(data: bytes, encoding: str) -> str | None:
+    """`data` decoded, its cut-off last character aside; None where it is no text."""
+    try:
+        text = codecs.getincrementaldecoder(encoding)().decode(data)
+    except UnicodeDecodeError:
+        return None
+    return None if _CONTROLS.search(text) else text
+
+
+def _is_json(text: str) -> bool:
+    if not text.lstrip().startswith(("{", "[")):
+        return False
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
