@@ -1,0 +1,72 @@
+"""Deletes what must not lie in the store any more: staged copies, and removed files with all that was made of them."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from libs.object_store.port import ObjectStore, delete_prefix
+from libs.outbox.unit_of_work import Outbox
+from services.session.domain.announcement import announcements
+from services.session.domain.session import Session, State, doomed_keys, next_cleanup
+from services.session.jobs.told import tell
+from services.session.metric import transition
+from services.session.store import SessionStore
+
+log = structlog.get_logger()
+
+LEASE = timedelta(seconds=60)
+"""Also the pause before another try when the store failed."""
+
+
+class Cleanup:
+    def __init__(self, outbox: Outbox, store: ObjectStore, *, batch: int, deletions: int) -> None:
+        self._outbox = outbox
+        self._objects = store
+        self._batch = batch
+        self._deletions = asyncio.Semaphore(deletions)
+
+    async def once(self) -> bool:
+        """Raises nothing: what could not be deleted stays due."""
+        async with self._outbox.database.connection() as connection:
+            claimed = await SessionStore(connection).claim_cleanups(self._batch, LEASE)
+        if not claimed:
+            return False
+        results = await asyncio.gather(
+            self._delete_staged([session for session in claimed if not session.removal]),
+            *(self._remove(session) for session in claimed if session.removal),
+        )
+        cleaned = [session for result in results for session in result]
+        if cleaned:
+            await self._finish(cleaned)
+        return bool(cleaned)
+
+    async def _delete_staged(self, sessions: Sequence[Session]) -> Sequence[Session]:
+        try:
+            if keys := [key for session in sessions for key in doomed_keys(session)]:
+                await self._objects.delete(keys)
+        except Exception as error:
+            log.warning("cleanup.postponed", sessions=len(sessions), error=type(error).__name__)
+            return ()
+        return sessions
+
+    async def _remove(self, session: Session) -> Sequence[Session]:
+        try:
+            async with self._deletions:
+                for prefix in ("files", "staging"):
+                    await delete_prefix(self._objects, f"{prefix}/{session.upload_id}/")
+        except Exception as error:
+            log.warning("removal.postponed", upload_id=str(session.upload_id), error=type(error).__name__)
+            return ()
+        return (session,)
+
+    async def _finish(self, cleaned: Sequence[Session]) -> None:
+        now = datetime.now(UTC)
+        before = {session.upload_id: session for session in cleaned}
+        rows = [(session.upload_id, session.cleanup_at, next_cleanup(session, now)) for session in cleaned]
+        async with self._outbox.unit_of_work() as work:
+            for session in await SessionStore(work.connection).finish_cleanups(rows, now):
+                if session.state is State.REMOVED and before[session.upload_id].state is not State.REMOVED:
+                    tell(work, session, announcements(session)[-1:])
+                    transition(session)

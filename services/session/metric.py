@@ -1,0 +1,17 @@
+"""What the session service counts, and how it logs a step of an upload."""
+
+import structlog
+from prometheus_client import Counter, Gauge
+
+from services.session.domain.session import Session
+
+TRANSITIONS = Counter("longshore_session_transitions", "Uploads that reached a state", ["state"])
+WAITING = Gauge("longshore_session_waiting", "Sessions that wait for a job", ["job"])
+RESENT = Counter("longshore_session_resent", "Events announced again by the sweeper")
+
+log = structlog.get_logger()
+
+
+def transition(session: Session) -> None:
+    TRANSITIONS.labels(session.state.value).inc()
+    log.info(f"upload.{session.state}", upload_id=str(session.upload_id), code=session.reject_code, removal=session.removal)
