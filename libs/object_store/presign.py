@@ -13,14 +13,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from typing import ClassVar
-from urllib.parse import parse_qsl, quote, urlsplit
+from typing import ClassVar, NamedTuple
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 MAX_EXPIRY = timedelta(days=7)
-_UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
-_PARAMETERS = frozenset(
-    {"X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Date", "X-Amz-Expires", "X-Amz-SignedHeaders", "X-Amz-Signature"}
+_PARAMETERS = (
+    "X-Amz-Algorithm",
+    "X-Amz-Credential",
+    "X-Amz-Date",
+    "X-Amz-Expires",
+    "X-Amz-SignedHeaders",
+    "X-Amz-Signature",
 )
 _CLOCK_SKEW = timedelta(minutes=15)
 _PLAIN = re.compile(r"[A-Za-z0-9/_.~-]*").fullmatch
@@ -66,6 +70,14 @@ class PresignedRequest:
     headers: Iterable[tuple[str, str]]
 
 
+class _Day(NamedTuple):
+    day: str
+    scope: str
+    credential: str
+    """As it stands in a query, that is quoted."""
+    key: bytes
+
+
 class Presigner:
     """Signs and judges URLs `{endpoint}/{key}`; `endpoint` includes the bucket or whatever path comes before the key."""
 
@@ -79,9 +91,7 @@ class Presigner:
         self._access_key = access_key
         self._secret_key = secret_key
         self._region = region
-        self._day = ""
-        self._day_key = b""
-        self._credential = ""
+        self._day = _Day("", "", "", b"")
 
     def url(
         self,
@@ -97,19 +107,8 @@ class Presigner:
             raise ValueError("a presigned URL lives from one second to seven days")
         t = now or datetime.now(UTC)
         at = f"{t.year:04}{t.month:02}{t.day:02}T{t.hour:02}{t.minute:02}{t.second:02}Z"  # three times as fast as strftime
-        bound = {"host": self._host}
-        for name, value in (headers or {}).items():
-            bound[name.lower()] = value
-        names = sorted(bound)
-        path = f"{self._path}/{key}"
-        if not _PLAIN(path):
-            path = quote(path, safe="/-_.~")
-        day_key = self._key_of(at[:8])
-        query = (
-            f"X-Amz-Algorithm={ALGORITHM}&X-Amz-Credential={self._credential}&X-Amz-Date={at}"
-            f"&X-Amz-Expires={int(expires_in.total_seconds())}&X-Amz-SignedHeaders={'%3B'.join(names)}"
-        )
-        signature = self._sign(day_key, at, method, path, query, [(name, bound[name]) for name in names])
+        bound = {name.lower(): value for name, value in headers.items()} if headers else {}
+        path, query, signature = self._sign(method, key, at, int(expires_in.total_seconds()), bound)
         return f"{self._origin}{path}?{query}&X-Amz-Signature={signature}"
 
     def verify(self, request: PresignedRequest, now: datetime) -> None:
@@ -121,52 +120,50 @@ class Presigner:
         at, expires = _life_of(query)
         if at > now + _CLOCK_SKEW:
             raise ExpiredError("Request is not valid yet")
-        if now >= at + expires:
+        if now >= at + timedelta(seconds=expires):
             raise ExpiredError("Request has expired")
         got: dict[str, str] = {}
         for name, value in request.headers:
             lower = name.lower()
             got[lower] = f"{got[lower]},{value}" if lower in got else value
-        got["host"] = self._host
         names = query["X-Amz-SignedHeaders"].split(";")
-        signed = frozenset(names)
         for name in got:
-            if name.startswith("x-amz-") and name not in signed:
+            if name.startswith("x-amz-") and name not in names:
                 raise UnsignedHeaderError("There were headers present in the request which were not signed")
-        if "host" not in signed or names != sorted(signed) or not signed <= got.keys():
+        if "host" not in names or not got.keys() >= set(names):
             raise SignatureMismatchError("A signed header is missing")
-        day_key = self._key_of(query["X-Amz-Date"][:8])
-        canonical = "&".join(f"{name}={quote(query[name], safe='-_.~')}" for name in sorted(_PARAMETERS - {"X-Amz-Signature"}))
-        signature = self._sign(
-            day_key,
-            query["X-Amz-Date"],
-            request.method,
-            quote(f"{self._path}/{request.key}", safe="/-_.~"),
-            canonical,
-            [(name, got[name]) for name in names],
-        )
-        credential = quote(query["X-Amz-Credential"], safe="-_.~")
-        same = hmac.compare_digest(signature.encode(), query["X-Amz-Signature"].encode())
-        if not same or credential != self._credential:
+        bound = {name: got[name] for name in names}
+        _path, expected, signature = self._sign(request.method, request.key, query["X-Amz-Date"], expires, bound)
+        given = urlencode([(name, query[name]) for name in _PARAMETERS[:-1]], quote_via=quote, safe="-_.~")
+        if not hmac.compare_digest(f"{expected}&{signature}".encode(), f"{given}&{query[_PARAMETERS[-1]]}".encode()):
             raise SignatureMismatchError("The request signature we calculated does not match the signature you provided.")
 
-    def _sign(self, day_key: bytes, at: str, method: str, path: str, query: str, headers: list[tuple[str, str]]) -> str:
-        canonical_headers = "".join([f"{name}:{' '.join(value.split())}\n" for name, value in headers])
-        signed_headers = ";".join([name for name, _value in headers])
-        canonical = f"{method}\n{path}\n{query}\n{canonical_headers}\n{signed_headers}\n{_UNSIGNED_PAYLOAD}"
+    def _sign(self, method: str, key: str, at: str, expires: int, bound: Mapping[str, str]) -> tuple[str, str, str]:
+        """The URL's path, its query without the signature, and the signature; `bound` has lower-case names."""
+        headers = {**bound, "host": self._host}
+        names = sorted(headers)
+        path = f"{self._path}/{key}"
+        if not _PLAIN(path):
+            path = quote(path, safe="/-_.~")
+        day = self._day if self._day.day == at[:8] else self._begin_day(at[:8])
+        query = (
+            f"X-Amz-Algorithm={ALGORITHM}&X-Amz-Credential={day.credential}&X-Amz-Date={at}"
+            f"&X-Amz-Expires={expires}&X-Amz-SignedHeaders={'%3B'.join(names)}"
+        )
+        lines = "".join([f"{name}:{' '.join(headers[name].split())}\n" for name in names])
+        canonical = f"{method}\n{path}\n{query}\n{lines}\n{';'.join(names)}\nUNSIGNED-PAYLOAD"
         digest = sha256(canonical.encode("utf-8", "surrogateescape")).hexdigest()
-        to_sign = f"{ALGORITHM}\n{at}\n{at[:8]}/{self._region}/s3/aws4_request\n{digest}"
-        return hmac.digest(day_key, to_sign.encode(), "sha256").hex()
+        to_sign = f"{ALGORITHM}\n{at}\n{day.scope}\n{digest}"
+        return path, query, hmac.digest(day.key, to_sign.encode(), "sha256").hex()
 
-    def _key_of(self, day: str) -> bytes:
-        """The signing key of a day (`yyyymmdd`); that of the last one asked for is kept."""
-        if day != self._day:
-            key = f"AWS4{self._secret_key}".encode()
-            for part in (day, self._region, "s3", "aws4_request"):
-                key = hmac.digest(key, part.encode(), "sha256")
-            self._credential = quote(f"{self._access_key}/{day}/{self._region}/s3/aws4_request", safe="-_.~")
-            self._day_key, self._day = key, day
-        return self._day_key
+    def _begin_day(self, day: str) -> _Day:
+        """The signing key of a day (`yyyymmdd`), kept until another day is asked for."""
+        key = f"AWS4{self._secret_key}".encode()
+        for part in (day, self._region, "s3", "aws4_request"):
+            key = hmac.digest(key, part.encode(), "sha256")
+        scope = f"{day}/{self._region}/s3/aws4_request"
+        self._day = _Day(day, scope, quote(f"{self._access_key}/{scope}", safe="-_.~"), key)
+        return self._day
 
 
 def _query_of(raw: str) -> dict[str, str]:
@@ -176,20 +173,20 @@ def _query_of(raw: str) -> dict[str, str]:
     except ValueError as error:
         raise MalformedQueryError("Query-string authentication needs exactly the signature's own parameters") from error
     query = dict(pairs)
-    if len(pairs) != len(query) or query.keys() != _PARAMETERS or query["X-Amz-Algorithm"] != ALGORITHM:
+    if len(pairs) != len(query) or query.keys() != set(_PARAMETERS) or query["X-Amz-Algorithm"] != ALGORITHM:
         raise MalformedQueryError("Query-string authentication needs exactly the signature's own parameters")
     return query
 
 
-def _life_of(query: Mapping[str, str]) -> tuple[datetime, timedelta]:
+def _life_of(query: Mapping[str, str]) -> tuple[datetime, int]:
     """From when and for how long the URL says it is good."""
     date, seconds = query["X-Amz-Date"], query["X-Amz-Expires"]
     try:
         if not (_DATE.fullmatch(date) and seconds.isascii() and seconds.isdigit() and 0 < len(seconds) <= 6):
             raise ValueError
-        at, expires = datetime.strptime(date, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC), timedelta(seconds=int(seconds))
+        at, expires = datetime.strptime(date, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC), int(seconds)
     except ValueError as error:
         raise MalformedQueryError("X-Amz-Date or X-Amz-Expires is malformed") from error
-    if not timedelta(seconds=1) <= expires <= MAX_EXPIRY:
+    if not 1 <= expires <= MAX_EXPIRY.total_seconds():
         raise MalformedQueryError("X-Amz-Expires must lie between 1 and 604800 seconds")
     return at, expires

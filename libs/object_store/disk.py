@@ -1,0 +1,191 @@
+"""The object store in a directory, for one process: `disk_files` is how it lies there, `disk_http` its upload URLs.
+
+Everything that is acknowledged is on the disk (fsync) and survives kill -9; nothing that was cut off is ever visible.
+"""
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO, ParamSpec, TypeVar
+from urllib.parse import quote_plus
+
+import structlog
+
+from libs.object_store.disk_files import DiskFiles
+from libs.object_store.incoming import BUFFER_BYTES, Incoming
+from libs.object_store.port import ObjectInfo, StoreUnavailableError
+from libs.object_store.presign import Presigner
+
+log = structlog.get_logger()
+
+Notify = Callable[[dict[str, object]], Awaitable[None]]
+PAGE = 1000
+BUCKET = "storage"
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+class DiskStore:
+    """`ObjectStore` below `root`. `secret` signs its upload URLs, which `disk_http` serves at `{public_base_url}/storage/…`.
+
+    `notify` is given an S3 event notification for each object that came in through such a URL; it may fail, since a
+    notification is only a hint.
+    """
+
+    def __init__(
+        self, root: Path, public_base_url: str, secret: str, notify: Notify | None = None, *, threads: int = 8
+    ) -> None:
+        self.files = DiskFiles(root)
+        self.presigner = Presigner(f"{public_base_url.rstrip('/')}/{BUCKET}", "longshore", secret)
+        self._notify = notify
+        self._notices: set[asyncio.Task[None]] = set()
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="disk-store")
+
+    async def open(self) -> None:
+        await self.run(self.files.sweep)
+
+    async def close(self) -> None:
+        """Waits for the work that is under way."""
+        if self._notices:
+            await asyncio.wait(self._notices, timeout=5)
+        await asyncio.to_thread(self._threads.shutdown)
+
+    async def check(self) -> None:
+        try:
+            await self.run(self._probe)
+        except OSError as error:
+            raise StoreUnavailableError(f"the store's directory cannot be written: {error.strerror}") from error
+
+    async def stat(self, key: str) -> ObjectInfo | None:
+        meta = await self.run(self.files.meta, key)
+        return meta.info() if meta else None
+
+    async def read(
+        self, key: str, *, start: int = 0, length: int | None = None, match_etag: str | None = None
+    ) -> AsyncIterator[bytes]:
+        meta, file = await self.run(self.files.open, key, match_etag)
+        try:
+            left = max(0, meta.size_bytes - start) if length is None else length
+            while left > 0 and (chunk := await self.run(_read_at, file, start, min(left, BUFFER_BYTES))):
+                yield chunk
+                start += len(chunk)
+                left -= len(chunk)
+        finally:
+            file.close()
+
+    async def download(self, key: str, path: Path) -> None:
+        await self.run(self.files.link, key, path)
+
+    async def write(
+        self, key: str, content: Path | AsyncIterable[bytes], *, content_type: str, metadata: Mapping[str, str] | None = None
+    ) -> ObjectInfo:
+        self.files.folder(key)
+        incoming = await self.run(self.files.create)
+        try:
+            if isinstance(content, Path):
+                await self.run(incoming.copy_from, content)
+            else:
+                await self.append(incoming, content)
+            return await self.run(self.files.commit, incoming, key, content_type, metadata or {})
+        except BaseException:
+            await self.run(incoming.discard)
+            raise
+
+    async def append(self, incoming: Incoming, chunks: AsyncIterable[bytes]) -> None:
+        """Writes a stream, a buffer's worth at a time."""
+        held = bytearray()
+        async for chunk in chunks:
+            held += chunk
+            if len(held) >= BUFFER_BYTES:
+                await self.run(incoming.write, bytes(held))
+                held.clear()
+        if held:
+            await self.run(incoming.write, bytes(held))
+
+    async def copy(self, source: str, target: str, *, match_etag: str, content_type: str | None = None) -> ObjectInfo:
+        return await self.run(self.files.copy, source, target, match_etag, content_type)
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        await self.run(_delete_all, self.files, keys)
+
+    async def list(self, prefix: str, *, after: str = "") -> AsyncIterator[Sequence[ObjectInfo]]:
+        found = self.files.walk(prefix, after)
+        while page := await self.run(lambda: list(islice(found, PAGE))):
+            yield page
+
+    def presign_put(
+        self,
+        key: str,
+        *,
+        expires_in: timedelta,
+        headers: Mapping[str, str],
+        content_length: int | None = None,
+        now: datetime | None = None,
+    ) -> str:
+        bound = dict(headers) if content_length is None else {**headers, "content-length": str(content_length)}
+        return self.presigner.url("PUT", key, expires_in=expires_in, headers=bound, now=now)
+
+    async def run(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        """Does blocking work in one of the store's threads. Cancelled, it still waits for that work to end."""
+        future = asyncio.get_running_loop().run_in_executor(self._threads, lambda: work(*args, **kwargs))
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            # What the work holds (a file, a socket) must not be closed under it.
+            while not future.done():
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait([future])
+            future.exception()
+            raise
+
+    def announce(self, info: ObjectInfo) -> None:
+        """Tells `notify` about an object that came in, without anybody waiting for it."""
+        if self._notify is None:
+            return
+        task = asyncio.create_task(self._tell(self._notify, info))
+        self._notices.add(task)
+        task.add_done_callback(self._notices.discard)
+
+    async def _tell(self, notify: Notify, info: ObjectInfo) -> None:
+        try:
+            await notify(notification(info))
+        except Exception as error:
+            log.warning("object_store.notify_failed", key=info.key, error=type(error).__name__)
+
+    def _probe(self) -> None:
+        with self.files.create() as probe:
+            probe.write(b"?")
+
+
+def notification(info: ObjectInfo) -> dict[str, object]:
+    """The event record that S3 and its kind send. Source: "Event message structure", Amazon S3 user guide."""
+    found = {
+        "key": quote_plus(info.key, safe="/"),
+        "size": info.size_bytes,
+        "eTag": info.etag,
+        "sequencer": f"{int(info.modified_at.timestamp() * 1e6):016X}",
+    }
+    at = info.modified_at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    s3 = {"s3SchemaVersion": "1.0", "bucket": {"name": BUCKET}, "object": found}
+    record = {
+        "eventVersion": "2.1",
+        "eventSource": "longshore:disk",
+        "eventTime": at,
+        "eventName": "ObjectCreated:Put",
+        "s3": s3,
+    }
+    return {"Records": [record]}
+
+
+def _read_at(file: BinaryIO, start: int, length: int) -> bytes:
+    file.seek(start)
+    return file.read(length)
+
+
+def _delete_all(files: DiskFiles, keys: Sequence[str]) -> None:
+    for key in keys:
+        files.delete(key)
