@@ -57,6 +57,12 @@ class NameTakenError(GatewayError):
     code = "name_taken"
 
 
+class DestinationTakenError(GatewayError):
+    """A live file of the destination folder has this name already"""
+
+    code = "destination_taken"
+
+
 class UploadNotFoundError(GatewayError):
     """There is no such file"""
 

@@ -5,6 +5,32 @@ from dataclasses import dataclass
 from contracts.ids import TenantId
 from libs.postgres.database import Connection
 
+# Paths hold only [a-zA-Z0-9/_-]: `0` is the character after `/`, and `~` comes after all of them.
+CHILDREN = """
+    WITH RECURSIVE bounds AS (
+        SELECT CASE WHEN $2 = '' THEN '' ELSE $2 || '/' END COLLATE "C" AS prefix,
+               CASE WHEN $2 = '' THEN '~' ELSE $2 || '0' END COLLATE "C" AS beyond
+    ), step AS (
+        SELECT '' COLLATE "C" AS top, prefix AS seen FROM bounds
+        UNION ALL
+        SELECT prefix || split_part(substr(next.folder, length(prefix) + 1), '/', 1), next.folder
+        FROM step, bounds, LATERAL (
+            SELECT folder FROM uploads
+            WHERE tenant_id = $1 AND holds_name AND folder < beyond
+              AND folder > CASE WHEN seen IN (top, prefix) THEN seen ELSE top || '/~' END COLLATE "C"
+            ORDER BY folder LIMIT 1
+        ) next
+    )
+    SELECT DISTINCT split_part(substr(path, length(prefix) + 1), '/', 1) AS name
+    FROM bounds, (
+        SELECT seen AS path FROM step
+        UNION ALL
+        SELECT path FROM folders WHERE tenant_id = $1
+    ) known
+    WHERE path > prefix AND path < beyond
+    ORDER BY name
+"""
+
 
 @dataclass(frozen=True)
 class FolderStats:
@@ -53,6 +79,11 @@ class FolderStore:
 
     async def delete(self, tenant_id: TenantId, path: str) -> None:
         await self._connection.execute("DELETE FROM folders WHERE tenant_id = $1 AND path = $2", tenant_id, path)
+
+    async def children(self, tenant_id: TenantId, path: str) -> list[str]:
+        """Names of the folders directly in `path` (empty: the root); goes from folder to folder, not from file to file."""
+        rows = await self._connection.fetch(CHILDREN, tenant_id, path)
+        return [row["name"] for row in rows]
 
     async def below(self, tenant_id: TenantId, path: str) -> list[FolderStats]:
         """Every folder in or below `path` (empty: all) that was created or holds live files, each with its own files' sum."""

@@ -15,7 +15,6 @@ from libs.postgres.database import Connection
 from services.gateway.domain.timeline import TimelineEntry
 from services.gateway.domain.upload import WITHOUT_FILE, State
 
-
 INSERT_ENTRY = """
     INSERT INTO upload_events (upload_id, event_id, type, version, occurred_at, summary)
     VALUES ($1::uuid, $2, $3, $4::smallint, $5::timestamptz, $6) ON CONFLICT DO NOTHING

@@ -1,6 +1,7 @@
 """Many registrations in one statement: the projection's rows and the outbox's, all or none of each."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 import orjson
@@ -59,18 +60,18 @@ class RegistrationStore:
         found: bool = await self._connection.fetchval("SELECT EXISTS (SELECT FROM uploads WHERE id = $1)", upload_id)
         return found
 
-    async def release_expired_name(self, new: Registration) -> tuple[UploadId, TenantId] | None:
-        """Frees the name of a registration whose URL died before any bytes were noticed (decision 5.4.11); whose it was."""
-        row = await self._connection.fetchrow(
+    async def release_expired_name(self, tenant_id: TenantId, folder: str, name: str, at: datetime) -> UploadId | None:
+        """Frees the name of a registration whose URL died before any bytes were noticed (decision 5.4.11); which it was."""
+        released: UploadId | None = await self._connection.fetchval(
             """
             UPDATE uploads SET holds_name = false, deleted_at = $4, updated_at = $4
             WHERE tenant_id = $1 AND folder = $2 AND name = $3 AND holds_name
               AND state = 'REGISTERED' AND url_expires_at <= $4
-            RETURNING id, tenant_id
+            RETURNING id
             """,
-            new.tenant_id,
-            new.folder,
-            new.name,
-            new.registered_at,
+            tenant_id,
+            folder,
+            name,
+            at,
         )
-        return (UploadId(row["id"]), TenantId(row["tenant_id"])) if row else None
+        return released

@@ -105,23 +105,24 @@ class UploadStore:
 
     async def move(
         self, upload_id: UploadId, *, folder: str, temporary: bool, file_expires_at: datetime | None, at: datetime
-    ) -> int:
-        """Puts the file elsewhere; the revision of its retention.
-
-        Raises asyncpg.UniqueViolationError when the name is taken there.
-        """
-        revision: int = await self._connection.fetchval(
-            """
-            UPDATE uploads SET folder = $2, temporary = $3, file_expires_at = $4, updated_at = $5,
-                retention_revision = retention_revision + (file_expires_at IS DISTINCT FROM $4)::int
-            WHERE id = $1 RETURNING retention_revision
-            """,
-            upload_id,
-            folder,
-            temporary,
-            file_expires_at,
-            at,
-        )
+    ) -> int | None:
+        """Puts the file elsewhere; the revision of its retention, or None when the name is taken there."""
+        try:
+            async with self._connection.transaction():
+                revision: int = await self._connection.fetchval(
+                    """
+                    UPDATE uploads SET folder = $2, temporary = $3, file_expires_at = $4, updated_at = $5,
+                        retention_revision = retention_revision + (file_expires_at IS DISTINCT FROM $4)::int
+                    WHERE id = $1 RETURNING retention_revision
+                    """,
+                    upload_id,
+                    folder,
+                    temporary,
+                    file_expires_at,
+                    at,
+                )
+        except asyncpg.UniqueViolationError:
+            return None
         return revision
 
     async def timeline(self, upload_id: UploadId) -> list[TimelineEntry]:

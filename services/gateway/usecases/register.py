@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from contracts.envelope import Envelope
-from contracts.events import Stage, UploadAbortRequested
 from libs.outbox.unit_of_work import RELAY, Outbox, envelop
 from libs.postgres.coalesce import Coalescer
 from services.gateway.domain.error import NameTakenError
 from services.gateway.domain.registration import Registration
 from services.gateway.store import RegistrationStore
+from services.gateway.usecases.release import release_dead_name
 
 Prepared = tuple[Registration, Envelope]
 
@@ -37,10 +37,7 @@ class Registrar:
             store = RegistrationStore(work.connection)
             if await store.is_registered(new.id):
                 return
-            if replaced := await store.release_expired_name(new):
-                upload_id, tenant_id = replaced
-                work.emit(
-                    UploadAbortRequested(upload_id=upload_id, tenant_id=tenant_id, version=Stage.CLOSED, reason="replaced")
-                )
+            if new.name is not None:
+                await release_dead_name(work, new.tenant_id, new.folder, new.name, new.registered_at)
             if not await store.insert([prepared]):
                 raise NameTakenError
