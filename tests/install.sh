@@ -3,14 +3,14 @@
 # URL, where Docker answers, or where the package is there already.
 set -euo pipefail
 
-if [[ -n "${LONGSHORE_TEST_BUS_URL:-}" ]] || command -v rabbitmq-server >/dev/null || [[ -x /usr/sbin/rabbitmq-server ]]; then
+if [[ -n "${LONGSHORE_TEST_RABBITMQ_URL:-}" ]] || command -v rabbitmq-server >/dev/null || [[ -x /usr/sbin/rabbitmq-server ]]; then
     exit 0
 fi
 if docker info >/dev/null 2>&1; then
     exit 0
 fi
 if [[ $EUID -ne 0 ]] || ! command -v apt-get >/dev/null; then
-    echo "The tests need a RabbitMQ server: install rabbitmq-server, start Docker, or set LONGSHORE_TEST_BUS_URL." >&2
+    echo "The tests need a RabbitMQ server: install rabbitmq-server, start Docker, or set LONGSHORE_TEST_RABBITMQ_URL." >&2
     exit 1
 fi
 
