@@ -1,5 +1,13 @@
+from libs.object_store.port import ObjectStore
 from libs.runtime.process import main
-from services.delivery.app import build
+from libs.runtime.service import Service
+from services.delivery import app
 from services.delivery.settings import Settings
+
+
+def build(settings: Settings, _store: ObjectStore) -> Service:
+    """Delivery touches no objects."""
+    return app.build(settings)
+
 
 main("delivery", build, Settings)

@@ -1,0 +1,1 @@
+"""Delivery's own outside world: the receivers of webhooks."""

@@ -1,0 +1,81 @@
+"""A webhook: one announcement to one receiver, and what became of an attempt."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal
+from uuid import UUID, uuid5
+
+from yarl import URL
+
+from contracts.ids import DeliveryId, TenantId, UploadId
+from services.delivery.domain.schedule import Schedule
+
+Status = Literal["pending", "retrying", "delivered", "failed"]
+
+GONE: Final = 410
+THROTTLED: Final = frozenset({429, 503})
+
+_NAMESPACE: Final = UUID("0f5b3c52-6c0e-5f0e-8a53-9a7f6d0b7c21")
+
+
+@dataclass(frozen=True)
+class Webhook:
+    id: DeliveryId
+    """Also the `webhook-id` that the receiver sees, the same at each attempt."""
+    upload_id: UploadId
+    tenant_id: TenantId
+    url: str
+    receiver: str
+    body: bytes
+    """Serialised once; every attempt sends these bytes."""
+    traceparent: str | None
+    attempts: int = 0
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One try. Either `response_status` is set or `error`."""
+
+    started_at: datetime
+    elapsed_ms: int
+    response_status: int | None = None
+    error: str | None = None
+    detail: str | None = None
+    excerpt: str | None = None
+    """The beginning of the answer's body."""
+    asked_seconds: float | None = None
+    """The receiver's Retry-After, where its status makes it one."""
+
+    @property
+    def outcome(self) -> str:
+        """For the metrics: the error's code, or the class of the status, e.g. `2xx`."""
+        return self.error or f"{(self.response_status or 0) // 100}xx"
+
+
+@dataclass(frozen=True)
+class Step:
+    """What an attempt leads to."""
+
+    status: Status
+    pause_seconds: float | None = None
+    """Until the next attempt; None when there is none."""
+
+
+def webhook_id(upload_id: UploadId, purpose: str) -> DeliveryId:
+    return DeliveryId(uuid5(_NAMESPACE, f"{upload_id}:{purpose}"))
+
+
+def receiver_of(url: str) -> str:
+    """Host, and port where it is not the usual one: what may be logged, and shares a limit."""
+    parsed = URL(url)
+    host = parsed.raw_host or ""
+    return host if parsed.is_default_port() else f"{host}:{parsed.port}"
+
+
+def step_after(attempt: Attempt, attempts: int, schedule: Schedule) -> Step:
+    """`attempts` counts this one. Only 2xx is a success; 410 asks never to be called again."""
+    status = attempt.response_status
+    if status is not None and 200 <= status < 300:
+        return Step("delivered")
+    pause = None if status == GONE else schedule.pause_after(attempts, attempt.asked_seconds)
+    return Step("failed") if pause is None else Step("retrying", pause)

@@ -1,0 +1,125 @@
+"""Events in. Each adds what it says to the upload; the one that makes it complete creates the webhook."""
+
+from datetime import UTC, datetime
+
+import orjson
+
+from contracts.events import (
+    DeliveryChanged,
+    ProcessingCompleted,
+    ProcessingFailed,
+    TenantConfigured,
+    UploadAborted,
+    UploadCompleted,
+    UploadExpired,
+    UploadRegistered,
+    UploadRejected,
+)
+from libs.observability.tracing import current_traceparent
+from libs.outbox.unit_of_work import UnitOfWork
+from libs.runtime.service import Handlers
+from services.delivery.domain.outcome import Outcome, Upload
+from services.delivery.domain.webhook import Webhook, receiver_of, webhook_id
+from services.delivery.formats import FORMATS
+from services.delivery.store import DeliveryStore
+
+WEBHOOKS = "webhooks"
+"""The wake-up that the sender waits for."""
+
+
+async def on_tenant_configured(event: TenantConfigured, work: UnitOfWork) -> None:
+    """Webhooks of the tenant that had to wait for its secret go out now."""
+    await DeliveryStore(work.connection).keep_secret(event.tenant_id, event.revision, event.webhook_secret_encrypted)
+    work.wake(WEBHOOKS)
+
+
+async def on_upload_registered(event: UploadRegistered, work: UnitOfWork) -> None:
+    if event.callback is not None:
+        store = DeliveryStore(work.connection)
+        await announce(await store.learn(event.upload_id, event.tenant_id, callback=event.callback), work)
+
+
+async def on_upload_completed(event: UploadCompleted, work: UnitOfWork) -> None:
+    store = DeliveryStore(work.connection)
+    await announce(await store.learn(event.upload_id, event.tenant_id, size_bytes=event.object.size_bytes), work)
+
+
+async def on_upload_rejected(event: UploadRejected, work: UnitOfWork) -> None:
+    await _end(event, Outcome(
+        state="rejected", version=event.version, ended_at=_now(work), error_code=event.code, error_message=event.message,
+    ), work)  # fmt: skip
+
+
+async def on_upload_aborted(event: UploadAborted, work: UnitOfWork) -> None:
+    await _end(event, Outcome(state="aborted", version=event.version, ended_at=_now(work)), work)
+
+
+async def on_upload_expired(event: UploadExpired, work: UnitOfWork) -> None:
+    await _end(event, Outcome(state="expired", version=event.version, ended_at=_now(work)), work)
+
+
+async def on_processing_completed(event: ProcessingCompleted, work: UnitOfWork) -> None:
+    outcome = Outcome(state="ready", version=event.version, ended_at=_now(work), renditions=event.renditions)
+    await _end(event, outcome, work, mime_type=event.mime_type)
+
+
+async def on_processing_failed(event: ProcessingFailed, work: UnitOfWork) -> None:
+    outcome = Outcome(
+        state="processing_failed",
+        version=event.version,
+        ended_at=_now(work),
+        error_code=event.code,
+        error_message=event.message,
+    )
+    await _end(event, outcome, work, mime_type=event.mime_type)
+
+
+async def announce(upload: Upload, work: UnitOfWork) -> None:
+    """Creates the upload's webhook when nothing is missing any more; exactly once, whatever comes again."""
+    if not upload.is_complete or upload.callback is None:
+        return
+    callback = upload.callback
+    webhook = Webhook(
+        id=webhook_id(upload.upload_id, "callback"),
+        upload_id=upload.upload_id,
+        tenant_id=upload.tenant_id,
+        url=callback.url,
+        receiver=receiver_of(callback.url),
+        body=orjson.dumps(FORMATS[callback.format](upload)),
+        traceparent=current_traceparent() or (work.cause.traceparent if work.cause else None),
+    )
+    if await DeliveryStore(work.connection).add_webhook(webhook):
+        now = datetime.now(UTC)
+        work.emit(DeliveryChanged(
+            delivery_id=webhook.id, upload_id=webhook.upload_id, tenant_id=webhook.tenant_id, target=webhook.receiver,
+            status="pending", attempts=0, next_attempt_at=now, changed_at=now,
+        ))  # fmt: skip
+        work.wake(WEBHOOKS)
+
+
+async def _end(
+    event: UploadRejected | UploadAborted | UploadExpired | ProcessingCompleted | ProcessingFailed,
+    outcome: Outcome,
+    work: UnitOfWork,
+    *,
+    mime_type: str | None = None,
+) -> None:
+    store = DeliveryStore(work.connection)
+    await announce(await store.learn(event.upload_id, event.tenant_id, outcome=outcome, mime_type=mime_type), work)
+
+
+def _now(work: UnitOfWork) -> datetime:
+    """When the event happened."""
+    return work.cause.time if work.cause else datetime.now(UTC)
+
+
+HANDLERS: Handlers = {
+    TenantConfigured: on_tenant_configured,
+    UploadRegistered: on_upload_registered,
+    UploadCompleted: on_upload_completed,
+    UploadRejected: on_upload_rejected,
+    UploadAborted: on_upload_aborted,
+    UploadExpired: on_upload_expired,
+    ProcessingCompleted: on_processing_completed,
+    ProcessingFailed: on_processing_failed,
+}

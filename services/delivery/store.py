@@ -1,0 +1,229 @@
+"""All SQL of delivery, one method per statement."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from asyncpg import Record
+
+from contracts.events import Callback
+from contracts.ids import DeliveryId, TenantId, UploadId
+from libs.postgres.database import Connection
+from services.delivery.domain.outcome import Outcome, Upload
+from services.delivery.domain.webhook import Attempt, Step, Webhook
+
+CANDIDATES = 1000
+"""Of the due webhooks, the oldest among which a claim chooses."""
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """A webhook that this process alone may send until its lease ends."""
+
+    webhook: Webhook
+    lease: UUID
+    """Of this claim; a result under another lease is void."""
+    sealed_secret: str
+
+    @property
+    def lease_of(self) -> tuple[DeliveryId, UUID]:
+        return self.webhook.id, self.lease
+
+
+@dataclass(frozen=True)
+class Result:
+    """An attempt that was made, with what it leads to."""
+
+    claimed: Claimed
+    attempt: Attempt
+    step: Step
+    next_attempt_at: datetime | None
+
+    @property
+    def attempts(self) -> int:
+        return self.claimed.webhook.attempts + 1
+
+
+class DeliveryStore:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    # ------------------------------------------------------------ what events say
+
+    async def keep_secret(self, tenant_id: TenantId, revision: int, sealed: str) -> None:
+        await self._connection.execute(
+            """
+            INSERT INTO tenants AS t (tenant_id, revision, sealed_secret) VALUES ($1, $2, $3)
+            ON CONFLICT (tenant_id) DO UPDATE SET revision = excluded.revision, sealed_secret = excluded.sealed_secret
+            WHERE t.revision < excluded.revision
+            """,
+            tenant_id, revision, sealed,
+        )  # fmt: skip
+
+    async def learn(
+        self,
+        upload_id: UploadId,
+        tenant_id: TenantId,
+        *,
+        callback: Callback | None = None,
+        outcome: Outcome | None = None,
+        size_bytes: int | None = None,
+        mime_type: str | None = None,
+    ) -> Upload:
+        """Adds what is new, keeps what was known, and answers all of it. The row stays locked until the commit."""
+        row = await self._connection.fetchrow(
+            """
+            INSERT INTO uploads AS u (upload_id, tenant_id, callback, outcome, size_bytes, mime_type)
+            VALUES ($1, $2, $3, $4, $5, $6)
+            ON CONFLICT (upload_id) DO UPDATE SET
+                callback = coalesce(u.callback, excluded.callback), outcome = coalesce(u.outcome, excluded.outcome),
+                size_bytes = coalesce(u.size_bytes, excluded.size_bytes),
+                mime_type = coalesce(u.mime_type, excluded.mime_type), updated_at = now()
+            RETURNING *
+            """,
+            upload_id, tenant_id, callback.model_dump_json() if callback else None,
+            outcome.model_dump_json() if outcome else None, size_bytes, mime_type,
+        )  # fmt: skip
+        assert row is not None
+        return Upload(
+            upload_id=row["upload_id"],
+            tenant_id=row["tenant_id"],
+            callback=Callback.model_validate_json(row["callback"]) if row["callback"] else None,
+            outcome=Outcome.model_validate_json(row["outcome"]) if row["outcome"] else None,
+            size_bytes=row["size_bytes"],
+            mime_type=row["mime_type"],
+        )
+
+    async def add_webhook(self, webhook: Webhook) -> bool:
+        """False where it is there already."""
+        status = await self._connection.execute(
+            """
+            INSERT INTO webhooks (id, upload_id, tenant_id, url, receiver, body, traceparent)
+            VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO NOTHING
+            """,
+            webhook.id, webhook.upload_id, webhook.tenant_id, webhook.url, webhook.receiver, webhook.body, webhook.traceparent,
+        )  # fmt: skip
+        return status == "INSERT 0 1"
+
+    # ------------------------------------------------------------ sending
+
+    async def claim(
+        self, lease: UUID, *, limit: int, places: int, free: dict[str, int], lease_seconds: float
+    ) -> Sequence[Claimed]:
+        """Due webhooks whose tenant's secret is known, oldest first: at most `limit`, per receiver at most `places` or `free`.
+
+        Another process sees them again only when the lease has ended.
+        """
+        rows = await self._connection.fetch(
+            """
+            WITH candidates AS (
+                SELECT w.id, w.receiver, w.next_attempt_at, coalesce(f.free, $5) AS free
+                FROM webhooks w JOIN tenants USING (tenant_id)
+                LEFT JOIN unnest($3::text[], $4::int[]) AS f (receiver, free) ON f.receiver = w.receiver
+                WHERE w.next_attempt_at <= now() AND coalesce(f.free, $5) > 0
+                ORDER BY w.next_attempt_at LIMIT $7
+            ), ranked AS (
+                SELECT id, next_attempt_at, free,
+                       row_number() OVER (PARTITION BY receiver ORDER BY next_attempt_at, id) AS place
+                FROM candidates
+            ), taken AS (
+                SELECT id FROM webhooks
+                WHERE id = ANY (ARRAY(SELECT id FROM ranked WHERE place <= free ORDER BY next_attempt_at LIMIT $2))
+                  AND next_attempt_at <= now()
+                FOR UPDATE SKIP LOCKED
+            )
+            UPDATE webhooks w SET lease = $1, next_attempt_at = now() + $6
+            FROM taken, tenants t WHERE w.id = taken.id AND t.tenant_id = w.tenant_id
+            RETURNING w.*, t.sealed_secret
+            """,
+            lease, limit, list(free), list(free.values()), places, timedelta(seconds=lease_seconds), CANDIDATES,
+        )  # fmt: skip
+        return [Claimed(_webhook(row), lease, row["sealed_secret"]) for row in rows]
+
+    async def record(self, results: Sequence[Result]) -> set[tuple[DeliveryId, UUID]]:
+        """Writes what the attempts led to, for those whose lease still holds; answers these leases."""
+        rows = await self._connection.fetch(
+            """
+            UPDATE webhooks w
+            SET status = r.status, attempts = r.attempts, next_attempt_at = r.next_attempt_at, lease = NULL,
+                ended_at = CASE WHEN r.next_attempt_at IS NULL THEN now() END
+            FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::int[], $5::timestamptz[])
+                AS r (id, lease, status, attempts, next_attempt_at)
+            WHERE w.id = r.id AND w.lease = r.lease
+            RETURNING w.id, r.lease
+            """,
+            [r.claimed.webhook.id for r in results], [r.claimed.lease for r in results], [r.step.status for r in results],
+            [r.attempts for r in results], [r.next_attempt_at for r in results],
+        )  # fmt: skip
+        return {(row["id"], row["lease"]) for row in rows}
+
+    async def log_attempts(self, results: Sequence[Result]) -> None:
+        await self._connection.executemany(
+            """
+            INSERT INTO webhook_attempts
+                (webhook_id, attempt, started_at, elapsed_ms, response_status, error, detail, excerpt)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+            """,
+            [
+                (
+                    r.claimed.webhook.id, r.attempts, r.attempt.started_at, r.attempt.elapsed_ms, r.attempt.response_status,
+                    r.attempt.error, r.attempt.detail, r.attempt.excerpt,
+                )
+                for r in results
+            ],
+        )  # fmt: skip
+
+    async def release(self, claims: Sequence[Claimed]) -> None:
+        """Makes due again what was claimed and not sent to its end."""
+        await self._connection.execute(
+            """
+            UPDATE webhooks w SET lease = NULL, next_attempt_at = now()
+            FROM unnest($1::uuid[], $2::uuid[]) AS c (id, lease) WHERE w.id = c.id AND w.lease = c.lease
+            """,
+            [c.webhook.id for c in claims], [c.lease for c in claims],
+        )  # fmt: skip
+
+    # ------------------------------------------------------------ upkeep
+
+    async def backlog(self) -> tuple[int, float]:
+        """How many webhooks have not ended, and the age of the oldest of them in seconds."""
+        row = await self._connection.fetchrow(
+            """
+            SELECT count(*) AS pending, coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8 AS oldest
+            FROM webhooks WHERE next_attempt_at IS NOT NULL
+            """
+        )
+        assert row is not None
+        return row["pending"], row["oldest"]
+
+    async def purge_webhooks(self, before: datetime, limit: int) -> int:
+        status = await self._connection.execute(
+            "DELETE FROM webhooks WHERE id = ANY (ARRAY(SELECT id FROM webhooks WHERE ended_at < $1 LIMIT $2))", before, limit
+        )
+        return int(status.split()[-1])
+
+    async def purge_uploads(self, before: datetime, limit: int) -> int:
+        """Those whose webhook is gone too: a repeated event must not make it anew."""
+        status = await self._connection.execute(
+            """
+            DELETE FROM uploads WHERE upload_id = ANY (ARRAY(
+                SELECT upload_id FROM uploads u
+                WHERE updated_at < $1 AND NOT EXISTS (SELECT FROM webhooks w WHERE w.upload_id = u.upload_id) LIMIT $2))
+            """,
+            before, limit,
+        )  # fmt: skip
+        return int(status.split()[-1])
+
+
+def _webhook(row: Record) -> Webhook:
+    return Webhook(
+        id=row["id"],
+        upload_id=row["upload_id"],
+        tenant_id=row["tenant_id"],
+        url=row["url"],
+        receiver=row["receiver"],
+        body=row["body"],
+        traceparent=row["traceparent"],
+        attempts=row["attempts"],
+    )
