@@ -83,14 +83,23 @@ class DiskStore:
     async def write(
         self, key: str, content: Path | AsyncIterable[bytes], *, content_type: str, metadata: Mapping[str, str] | None = None
     ) -> ObjectInfo:
-        self.files.folder(key)
-        incoming = await self.run(self.files.create)
-        try:
+        async def fill(incoming: Incoming) -> None:
             if isinstance(content, Path):
                 await self.run(incoming.copy_from, content)
             else:
                 await self.append(incoming, content)
-            return await self.run(self.files.commit, incoming, key, content_type, metadata or {})
+
+        return await self.receive(key, fill, content_type=content_type, metadata=metadata or {})
+
+    async def receive(
+        self, key: str, fill: Callable[[Incoming], Awaitable[None]], *, content_type: str, metadata: Mapping[str, str]
+    ) -> ObjectInfo:
+        """Stores what `fill` appends; when it raises, nothing is left."""
+        self.files.folder(key)
+        incoming = await self.run(self.files.create)
+        try:
+            await fill(incoming)
+            return await self.run(self.files.commit, incoming, key, content_type, metadata)
         except BaseException:
             await self.run(incoming.discard)
             raise

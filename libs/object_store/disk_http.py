@@ -1,0 +1,187 @@
+"""The disk store's upload URLs: `PUT /storage/{key}` as S3 has it, for curl, SDKs and browsers.
+
+A request is judged before its body is asked for (`Expect: 100-continue`). The object appears when exactly the announced
+number of bytes came; whatever else happens leaves nothing.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+from uuid import uuid4
+from xml.sax.saxutils import escape
+
+import structlog
+from aiohttp import HttpVersion11, hdrs, web
+
+from libs.object_store.disk import BUCKET, DiskStore
+from libs.object_store.port import ObjectInfo
+from libs.object_store.presign import PresignedRequest, PresignError
+from libs.object_store.socket_body import BodyStalledError, SocketBody, can_take_over
+
+log = structlog.get_logger()
+
+MAX_BYTES = 5 * 1024**3
+"""S3's limit for one PUT."""
+SMALL_BYTES = 256 * 1024
+"""Up to here a body is read the ordinary way, which costs less than taking over the socket."""
+IDLE_SECONDS = 60.0
+_DEFAULT_TYPE = "binary/octet-stream"
+_MakeResponse = Callable[..., web.Response]
+_CORS = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "ETag"}
+
+
+class StorageError(Exception):
+    """An answer in S3's form. Source: "Error responses", Amazon S3 API reference."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message = status, code, message
+
+
+def storage_routes(
+    store: DiskStore,
+    *,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    max_bytes: int = MAX_BYTES,
+    idle_seconds: float = IDLE_SECONDS,
+) -> list[web.RouteDef]:
+    """For `application.add_routes`, at the root of what `store` calls its public base URL."""
+    face = _Face(store, clock, max_bytes, idle_seconds)
+    path = f"/{BUCKET}/{{key:.+}}"
+    return [
+        web.put(path, face.put, expect_handler=_leave_continue_to_the_handler),
+        web.options(path, face.preflight),
+        web.route("*", path, face.refuse_method),
+    ]
+
+
+class _Face:
+    def __init__(self, store: DiskStore, clock: Callable[[], datetime], max_bytes: int, idle_seconds: float) -> None:
+        self._store = store
+        self._clock = clock
+        self._max_bytes = max_bytes
+        self._idle_seconds = idle_seconds
+
+    async def put(self, request: web.Request) -> web.StreamResponse:
+        answer: _MakeResponse = web.Response
+        try:
+            self._judge(request)
+            await _say_continue(request)
+            if (request.content_length or 0) > SMALL_BYTES and can_take_over(request):
+                answer = partial(_LastResponse, request)
+                info = await self._from_socket(request)
+            else:
+                info = await self._from_reader(request)
+        except (PresignError, StorageError) as error:
+            return _refusal(answer, request, error.status, error.code, str(error))
+        except (BodyStalledError, TimeoutError):
+            return _refusal(answer, request, 400, "RequestTimeout", "Nothing came within the timeout period.")
+        except ConnectionError:
+            raise  # nobody is there to be answered
+        except OSError as error:
+            log.error("object_store.write_failed", error=error.strerror)
+            return _refusal(answer, request, 500, "InternalError", "The object could not be stored.")
+        self._store.announce(info)
+        return answer(status=200, headers={**_CORS, "ETag": f'"{info.etag}"'})
+
+    async def preflight(self, request: web.Request) -> web.StreamResponse:
+        asked = request.headers.get(hdrs.ACCESS_CONTROL_REQUEST_HEADERS, "")
+        allowed = {
+            "Access-Control-Allow-Methods": "PUT",
+            "Access-Control-Allow-Headers": asked,
+            "Access-Control-Max-Age": "3600",
+        }
+        return web.Response(status=200, headers={**_CORS, **allowed, "Vary": "Access-Control-Request-Headers"})
+
+    async def refuse_method(self, request: web.Request) -> web.StreamResponse:
+        response = _refusal(web.Response, request, 405, "MethodNotAllowed", "Only PUT is allowed here.")
+        response.headers[hdrs.ALLOW] = "OPTIONS, PUT"
+        return response
+
+    def _judge(self, request: web.Request) -> None:
+        """Everything that can be said before the body."""
+        pairs = [(name, value) for name, value in request.headers.items()]
+        key, query = request.match_info["key"], request.rel_url.raw_query_string
+        self._store.presigner.verify(PresignedRequest(request.method, key, query, pairs), self._clock())
+        if request.headers.get(hdrs.CONTENT_ENCODING, "identity") != "identity":
+            # aiohttp would decode it; what is stored must be what was sent.
+            raise StorageError(501, "NotImplemented", "A Content-Encoding is not supported.")
+        if request.content_length is None and not request.body_exists:
+            raise StorageError(411, "MissingContentLength", "You must provide the Content-Length HTTP header.")
+        if (request.content_length or 0) > self._max_bytes:
+            raise StorageError(400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed object size.")
+
+    async def _from_socket(self, request: web.Request) -> ObjectInfo:
+        body = SocketBody(request)
+        try:
+            return await self._store.receive(
+                request.match_info["key"],
+                lambda incoming: body.move_to(incoming, self._store.run, self._idle_seconds),
+                content_type=request.headers.get(hdrs.CONTENT_TYPE, _DEFAULT_TYPE),
+                metadata=_metadata(request),
+            )
+        finally:
+            body.close()
+
+    async def _from_reader(self, request: web.Request) -> ObjectInfo:
+        return await self._store.receive(
+            request.match_info["key"],
+            lambda incoming: self._store.append(incoming, self._chunks(request)),
+            content_type=request.headers.get(hdrs.CONTENT_TYPE, _DEFAULT_TYPE),
+            metadata=_metadata(request),
+        )
+
+    async def _chunks(self, request: web.Request) -> AsyncIterator[bytes]:
+        """The body as aiohttp reads it, which raises when it is cut off; not longer than allowed."""
+        size_bytes = 0
+        while True:
+            async with asyncio.timeout(self._idle_seconds):
+                chunk = await request.content.readany()
+            if not chunk:
+                break
+            size_bytes += len(chunk)
+            if size_bytes > self._max_bytes:
+                raise StorageError(400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed object size.")
+            yield chunk
+        if request.content_length not in (None, size_bytes):
+            raise StorageError(400, "IncompleteBody", "You did not provide the number of bytes specified by Content-Length.")
+
+
+class _LastResponse(web.Response):
+    """Ends the connection: aiohttp does not know how much of its socket was read behind its back."""
+
+    def __init__(self, request: web.Request, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._of = request
+        self.force_close()
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        await super().write_eof(data)
+        self._of.protocol.force_close()
+
+
+def _metadata(request: web.Request) -> dict[str, str]:
+    prefix = "x-amz-meta-"
+    return {name.lower()[len(prefix) :]: value for name, value in request.headers.items() if name.lower().startswith(prefix)}
+
+
+async def _leave_continue_to_the_handler(request: web.Request) -> None:
+    """A client that is refused should not have sent its body."""
+
+
+async def _say_continue(request: web.Request) -> None:
+    if request.headers.get(hdrs.EXPECT, "").lower() == "100-continue" and request.version == HttpVersion11:
+        writer = request.writer
+        await writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        writer.output_size = 0
+
+
+def _refusal(make: _MakeResponse, request: web.Request, status: int, code: str, message: str) -> web.Response:
+    body = (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        f"<Error><Code>{code}</Code><Message>{escape(message)}</Message><Resource>{escape(request.rel_url.raw_path)}</Resource>"
+        f"<RequestId>{uuid4().hex}</RequestId></Error>"
+    )
+    return make(status=status, text=body, content_type="application/xml", headers=_CORS)
