@@ -3,6 +3,7 @@
 Everything that can be decided at start is: a request passes one closure around its handler and no middleware.
 """
 
+import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -23,6 +24,9 @@ log = structlog.get_logger()
 REQUEST_ID = "X-Request-Id"
 _REQUEST_ID_KEY = web.RequestKey("request_id", str)
 
+CLOSING = web.AppKey("closing", asyncio.Event)
+"""Set when the server stops: a handler that waits for something answers now."""
+
 _UNKNOWN = Api(name="none", title="Unknown addresses", routes=(), render_error=problem_error)
 
 
@@ -42,6 +46,8 @@ def application(apis: Sequence[Api], *, subapps: Mapping[str, web.Application] |
             "logger": _protocol_logger(),
         }
     )
+    built[CLOSING] = asyncio.Event()
+    built.on_shutdown.append(_close)
     built.on_response_prepare.append(_add_request_id)
     for path, routes in _by_path(apis).items():
         _mount(built, path, routes)
@@ -153,6 +159,10 @@ def _method_not_allowed(allowed: Sequence[str]) -> HttpHandler:
 
 async def _unknown_address(_request: web.Request) -> web.StreamResponse:
     raise NotFoundError("There is nothing at this address.")
+
+
+async def _close(app: web.Application) -> None:
+    app[CLOSING].set()
 
 
 async def _add_request_id(request: web.Request, response: web.StreamResponse) -> None:

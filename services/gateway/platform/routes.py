@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from contextlib import suppress
 from time import monotonic
 from typing import Final
 from uuid import UUID
@@ -10,9 +11,11 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from contracts.ids import TenantId, UploadId
+from libs.postgres.database import TRANSIENT_ERRORS
 from libs.web.problem import CONTENT_TYPE, Problem, problem, problem_error
 from libs.web.request import parse_query
 from libs.web.route import Answer, Api, NotFoundError, Parameter, Route
+from libs.web.server import CLOSING
 from services.gateway.auth import HEADER, Principal
 from services.gateway.deps import Deps
 from services.gateway.domain.error import InsufficientRoleError, UnknownKeyError
@@ -38,7 +41,8 @@ class Uploads:
         upload_id = _upload_id(request.match_info["upload_id"])
         query = parse_query(request, WaitQuery)
         if query.wait_version is not None:
-            await self._changed(principal.tenant_id, upload_id, query.wait_version, query.wait_seconds)
+            closing = request.app[CLOSING]
+            await self._changed(principal.tenant_id, upload_id, query.wait_version, query.wait_seconds, closing)
         async with self._deps.database.connection() as connection:
             uploads = UploadStore(connection)
             upload = await uploads.find_of_tenant(principal.tenant_id, upload_id)
@@ -68,15 +72,19 @@ class Uploads:
     async def _principal(self, request: web.Request) -> Principal:
         return await self._deps.auth.principal(request.headers, Permission.READ)
 
-    async def _changed(self, tenant_id: TenantId, upload_id: UploadId, known_version: int, seconds: float) -> None:
-        """Returns when the upload is past `known_version`, is not there, or the time is over."""
+    async def _changed(
+        self, tenant_id: TenantId, upload_id: UploadId, known_version: int, seconds: float, closing: asyncio.Event
+    ) -> None:
+        """Returns when the upload is past `known_version`, is not there, the time is over, or the server stops."""
         end = monotonic() + seconds
         while True:
             async with self._deps.database.connection() as connection:
                 version = await ListingStore(connection).version(tenant_id, upload_id)
-            if version is None or version > known_version or monotonic() >= end:
+            left = end - monotonic()
+            if version is None or version > known_version or left <= 0 or closing.is_set():
                 return
-            await asyncio.sleep(min(_LOOK_AGAIN_SECONDS, max(end - monotonic(), 0)))
+            with suppress(TimeoutError):
+                await asyncio.wait_for(closing.wait(), min(_LOOK_AGAIN_SECONDS, left))
 
 
 def api(deps: Deps) -> Api:
@@ -170,4 +178,6 @@ def _render_error(request: web.Request, error: Exception) -> web.Response:
         return response
     if isinstance(error, InsufficientRoleError):
         return problem(403, error.code, error.message)
+    if isinstance(error, TRANSIENT_ERRORS):
+        return problem(503, "unavailable", "The database does not answer now; try again.")
     return problem_error(request, error)

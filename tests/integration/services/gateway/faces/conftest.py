@@ -1,0 +1,176 @@
+"""The platform's API and file delivery over HTTP, on a real database and a real store."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Literal
+from uuid import uuid4
+
+import pytest_asyncio
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+from contracts.events import (
+    DeliveryChanged,
+    Event,
+    FileInspected,
+    ImageInfo,
+    ProcessingCompleted,
+    Rendition,
+    Stage,
+    StoredObject,
+    UploadCompleted,
+)
+from contracts.ids import TenantId, new_upload_id
+from libs.egress.policy import Policy
+from libs.object_store.disk import DiskStore
+from libs.outbox.unit_of_work import Outbox
+from libs.web.docs import documentation
+from libs.web.server import application
+from services.gateway.auth import Authenticator, key_hash
+from services.gateway.deps import Deps, Limits
+from services.gateway.domain.registration import Registration
+from services.gateway.files import routes as files
+from services.gateway.handlers import HANDLERS
+from services.gateway.platform import routes as platform
+from services.gateway.store import TenantStore
+from services.gateway.store.tenant import Tenant
+from services.gateway.usecases.register import Registrar
+
+BASE_URL = "http://files.test"
+Client = TestClient[web.Request, web.Application]
+
+
+@dataclass
+class Gateway:
+    """Registers uploads, tells the projection what happened, and asks over HTTP."""
+
+    outbox: Outbox
+    store: DiskStore
+    client: Client
+
+    async def tenant(self, api_key: str) -> Tenant:
+        tenant = Tenant(TenantId(uuid4()), "Test", f"org-{uuid4().hex}", f"c{uuid4().hex[:16]}", None, 1, "sealed")
+        async with self.outbox.database.transaction() as connection:
+            await TenantStore(connection).insert(tenant)
+            await TenantStore(connection).insert_key(key_hash(api_key), tenant.id, "viewer", "test")
+        return tenant
+
+    async def register(
+        self,
+        tenant: Tenant,
+        dialect: Literal["eachlabs", "json2video"] = "eachlabs",
+        *,
+        content_type: str = "image/png",
+        folder: str = "",
+        name: str | None = None,
+        extension: str = ".png",
+        file_expires_at: datetime | None = None,
+    ) -> Registration:
+        now = datetime.now(UTC)
+        new = Registration(
+            id=new_upload_id(),
+            tenant_id=tenant.id,
+            dialect=dialect,
+            registered_at=now,
+            url_expires_at=now + timedelta(minutes=15),
+            deadline_at=now + timedelta(minutes=30),
+            file_expires_at=file_expires_at,
+            content_type=content_type,
+            max_size_bytes=10**9,
+            folder=folder,
+            name=name,
+            extension=extension,
+        )
+        await Registrar(self.outbox).register(new)
+        await self.happened(new.event())
+        return new
+
+    async def happened(self, *events: Event) -> None:
+        for event in events:
+            async with self.outbox.unit_of_work() as work:
+                await HANDLERS[type(event)](event, work)
+
+    async def completed(self, new: Registration, body: bytes) -> None:
+        """The bytes lie under their final key and were verified."""
+
+        async def chunks() -> AsyncIterator[bytes]:
+            yield body
+
+        info = await self.store.write(new.object_key, chunks(), content_type=new.content_type)
+        stored = StoredObject(
+            key=info.key,
+            size_bytes=info.size_bytes,
+            etag=info.etag,
+            content_type=new.content_type,
+            stored_at=info.modified_at,
+        )
+        await self.happened(
+            UploadCompleted(
+                upload_id=new.id,
+                tenant_id=new.tenant_id,
+                version=Stage.CLOSED,
+                object=stored,
+                completed_at=datetime.now(UTC),
+            )
+        )
+
+    async def ready(self, new: Registration, mime_type: str = "image/png", renditions: tuple[Rendition, ...] = ()) -> None:
+        """Inspected and processed."""
+        about = {"upload_id": new.id, "tenant_id": new.tenant_id}
+        image = ImageInfo(format="png", width=4, height=3)
+        await self.happened(
+            FileInspected.model_validate(
+                {**about, "version": Stage.INSPECTED, "mime_type": mime_type, "size_bytes": 1, "image": image}
+            ),
+            ProcessingCompleted.model_validate(
+                {
+                    **about,
+                    "version": Stage.PROCESSED,
+                    "mime_type": mime_type,
+                    "renditions": renditions,
+                    "completed_at": datetime.now(UTC),
+                }
+            ),
+        )
+
+    async def published(self, tenant: Tenant, body: bytes, **registration: object) -> Registration:
+        new = await self.register(tenant, **registration)  # type: ignore[arg-type]
+        await self.completed(new, body)
+        await self.ready(new, new.content_type)
+        return new
+
+    async def delivered(self, new: Registration, attempts: int, status: Literal["retrying", "delivered"]) -> None:
+        await self.happened(
+            DeliveryChanged(
+                delivery_id=new.id,
+                upload_id=new.id,
+                tenant_id=new.tenant_id,
+                target="receiver.test",
+                status=status,
+                attempts=attempts,
+                changed_at=datetime.now(UTC),
+            )
+        )
+
+
+@pytest_asyncio.fixture
+async def gateway(open_outbox: Callable[[str], Awaitable[Outbox]], tmp_path: Path) -> AsyncIterator[Gateway]:
+    outbox = await open_outbox("gateway")
+    store = DiskStore(tmp_path / "objects", BASE_URL, "secret")
+    await store.open()
+    day = timedelta(days=1)
+    deps = Deps(
+        base_url=BASE_URL,
+        outbox=outbox,
+        auth=Authenticator(outbox.database, cache_seconds=0),
+        registrar=Registrar(outbox),
+        objects=store,
+        callbacks=Policy(),
+        limits=Limits(10**9, day, day, day, day, day, 0, 0),
+    )
+    apis = [platform.api(deps), files.api(deps)]
+    async with TestClient(TestServer(application([*apis, documentation(apis, title="Test", version="1")]))) as client:
+        yield Gateway(outbox, store, client)
+    await store.close()
