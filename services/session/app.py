@@ -5,11 +5,11 @@ from datetime import timedelta
 from libs.object_store.port import ObjectStore
 from libs.outbox.unit_of_work import Outbox
 from libs.postgres.database import Database
+from libs.runtime.loop import repeated
 from libs.runtime.service import Loop, Service
 from libs.runtime.wakeup import Wakeups
 from services.session.domain.lane import LARGE, SMALL
 from services.session.handlers import CLEANUP, HANDLERS
-from services.session.jobs import repeated
 from services.session.jobs.cleanup import Cleanup
 from services.session.jobs.deadline import Deadline
 from services.session.jobs.gauge import Gauges

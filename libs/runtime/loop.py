@@ -1,0 +1,17 @@
+"""From a step of work to a loop that a service runs."""
+
+from collections.abc import Awaitable, Callable
+
+from libs.runtime.service import Loop
+from libs.runtime.wakeup import Wakeups
+
+
+def repeated(once: Callable[[], Awaitable[bool]], wakeups: Wakeups, name: str, seconds: float) -> Loop:
+    """Runs `once` for ever: again at once while it says that there was work, else when `name` is woken or `seconds` passed."""
+
+    async def run() -> None:
+        while True:
+            if not await once():
+                await wakeups.wait(name, seconds)
+
+    return run

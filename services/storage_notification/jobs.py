@@ -1,0 +1,105 @@
+"""Timers in: the reconciler, the kept notices, the purge."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import structlog
+
+from libs.object_store.port import ObjectInfo, ObjectStore
+from libs.outbox.unit_of_work import Outbox
+from services.storage_notification.domain.record import STAGING
+from services.storage_notification.metric import ROWS, STRAYS
+from services.storage_notification.store import NotificationStore
+from services.storage_notification.usecases import RETRY, StorageNotification
+
+log = structlog.get_logger()
+
+
+class Reconciler:
+    """Looks at what really lies below `staging/`: notifications get lost in every real object store.
+
+    That folder stays small, since accepted objects are moved away. One replica scans at a time; a lease says which.
+    """
+
+    LEASE = "reconciler"
+    LEASE_TIME = timedelta(seconds=60)
+
+    def __init__(
+        self, outbox: Outbox, store: ObjectStore, notification: StorageNotification, *, grace: timedelta, stray_age: timedelta
+    ) -> None:
+        self._outbox = outbox
+        self._objects = store
+        self._notification = notification
+        self._grace = grace
+        self._stray_age = stray_age
+        self._owner = uuid4()
+
+    async def once(self) -> bool:
+        """One pass over the folder, unless another replica is at it. Raises StoreUnavailableError."""
+        if not await self._lease():
+            return False
+        async for page in self._objects.list(STAGING):
+            await self._page(page)
+            if not await self._lease():
+                return False
+        async with self._outbox.database.connection() as connection:
+            await NotificationStore(connection).return_lease(self.LEASE, self._owner)
+        return False
+
+    async def _lease(self) -> bool:
+        async with self._outbox.database.connection() as connection:
+            return await NotificationStore(connection).take_lease(self.LEASE, self._owner, self.LEASE_TIME)
+
+    async def _page(self, page: Sequence[ObjectInfo]) -> None:
+        now = datetime.now(UTC)
+        # Young ones are left to their notification, which is cheaper.
+        keys = [found.key for found in page if found.modified_at <= now - self._grace]
+        await self._notification.look(keys, "reconciler")
+        await self._sweep([found.key for found in page if found.modified_at <= now - self._stray_age])
+
+    async def _sweep(self, old: Sequence[str]) -> None:
+        """Deletes what nobody registered, and what came in again after its upload had ended."""
+        if not old:
+            return
+        async with self._outbox.database.connection() as connection:
+            awaited = await NotificationStore(connection).open(old)
+        if strays := [key for key in old if key not in awaited]:
+            await self._objects.delete(strays)
+            STRAYS.inc(len(strays))
+            log.info("strays.deleted", objects=len(strays))
+
+
+class Notices:
+    """Looks at keys whose notice came before their registration, or while the store did not answer."""
+
+    def __init__(self, outbox: Outbox, notification: StorageNotification, *, batch: int = 500) -> None:
+        self._outbox = outbox
+        self._notification = notification
+        self._batch = batch
+
+    async def once(self) -> bool:
+        async with self._outbox.database.connection() as connection:
+            keys = await NotificationStore(connection).claim_notices(self._batch, RETRY)
+        if not keys:
+            return False
+        unanswered = await self._notification.look(keys, "notification")
+        async with self._outbox.database.connection() as connection:
+            await NotificationStore(connection).drop_notices([key for key in keys if key not in unanswered])
+        return len(keys) == self._batch
+
+
+class Purge:
+    """Deletes rows that have no use any more, and counts the others."""
+
+    def __init__(self, outbox: Outbox, *, batch: int = 5000) -> None:
+        self._outbox = outbox
+        self._batch = batch
+
+    async def once(self) -> bool:
+        async with self._outbox.database.connection() as connection:
+            store = NotificationStore(connection)
+            deleted = await store.purge(self._batch)
+            for kind, count in (await store.counts()).items():
+                ROWS.labels(kind).set(count)
+        return deleted >= self._batch

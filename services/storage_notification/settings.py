@@ -1,0 +1,18 @@
+"""Settings of the storage notification service."""
+
+from pydantic import Field, SecretStr
+
+from libs.runtime.settings import ServiceSettings
+
+
+class Settings(ServiceSettings):
+    storage_events_token: SecretStr | None = None
+    """What the store sends as `Authorization: Bearer …` to `/internal/storage-events`; without it nobody may."""
+    storage_events_queue: str | None = None
+    """A queue on the bus into which the store publishes its notifications, where it does."""
+    storage_reconcile_seconds: float = Field(default=5, gt=0)
+    """Pause between two looks at what lies in `staging/`."""
+    storage_grace_seconds: float = Field(default=2, ge=0)
+    """How long a notification may take before the reconciler announces the object itself."""
+    storage_stray_hours: float = Field(default=24, gt=0)
+    """When an object in `staging/` that belongs to no open upload is deleted."""
