@@ -48,6 +48,7 @@ class Sender:
         receiver_concurrency: int,
         lease_seconds: float,
         poll_seconds: float,
+        drain_seconds: float = DRAIN_SECONDS,
     ) -> None:
         self._outbox = outbox
         self._receivers = receivers
@@ -56,6 +57,7 @@ class Sender:
         self._receiver_concurrency = receiver_concurrency
         self._lease_seconds = lease_seconds
         self._poll_seconds = poll_seconds
+        self._drain_seconds = drain_seconds
         self._breaker = Breaker(receiver_concurrency)
         self._sending: dict[asyncio.Task[None], Claimed] = {}
         self._results: list[Result] = []
@@ -81,6 +83,11 @@ class Sender:
             await asyncio.wait(self._sending)
         await self.record()
         return started > 0
+
+    @property
+    def sending(self) -> int:
+        """Attempts under way."""
+        return len(self._sending)
 
     async def start_due(self) -> int:
         """Begins to send as many due webhooks as there are places for."""
@@ -167,7 +174,7 @@ class Sender:
     async def _drain(self) -> None:
         """At a stop: attempts under way may end, what they led to is recorded, the rest is given back."""
         if self._sending:
-            await asyncio.wait(self._sending, timeout=DRAIN_SECONDS)
+            await asyncio.wait(self._sending, timeout=self._drain_seconds)
         unsent = dict(self._sending)
         for task in unsent:
             task.cancel()

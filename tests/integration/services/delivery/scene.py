@@ -196,6 +196,7 @@ async def sender(
     concurrency: int = 64,
     lease_seconds: float = 60,
     poll_seconds: float = 0.02,
+    drain_seconds: float = 3,
 ) -> AsyncIterator[Sender]:
     client = GuardedClient(Policy(parse_networks(allow)), timeout_seconds=timeout_seconds)
     await client.open()
@@ -208,6 +209,7 @@ async def sender(
             receiver_concurrency=4,
             lease_seconds=lease_seconds,
             poll_seconds=poll_seconds,
+            drain_seconds=drain_seconds,
         )
     finally:
         await client.close()
