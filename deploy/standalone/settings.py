@@ -16,6 +16,28 @@ class StandaloneSettings(ServiceSettings):
     """Every setting of every service counts too; these are the ones that the process itself needs."""
 
     log_format: Literal["json", "console"] = "console"
+    storage_events_token: SecretStr | None = None
+    """What a real object store shows with its notifications; made where it is not set."""
+
+    def filled_in(
+        self, secrets: "StandaloneSecrets", *, http_port: int, ops_port: int, postgres_dsn: str
+    ) -> "StandaloneSettings":
+        """With everything decided that the environment left open."""
+        return self.model_copy(
+            update={
+                "http_port": http_port,
+                "ops_port": ops_port,
+                "base_url": self.base_url or f"http://{_reachable(self.http_host)}:{http_port}",
+                "postgres_dsn": SecretStr(postgres_dsn),
+                "secret_key": self.secret_key or secrets.secret_key,
+                "storage_events_token": self.storage_events_token or secrets.storage_events_token,
+            }
+        )
+
+
+def _reachable(host: str) -> str:
+    """The address to name for a listener; one that listens everywhere is here at least."""
+    return "127.0.0.1" if host in ("0.0.0.0", "::", "") else host  # noqa: S104
 
 
 class StandaloneSecrets(BaseModel):

@@ -1,0 +1,71 @@
+"""`make run`: everything in one process."""
+
+from contextlib import ExitStack
+from pathlib import Path
+from socket import socket
+
+import uvloop
+
+from deploy.postgres.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from deploy.postgres.prepare import prepare
+from deploy.standalone.app import compose
+from deploy.standalone.place import DataFolder, PlaceTakenError, bind, stop_on_sigterm
+from deploy.standalone.settings import StandaloneSecrets, StandaloneSettings
+from libs.messaging.amqp.declare import declare
+from libs.messaging.topology import Topology
+from libs.observability.logging import configure_logging
+from libs.observability.tracing import configure_tracing
+from libs.runtime.host import Host
+from libs.runtime.process import give_up, read_settings
+
+
+def main() -> None:
+    settings = read_settings(StandaloneSettings)
+    configure_logging(settings.log_level, settings.log_format)
+    configure_tracing("longshore")
+    stop_on_sigterm()
+    with ExitStack() as stack:
+        try:
+            start(settings, stack)
+        except (PlaceTakenError, EmbeddedPostgresError) as error:
+            give_up(str(error))
+        except KeyboardInterrupt:
+            give_up("stopped before it was ready")
+
+
+def start(settings: StandaloneSettings, stack: ExitStack) -> None:
+    """Takes its place (folder, ports, database), then serves until it is told to stop; `stack` gives the place back."""
+    folder = stack.enter_context(DataFolder(settings.data_dir))
+    http_socket = stack.enter_context(bind("LONGSHORE_HTTP_PORT", settings.http_host, settings.http_port))
+    ops_socket = stack.enter_context(bind("LONGSHORE_OPS_PORT", settings.ops_host, settings.ops_port))
+    secrets = StandaloneSecrets.in_folder(folder)
+    settings = settings.filled_in(
+        secrets,
+        http_port=http_socket.getsockname()[1],
+        ops_port=ops_socket.getsockname()[1],
+        postgres_dsn=settings.postgres_dsn.get_secret_value() if settings.postgres_dsn else _own_postgres(folder, stack),
+    )
+    uvloop.run(_serve(settings, secrets, http_socket, ops_socket))
+
+
+async def _serve(settings: StandaloneSettings, secrets: StandaloneSecrets, http_socket: socket, ops_socket: socket) -> None:
+    if settings.postgres_dsn:
+        await prepare(settings.postgres_dsn.get_secret_value())
+    installation = compose(settings, secrets)
+    if settings.bus_url:
+        consumers = {service.name: [event.type for event in service.handlers] for service in installation.services}
+        await declare(settings.bus_url.get_secret_value(), Topology(consumers))
+    host = Host(
+        settings, installation.services, installation.bus, installation.public, http_socket=http_socket, ops_socket=ops_socket
+    )
+    await host.run(f"ready: {settings.public_base_url} (health and metrics on port {settings.ops_port}, Ctrl-C stops)")
+
+
+def _own_postgres(folder: Path, stack: ExitStack) -> str:
+    server = EmbeddedPostgres(folder / "postgres")
+    stack.callback(server.stop)
+    server.start()
+    return server.dsn
+
+
+main()
