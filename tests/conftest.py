@@ -2,15 +2,22 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from itertools import cycle
 
 import pytest
 import pytest_asyncio
 import uvloop
 
+from libs.messaging.amqp.declare import declare, delete
+from libs.messaging.topology import Topology
 from libs.outbox.unit_of_work import Outbox
 from libs.postgres.database import Database
 from libs.runtime.wakeup import Wakeups
 from tests.servers import postgres
+from tests.servers.rabbitmq import VHOSTS, RabbitMqServer
+from tests.servers.rabbitmq import start as start_rabbitmq
+
+_turns = cycle(VHOSTS)
 
 
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
@@ -45,3 +52,25 @@ async def open_outbox(database_dsn: str) -> AsyncIterator[Callable[[str], Awaita
     yield open_for
     for database in opened:
         await database.close()
+
+
+@pytest.fixture(scope="session")
+def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMqServer]:
+    """A running broker with nothing in it: use `declare_topology`."""
+    yield from start_rabbitmq(tmp_path_factory.mktemp("servers"))
+
+
+@pytest_asyncio.fixture
+async def declare_topology(rabbitmq: RabbitMqServer) -> AsyncIterator[Callable[[Topology], Awaitable[str]]]:
+    """`url = await declare_topology(Topology({...}))`: a virtual host with that topology; it is emptied afterwards."""
+    url = rabbitmq.url(next(_turns) if len(rabbitmq.vhosts) > 1 else rabbitmq.vhosts[0])
+    declared: list[Topology] = []
+
+    async def declare_in_vhost(topology: Topology) -> str:
+        await declare(url, topology)
+        declared.append(topology)
+        return url
+
+    yield declare_in_vhost
+    for topology in declared:
+        await delete(url, topology)

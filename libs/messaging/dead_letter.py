@@ -4,23 +4,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
-from uuid import UUID
-
-from contracts.envelope import Envelope
 
 
 @dataclass(frozen=True)
 class DeadLetter:
-    envelope: Envelope
-    service: str
-    """Whose handler gave up."""
+    message_id: str
+    """The event's id."""
+    queue: str
+    """`<service>.<event type>`: where the message came from, and where a replay puts it."""
     reason: str
     attempts: int
+    body: str
+    """The envelope as JSON; anything at all if that is why it is here."""
     died_at: datetime | None = None
-
-    @property
-    def event_id(self) -> UUID:
-        return self.envelope.id
 
 
 class DeadLetters(Protocol):
@@ -29,10 +25,10 @@ class DeadLetters(Protocol):
     async def list(self, limit: int = 100) -> Sequence[DeadLetter]:
         """The oldest `limit` of them; nothing is taken out."""
 
-    async def show(self, event_id: UUID) -> DeadLetter | None: ...
+    async def show(self, message_id: str) -> DeadLetter | None: ...
 
-    async def replay(self, event_id: UUID | None = None) -> int:
-        """Hands the message (None: all there are now) back to the service as a first attempt, under the same event id.
+    async def replay(self, message_id: str | None = None) -> int:
+        """Hands the message (None: all there are now) back to this service alone, as a first attempt under the same id.
 
-        Answers how many went. A message leaves the dead letters only when the bus, or the outbox, has it again.
+        Answers how many went. A message leaves the dead letters only when its queue, or the outbox, has it again.
         """

@@ -1,0 +1,277 @@
+"""RabbitMQ for tests: `LONGSHORE_TEST_RABBITMQ_URL`, else a container where a Docker engine answers, else the distribution's
+`rabbitmq-server` on free ports in a temporary folder. Without any of them the run fails.
+"""
+
+import base64
+import hashlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Protocol
+from uuid import uuid4
+
+IMAGE = "rabbitmq:4.2-alpine"
+START_SECONDS = 60
+STOP_SECONDS = 20
+SCRIPTS = ("/usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin/rabbitmq-server", "/opt/rabbitmq*/sbin/rabbitmq-server")
+"""Not the wrapper in /usr/sbin, which insists on the system's own user, folder and ports."""
+
+VHOSTS = tuple(f"test-{n}" for n in range(8))
+"""What a server that is started here has; tests take turns."""
+
+
+class RabbitMqServer(Protocol):
+    """One running broker. `kill` is `kill -9`; after it, or after `stop`, `start` brings the same data back."""
+
+    vhosts: tuple[str, ...]
+
+    def url(self, vhost: str) -> str: ...
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def kill(self) -> None: ...
+
+
+def start(folder: Path) -> Iterator[RabbitMqServer]:
+    if given := os.environ.get("LONGSHORE_TEST_RABBITMQ_URL"):
+        yield GivenServer(given)
+    else:
+        yield from start_own(folder)
+
+
+def start_own(folder: Path) -> Iterator[RabbitMqServer]:
+    """A server that tests may kill."""
+    server = ContainerServer() if _docker_answers() else LocalServer(folder / "rabbitmq")
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
+
+
+class GivenServer:
+    """Somebody else's. Its URL names the only vhost that tests use."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self.vhosts: tuple[str, ...] = ("",)
+
+    def url(self, vhost: str) -> str:
+        return self._url
+
+    def start(self) -> None:
+        raise RuntimeError("LONGSHORE_TEST_RABBITMQ_URL names a server that tests may not stop")
+
+    stop = kill = start
+
+
+class LocalServer:
+    """The distribution's server as a child process: own ports, own epmd, own Erlang cookie, nothing left behind."""
+
+    def __init__(self, folder: Path) -> None:
+        self.vhosts: tuple[str, ...] = VHOSTS
+        self._folder = folder
+        self._script = _script()
+        self._port, self._dist_port, self._epmd_port = free_port(), free_port(), free_port()
+        self._name = f"longshore-{uuid4().hex[:8]}"
+        self._epmd: subprocess.Popen[bytes] | None = None
+        self._server: subprocess.Popen[bytes] | None = None
+
+    def url(self, vhost: str) -> str:
+        return f"amqp://guest:guest@127.0.0.1:{self._port}/{vhost}"
+
+    def start(self) -> None:
+        self._configure()
+        with (self._folder / "output.log").open("ab") as output:
+            if self._epmd is None:
+                # As our own child: a daemon that the server starts would outlive it.
+                epmd = [shutil.which("epmd") or "epmd", "-port", str(self._epmd_port), "-address", "127.0.0.1"]
+                self._epmd = subprocess.Popen(epmd, stdout=output, stderr=output, start_new_session=True)
+                _wait_for(lambda: _connects(self._epmd_port), "epmd")
+            self._server = subprocess.Popen(
+                [str(self._script)], env=self._environment(), stdout=output, stderr=output, start_new_session=True
+            )
+        try:
+            _wait_for(lambda: _greets(self._port), "rabbitmq-server")
+        except TimeoutError:
+            raise RuntimeError((self._folder / "output.log").read_text()[-2000:]) from None
+
+    def stop(self) -> None:
+        self._signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self._signal(signal.SIGKILL)
+
+    def close(self) -> None:
+        self.stop()
+        if self._epmd is not None:
+            self._epmd.kill()
+            self._epmd.wait()
+
+    def _signal(self, number: signal.Signals) -> None:
+        """To the whole process group: the script, the Erlang machine and its port programs."""
+        if self._server is None:
+            return
+        group = self._server.pid
+        with suppress(ProcessLookupError):
+            os.killpg(group, number)
+        try:
+            _wait_for(
+                lambda: self._server is None or (self._server.poll() is not None and _is_empty(group)), "exit", STOP_SECONDS
+            )
+        except TimeoutError:
+            with suppress(ProcessLookupError):
+                os.killpg(group, signal.SIGKILL)
+            self._server.wait()
+        self._server = None
+
+    def _configure(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        (self._folder / "definitions.json").write_text(json.dumps(_definitions()))
+        (self._folder / "plugins").write_text("[].\n")
+        (self._folder / "rabbitmq.conf").write_text(
+            f"listeners.tcp.1 = 127.0.0.1:{self._port}\n"
+            f"load_definitions = {self._folder / 'definitions.json'}\n"
+            "loopback_users = none\n"
+            "disk_free_limit.absolute = 50MB\n"
+        )
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
+            "LANG": "C.UTF-8",
+            "HOME": str(self._folder),
+            "ERL_EPMD_PORT": str(self._epmd_port),
+            "RABBITMQ_NODENAME": f"{self._name}@localhost",
+            "RABBITMQ_DIST_PORT": str(self._dist_port),
+            "RABBITMQ_MNESIA_BASE": str(self._folder / "data"),
+            "RABBITMQ_LOG_BASE": str(self._folder / "log"),
+            "RABBITMQ_PID_FILE": str(self._folder / "pid"),
+            "RABBITMQ_CONFIG_FILE": str(self._folder / "rabbitmq"),
+            "RABBITMQ_ADVANCED_CONFIG_FILE": str(self._folder / "advanced"),
+            "RABBITMQ_CONF_ENV_FILE": str(self._folder / "environment"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(self._folder / "plugins"),
+        }
+
+
+class ContainerServer:
+    """RabbitMQ 4 in a container, always on the same port of this machine."""
+
+    def __init__(self) -> None:
+        from testcontainers.core.container import DockerContainer
+
+        self.vhosts: tuple[str, ...] = ("%2F",)
+        self._port = free_port()
+        self._container: Any = DockerContainer(IMAGE).with_bind_ports(5672, self._port)
+        self._started = False
+
+    def url(self, vhost: str) -> str:
+        return f"amqp://guest:guest@127.0.0.1:{self._port}/{vhost}"
+
+    def start(self) -> None:
+        if self._started:
+            self._container.get_wrapped_container().start()
+        else:
+            self._container.start()
+            self._started = True
+        _wait_for(lambda: _greets(self._port), "the rabbitmq container")
+
+    def stop(self) -> None:
+        self._container.get_wrapped_container().stop(timeout=STOP_SECONDS)
+
+    def kill(self) -> None:
+        self._container.get_wrapped_container().kill()
+
+    def close(self) -> None:
+        if self._started:
+            self._container.stop()
+
+
+def _script() -> Path:
+    for pattern in SCRIPTS:
+        found = sorted(Path("/").glob(pattern.lstrip("/")))
+        if found:
+            return found[-1]
+    raise RuntimeError(
+        "No RabbitMQ for the tests: set LONGSHORE_TEST_RABBITMQ_URL, run a Docker engine, or install rabbitmq-server."
+    )
+
+
+def _definitions() -> dict[str, Any]:
+    """A user for all vhosts; the vhosts are empty."""
+    salt = os.urandom(4)
+    digest = base64.b64encode(salt + hashlib.sha256(salt + b"guest").digest()).decode()
+    everything = {"configure": ".*", "write": ".*", "read": ".*"}
+    return {
+        "users": [
+            {
+                "name": "guest",
+                "password_hash": digest,
+                "hashing_algorithm": "rabbit_password_hashing_sha256",
+                "tags": ["administrator"],
+                "limits": {},
+            }
+        ],
+        "vhosts": [{"name": vhost} for vhost in VHOSTS],
+        "permissions": [{"user": "guest", "vhost": vhost, **everything} for vhost in VHOSTS],
+    }
+
+
+def _docker_answers() -> bool:
+    if not Path("/var/run/docker.sock").exists() and "DOCKER_HOST" not in os.environ:
+        return False
+    try:
+        import docker  # type: ignore[import-untyped]
+
+        return bool(docker.from_env(timeout=3).ping())
+    except Exception:
+        return False
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def _connects(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+def _greets(port: int) -> bool:
+    """Whether the broker answers the protocol header with its first frame (AMQP 0-9-1, connection.start)."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
+            connection.sendall(b"AMQP\x00\x00\x09\x01")
+            return connection.recv(1) == b"\x01"
+    except OSError:
+        return False
+
+
+def _is_empty(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def _wait_for(condition: Any, what: str, seconds: float = START_SECONDS) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what} took longer than {seconds} s")
+        time.sleep(0.05)
