@@ -1,23 +1,71 @@
 """The composition root."""
 
+from pathlib import Path
+
+import imageio_ffmpeg
+
 from libs.object_store.port import ObjectStore
 from libs.outbox.unit_of_work import Outbox
 from libs.postgres.database import Database
 from libs.runtime.service import Loop, Service
 from libs.runtime.wakeup import Wakeups
+from services.transcoder.adapters.inspector import Inspector
+from services.transcoder.adapters.sandbox import Limits, Sandbox
+from services.transcoder.adapters.transcoder import Transcoder
+from services.transcoder.adapters.workspace import Workspace
+from services.transcoder.domain.job import Lane
 from services.transcoder.handlers import HANDLERS
-from services.transcoder.jobs import SniffLoop
+from services.transcoder.jobs import CleanLoop, CountLoop, SniffLoop, WorkLoop
 from services.transcoder.settings import Settings
+from services.transcoder.usecases.cleaning import Cleaner
 from services.transcoder.usecases.outcome import Outcomes
+from services.transcoder.usecases.processing import Processor
 from services.transcoder.usecases.sniffing import Sniffer
+from services.transcoder.usecases.working import Worker
 
 
 def build(settings: Settings, store: ObjectStore) -> Service:
     """Raises SandboxUnavailableError where `sandbox` is `strict` and this machine has no namespaces for us."""
     assert settings.postgres_dsn is not None
     database = Database(settings.postgres_dsn.get_secret_value(), "transcoder", max_connections=settings.postgres_pool)
-    wakeups = Wakeups()
-    outbox = Outbox(database, wakeups)
+    outbox = Outbox(database, Wakeups())
+    workspace = Workspace(settings.work_dir)
+    loops = _loops(settings, outbox, store, workspace)
+    return Service(name="transcoder", outbox=outbox, handlers=HANDLERS, loops=loops, resources=[store, workspace])
+
+
+def _loops(settings: Settings, outbox: Outbox, store: ObjectStore, workspace: Workspace) -> dict[str, Loop]:
+    wakeups = outbox.wakeups
     outcomes = Outcomes(outbox, settings.transcoder_lease_seconds)
-    loops: dict[str, Loop] = {"sniff": SniffLoop(outcomes, Sniffer(store, outcomes), wakeups).run}
-    return Service(name="transcoder", outbox=outbox, handlers=HANDLERS, loops=loops, resources=[store])
+    worker = Worker(store, outcomes, _processor(settings, outcomes, store, workspace))
+    lanes: tuple[tuple[Lane, int], ...] = (("quick", settings.transcoder_quick_jobs), ("video", settings.transcoder_jobs))
+    return {
+        **{f"sniff-{number}": SniffLoop(outcomes, Sniffer(store, outcomes), wakeups).run for number in (1, 2)},
+        **{
+            f"{lane}-{number + 1}": WorkLoop(lane, outcomes, worker, wakeups).run
+            for lane, count in lanes
+            for number in range(count)
+        },
+        "clean": CleanLoop(Cleaner(outbox, store), wakeups).run,
+        "count": CountLoop(outcomes).run,
+    }
+
+
+def _processor(settings: Settings, outcomes: Outcomes, store: ObjectStore, workspace: Workspace) -> Processor:
+    sandbox = Sandbox(settings.sandbox)
+    limits = Limits(
+        wall_seconds=settings.transcoder_max_seconds,
+        memory_bytes=settings.transcoder_max_memory_bytes,
+        cpu_seconds=int(settings.transcoder_max_seconds * settings.transcoder_threads * 2),
+        file_bytes=settings.transcoder_max_output_bytes,
+    )
+    transcoder = Transcoder(
+        sandbox=sandbox,
+        program=Path(imageio_ffmpeg.get_ffmpeg_exe()),
+        limits=limits,
+        threads=settings.transcoder_threads,
+        max_pixels=settings.transcoder_max_pixels,
+        max_duration_seconds=settings.transcoder_max_duration_seconds,
+        max_output_bytes=settings.transcoder_max_output_bytes,
+    )
+    return Processor(store, outcomes, workspace, Inspector(sandbox, settings.transcoder_max_pixels), transcoder)

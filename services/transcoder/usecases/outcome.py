@@ -143,6 +143,11 @@ class Outcomes:
         async with self._outbox.database.connection() as connection:
             return await TranscoderStore(connection).is_removed(job.upload.upload_id)
 
+    async def depths(self) -> dict[str, int]:
+        """Open jobs by lane."""
+        async with self._outbox.database.connection() as connection:
+            return await TranscoderStore(connection).depths()
+
     async def _postpone(self, job: Job, seconds: float, *, counted: bool, store_error: bool = False) -> None:
         async with self._outbox.database.connection() as connection:
             await TranscoderStore(connection).postpone(job, seconds, counted=counted, store_error=store_error)

@@ -1,0 +1,130 @@
+"""What is done with a media file: download, inspect, derive, publish, announce."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal
+
+from contracts.events import Rendition
+from libs.object_store.port import ObjectStore
+from services.transcoder.adapters.inspector import Inspector
+from services.transcoder.adapters.transcoder import Transcoder
+from services.transcoder.adapters.workspace import Workspace
+from services.transcoder.domain.content import SNIFF_BYTES, Content, refined, sniff
+from services.transcoder.domain.job import Job
+from services.transcoder.domain.media import MadeFile
+from services.transcoder.usecases.outcome import Outcomes
+
+CONCURRENT_WRITES: Final = 4
+
+Kind = Literal["thumbnail", "poster", "mp4", "hls_playlist"]
+
+_KINDS: Final[dict[str, Kind]] = {
+    "thumbnail": "thumbnail",
+    "poster": "poster",
+    "video": "mp4",
+    "index": "hls_playlist",
+    "master": "hls_playlist",
+}
+_CONTENT_TYPES: Final = {
+    ".jpg": "image/jpeg", ".png": "image/png", ".mp4": "video/mp4", ".ts": "video/mp2t",
+    ".m3u8": "application/vnd.apple.mpegurl",
+}  # fmt: skip
+
+
+def renditions_prefix(job: Job) -> str:
+    return f"files/{job.upload.upload_id}/renditions/"
+
+
+@dataclass
+class Progress:
+    """How far a job is; its lease is kept by someone else, who looks here."""
+
+    percent: int = 0
+    mime_type: str | None = None
+
+    def reach(self, percent: int) -> None:
+        self.percent = max(self.percent, percent)
+
+
+@dataclass(frozen=True)
+class Processor:
+    store: ObjectStore
+    outcomes: Outcomes
+    workspace: Workspace
+    inspector: Inspector
+    transcoder: Transcoder
+    _writes: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CONCURRENT_WRITES))
+
+    async def run(self, job: Job, progress: Progress) -> None:
+        """Raises MediaError, LeaseLostError and the store's errors."""
+        async with self.workspace.folder() as folder:
+            path, output = folder / "in.bin", folder / "out"
+            await self.store.download(job.upload.object.key, path)
+            content = await asyncio.to_thread(_sniff_file, path)
+            progress.mime_type = content.mime_type
+            await asyncio.to_thread(output.mkdir)
+            if content.image_format is not None:
+                made, seconds = await self._image(job, path, content, output), None
+            else:
+                made, seconds = await self._media(job, path, content, output, progress)
+            renditions = await self._publish(job, output, made, seconds)
+            await self.outcomes.completed(job, progress.mime_type, renditions)
+
+    async def _image(self, job: Job, path: Path, content: Content, output: Path) -> list[MadeFile]:
+        info, thumbnail = await self.inspector.image(path, content, output if job.upload.transcode else None)
+        await self.outcomes.inspected(job, content.mime_type, info, None)
+        return [thumbnail] if thumbnail else []
+
+    async def _media(
+        self, job: Job, path: Path, content: Content, output: Path, progress: Progress
+    ) -> tuple[list[MadeFile], float | None]:
+        source = await self.inspector.media(path, content)
+        progress.mime_type = refined(content.mime_type, has_video=source.size is not None)
+        await self.outcomes.inspected(job, progress.mime_type, None, source.info)
+        if source.size is None or not job.upload.transcode:
+            return [], None
+        return await self.transcoder.run(path, output, source, progress.reach), source.info.duration_seconds
+
+    async def _publish(self, job: Job, output: Path, made: Sequence[MadeFile], seconds: float | None) -> list[Rendition]:
+        """Segments first, what refers to them last: nothing that can be read points at what is not there yet."""
+        if not made:
+            return []
+        prefix = renditions_prefix(job)
+        named = {file.name for file in made}
+        files = await asyncio.to_thread(_files, output)
+        await self._write_all(prefix, output, [name for name in files if name not in named])
+        await self._write_all(prefix, output, [file.name for file in reversed(made)])
+        return [_rendition(prefix, output, file, seconds) for file in made]
+
+    async def _write_all(self, prefix: str, output: Path, names: Sequence[str]) -> None:
+        async def write(name: str) -> None:
+            async with self._writes:
+                await self.store.write(prefix + name, output / name, content_type=_CONTENT_TYPES[Path(name).suffix])
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for name in names:
+                    group.create_task(write(name))
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+
+
+def _sniff_file(path: Path) -> Content:
+    with path.open("rb") as file:
+        return sniff(file.read(SNIFF_BYTES))
+
+
+def _files(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def _rendition(prefix: str, output: Path, made: MadeFile, seconds: float | None) -> Rendition:
+    path = output / made.name
+    kind = _KINDS[path.stem]
+    return Rendition(
+        name=made.name, kind=kind, key=prefix + made.name, content_type=_CONTENT_TYPES[path.suffix],
+        size_bytes=path.stat().st_size, width=made.width, height=made.height,
+        duration_seconds=seconds if kind in ("mp4", "hls_playlist") else None,
+    )  # fmt: skip
