@@ -12,7 +12,7 @@ from libs.runtime.wakeup import Wakeups
 from libs.web.server import application
 from services.gateway.auth import Authenticator
 from services.gateway.bootstrap import Bootstrap
-from services.gateway.deps import Deps, Limits
+from services.gateway.deps import Clock, Deps, Limits, utc_now
 from services.gateway.dialects.eachlabs import routes as eachlabs
 from services.gateway.dialects.json2video import routes as json2video
 from services.gateway.files import routes as files
@@ -23,13 +23,13 @@ from services.gateway.settings import Settings
 from services.gateway.usecases.register import Registrar
 
 
-def build(settings: Settings, store: ObjectStore) -> Service:
+def build(settings: Settings, store: ObjectStore, *, clock: Clock = utc_now) -> Service:
     """Raises ValueError when a setting without a default is missing."""
     if settings.postgres_dsn is None or settings.secret_key is None:
         raise ValueError("LONGSHORE_POSTGRES_DSN and LONGSHORE_SECRET_KEY are required")
     database = Database(settings.postgres_dsn.get_secret_value(), "gateway", max_connections=settings.postgres_pool)
     outbox = Outbox(database, Wakeups())
-    deps = dependencies(settings, outbox, store)
+    deps = dependencies(settings, outbox, store, clock)
     bootstrap = Bootstrap(
         outbox,
         SecretBox(settings.secret_key.get_secret_value()),
@@ -47,7 +47,7 @@ def build(settings: Settings, store: ObjectStore) -> Service:
     )
 
 
-def dependencies(settings: Settings, outbox: Outbox, store: ObjectStore) -> Deps:
+def dependencies(settings: Settings, outbox: Outbox, store: ObjectStore, clock: Clock) -> Deps:
     return Deps(
         base_url=settings.public_base_url,
         outbox=outbox,
@@ -65,4 +65,5 @@ def dependencies(settings: Settings, outbox: Outbox, store: ObjectStore) -> Deps
             free_allowance_bytes=settings.gateway_free_allowance_bytes,
             credits_per_week=settings.gateway_credits_per_week,
         ),
+        clock=clock,
     )

@@ -26,6 +26,9 @@ class Limits:
     credits_per_week: float
 
 
+Clock = Callable[[], datetime]
+
+
 def utc_now() -> datetime:
     return datetime.now(UTC)
 
@@ -41,7 +44,7 @@ class Deps:
     callbacks: Policy
     """Where callback addresses may lead."""
     limits: Limits
-    clock: Callable[[], datetime] = utc_now
+    clock: Clock = utc_now
 
     @property
     def database(self) -> Database:

@@ -51,12 +51,12 @@ def _errors(*statuses: int) -> dict[int, Answer]:
 
 def api(deps: Deps) -> Api:
     face = _Face(deps)
-    security = ("apiKey",)
+    security = ("api_key",)
     return Api(
         name=DIALECT,
         title="eachlabs storage",
         render_error=render_error,
-        security_schemes={"apiKey": {"type": "apiKey", "in": "header", "name": HEADER}},
+        security_schemes={"api_key": {"type": "apiKey", "in": "header", "name": HEADER}},
         routes=[
             Route(
                 "POST",

@@ -21,7 +21,7 @@ from services.gateway.dialects.json2video.schemas import (
 )
 from services.gateway.dialects.json2video.translate import DIALECT
 
-_SECURITY = ("apiKey",)
+_SECURITY = ("api_key",)
 _READ = (400, 403)
 _WRITE = (400, 403, 408, 413, 415)
 
@@ -61,7 +61,7 @@ def api(deps: Deps) -> Api:
         name=DIALECT,
         title="json2video media",
         render_error=render_error,
-        security_schemes={"apiKey": {"type": "apiKey", "in": "header", "name": HEADER}},
+        security_schemes={"api_key": {"type": "apiKey", "in": "header", "name": HEADER}},
         routes=[*_file_routes(Files(deps)), *_folder_routes(Folders(deps))],
     )
 

@@ -1,0 +1,173 @@
+"""The gateway as it is composed in production, on a real PostgreSQL and the disk store, reached over HTTP."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest_asyncio
+from aiohttp import ClientResponse
+from aiohttp.test_utils import TestClient, TestServer
+from pydantic import SecretStr
+
+from contracts.envelope import Envelope
+from contracts.events import (
+    Event,
+    FileDeleted,
+    FileInspected,
+    ObjectStored,
+    ProcessingCompleted,
+    Rendition,
+    Stage,
+    StoredObject,
+    UploadCompleted,
+)
+from contracts.ids import TenantId, UploadId
+from libs.object_store.disk import DiskStore
+from libs.outbox.unit_of_work import envelop
+from libs.runtime.secret import new_key
+from libs.runtime.service import Service
+from services.gateway.app import build
+from services.gateway.auth import key_hash, new_api_key
+from services.gateway.handlers import HANDLERS
+from services.gateway.settings import Settings
+from services.gateway.store import TenantStore
+from services.gateway.store.tenant import Tenant
+
+BASE_URL = "https://uploads.example.com"
+
+
+class Clock:
+    """The gateway's clock, which a test may turn forward."""
+
+    def __init__(self) -> None:
+        self.offset = timedelta()
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC) + self.offset
+
+
+@dataclass
+class Gateway:
+    service: Service
+    http: TestClient[Any, Any]
+    tenant: Tenant
+    keys: dict[str, str]
+    """Role → API key of the tenant."""
+    clock: Clock
+    store: DiskStore
+    data_dir: Path
+
+    async def call(
+        self, method: str, path: str, *, role: str | None = "admin", key: str | None = None, **options: Any
+    ) -> ClientResponse:
+        headers = dict(options.pop("headers", {}))
+        if (api_key := key or (self.keys[role] if role else None)) is not None:
+            headers["X-API-Key"] = api_key
+        return await self.http.request(method, path, headers=headers, **options)
+
+    async def emitted(self, event_type: type[Event]) -> list[Any]:
+        """What the gateway has published so far of this type, oldest first."""
+        async with self.service.outbox.database.connection() as connection:
+            rows = await connection.fetch("SELECT envelope FROM outbox ORDER BY id")
+        envelopes = [Envelope.model_validate_json(row["envelope"]) for row in rows]
+        return [envelope.event() for envelope in envelopes if envelope.type == event_type.type]
+
+    async def handle(self, *events: Event) -> None:
+        """As if these had come from the bus, in this order."""
+        for event in events:
+            async with self.service.outbox.unit_of_work(cause=envelop(event, source="test")) as work:
+                await HANDLERS[type(event)](event, work)
+
+    async def complete(self, upload_id: UUID | str, *, size_bytes: int = 1000, content_type: str = "video/mp4") -> None:
+        await self.handle(*self.completion(upload_id, size_bytes=size_bytes, content_type=content_type))
+
+    def completion(self, upload_id: UUID | str, *, size_bytes: int, content_type: str) -> Sequence[Event]:
+        about = self.about(upload_id)
+        stored = StoredObject(
+            key=f"files/{about['upload_id']}/original", size_bytes=size_bytes, etag="e1", content_type=content_type,
+            stored_at=datetime.now(UTC),
+        )  # fmt: skip
+        return (
+            ObjectStored(**about, version=Stage.STORED, object=stored, noticed_by="notification"),
+            UploadCompleted(**about, version=Stage.CLOSED, object=stored, completed_at=datetime.now(UTC)),
+        )
+
+    async def process(self, upload_id: UUID | str, *, mime_type: str = "video/mp4") -> None:
+        """Inspected and processed, with a thumbnail."""
+        about = self.about(upload_id)
+        thumbnail = Rendition(
+            name="thumbnail.jpg", kind="thumbnail", key=f"files/{about['upload_id']}/renditions/thumbnail.jpg",
+            content_type="image/jpeg", size_bytes=10, width=320, height=180,
+        )  # fmt: skip
+        await self.handle(
+            FileInspected(**about, version=Stage.INSPECTED, mime_type=mime_type, size_bytes=1000),
+            ProcessingCompleted(
+                **about, version=Stage.PROCESSED, mime_type=mime_type, renditions=(thumbnail,), completed_at=datetime.now(UTC)
+            ),
+        )
+
+    async def remove(self, upload_id: UUID | str) -> None:
+        await self.handle(FileDeleted(**self.about(upload_id), version=Stage.REMOVED))
+
+    def about(self, upload_id: UUID | str) -> dict[str, Any]:
+        return {"upload_id": UploadId(UUID(str(upload_id))), "tenant_id": self.tenant.id}
+
+    async def sql(self, statement: str, *values: object) -> None:
+        async with self.service.outbox.database.connection() as connection:
+            await connection.execute(statement, *values)
+
+
+@pytest_asyncio.fixture
+async def make_gateway(database_dsn: str, tmp_path: Path) -> AsyncIterator[Callable[..., Any]]:
+    """`await make_gateway(egress_allow="…")`: a gateway with these settings."""
+    opened: list[Gateway] = []
+
+    async def make(**settings: Any) -> Gateway:
+        chosen = Settings(
+            postgres_dsn=SecretStr(settings.pop("postgres_dsn", database_dsn)),
+            secret_key=SecretStr(new_key()),
+            base_url=BASE_URL,
+            data_dir=tmp_path / f"data{len(opened)}",
+            **{"gateway_key_cache_seconds": 0, **settings},
+        )
+        store = DiskStore(tmp_path / "objects", BASE_URL, "disk-secret")
+        clock = Clock()
+        service = build(chosen, store, clock=clock)
+        await service.outbox.database.open()
+        for resource in service.resources:
+            await resource.open()
+        tenant, keys = await add_tenant(service)
+        assert service.web is not None
+        http: TestClient[Any, Any] = TestClient(TestServer(service.web))
+        await http.start_server()
+        gateway = Gateway(service, http, tenant, keys, clock, store, chosen.data_dir)
+        opened.append(gateway)
+        return gateway
+
+    yield make
+    for gateway in opened:
+        await gateway.http.close()
+        for resource in gateway.service.resources:
+            await resource.close()
+        await gateway.service.outbox.database.close()
+
+
+@pytest_asyncio.fixture
+async def gateway(make_gateway: Callable[..., Any]) -> Gateway:
+    made: Gateway = await make_gateway()
+    return made
+
+
+async def add_tenant(service: Service) -> tuple[Tenant, dict[str, str]]:
+    unique = uuid4().hex[:16]
+    tenant = Tenant(TenantId(uuid4()), "Test", f"org-{unique}", f"c{unique}", None, 1, "sealed")
+    keys = {role: new_api_key() for role in ("viewer", "render", "editor", "manager", "admin")}
+    async with service.outbox.database.transaction() as connection:
+        store = TenantStore(connection)
+        await store.insert(tenant)
+        for role, api_key in keys.items():
+            await store.insert_key(key_hash(api_key), tenant.id, role, role)
+    return tenant, keys

@@ -1,0 +1,63 @@
+"""What the common suite has to know of each API: one valid request, and how it says no."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tests.contract.dialects.conftest import Gateway
+
+TRACE_ID = re.compile(r"[0-9a-f]{32}")
+
+
+@dataclass(frozen=True)
+class Face:
+    name: str
+    path: str
+    """Of the route that registers an upload by POST."""
+    body: Callable[[Gateway], dict[str, Any]]
+    text_field: str
+    """A required field that takes a string."""
+    refusal: Mapping[str, int]
+    """`key`, `role` → status."""
+    message: Callable[[Mapping[str, Any], int], str]
+    """Checks the shape of an error's body and answers its message."""
+    busy_methods: tuple[str, ...]
+    """Methods that the path has."""
+
+
+def eachlabs_message(body: Mapping[str, Any], status: int) -> str:
+    assert set(body) == {"status", "error", "code", "request_id", "details"}  # E-21
+    assert body["status"] == status
+    assert TRACE_ID.fullmatch(body["request_id"])
+    assert isinstance(body["details"], dict)
+    assert re.fullmatch(r"[A-Z_]+", body["code"])
+    return str(body["error"])
+
+
+def json2video_message(body: Mapping[str, Any], _status: int) -> str:
+    assert set(body) == {"success", "message"}
+    assert body["success"] is False
+    return str(body["message"])
+
+
+FACES = (
+    Face(
+        name="eachlabs",
+        path="/api/v1/uploads",
+        body=lambda gateway: {"owner": gateway.tenant.org, "uploader": "customer"},
+        text_field="owner",
+        refusal={"key": 401, "role": 403},
+        message=eachlabs_message,
+        busy_methods=("POST",),
+    ),
+    Face(
+        name="json2video",
+        path="/v2/media/file",
+        body=lambda gateway: {"name": "clip.mp4", "contentType": "video/mp4", "size": 3145728},
+        text_field="name",
+        refusal={"key": 403, "role": 403},
+        message=json2video_message,
+        busy_methods=("DELETE", "GET", "HEAD", "POST", "PUT"),
+    ),
+)
