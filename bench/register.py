@@ -1,0 +1,219 @@
+"""`python -m bench.register`: registrations/s of the gateway beside a bare validated aiohttp endpoint, in one run.
+
+Both are one process on uvloop and answer the same JSON with pydantic models in and out; the gateway also checks the key,
+signs the upload URL, writes its log line (to /dev/null) and commits upload and event to a PostgreSQL of its own, with
+fsync. The load comes from another process over keep-alive connections. Only the ratio means something.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from uuid import uuid4
+
+import uvloop
+from aiohttp import web
+from cryptography.fernet import Fernet
+from pydantic import BaseModel, SecretStr
+
+AIM = 0.25
+CONNECTIONS = 64
+REQUEST = {"owner": "org-bench", "uploader": "customer", "file_type": "audio", "content_type": "audio/mp4"}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=4)
+    parser.add_argument("--serve", choices=["bare", "gateway"], help=argparse.SUPPRESS)
+    parser.add_argument("--load", type=int, metavar="PORT", help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--profile", type=Path, help="write the gateway's cProfile statistics there")
+    args = parser.parse_args()
+    if args.serve:
+        serve(args.serve, args.folder, args.profile)
+    elif args.load:
+        print(json.dumps(uvloop.run(load(args.load, json.loads((args.folder / "credentials.json").read_text()), args.seconds))))
+    else:
+        with tempfile.TemporaryDirectory(prefix="bench-register-") as folder:
+            compare(Path(folder), args.rounds, args.seconds, args.profile)
+
+
+def compare(folder: Path, rounds: int, seconds: float, profile: Path | None) -> None:
+    from deploy.postgres.embedded import EmbeddedPostgres
+    from deploy.postgres.prepare import prepare
+
+    folder.chmod(0o755)
+    postgres = EmbeddedPostgres(folder / "postgres")
+    postgres.start()
+    try:
+        os.environ["LONGSHORE_POSTGRES_DSN"] = postgres.dsn
+        asyncio.run(prepare(postgres.dsn))
+        with server("gateway", folder, profile) as gateway, server("bare", folder, None) as bare:
+            pairs = []
+            for _ in range(rounds):
+                here, there = measure(bare, folder, seconds), measure(gateway, folder, seconds)
+                pairs.append((here["per_second"], there["per_second"]))
+                print(
+                    f"bare {here['per_second']:7.0f}/s   gateway {there['per_second']:7.0f}/s   "
+                    f"p50 {there['p50_ms']:.1f} ms   p99 {there['p99_ms']:.1f} ms   errors {there['errors']}",
+                    flush=True,
+                )
+        ratio = median(there / here for here, there in pairs)
+        print(f"ratio {ratio:.2f}{'' if ratio >= AIM else f'  below {AIM}'}")
+    finally:
+        postgres.stop()
+
+
+@contextmanager
+def server(kind: str, folder: Path, profile: Path | None) -> Iterator[int]:
+    command = [sys.executable, "-m", "bench.register", "--serve", kind, "--folder", str(folder)]
+    process = subprocess.Popen(
+        [*command, *(["--profile", str(profile)] if profile else [])],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL if kind == "gateway" else None,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        yield int(process.stdout.readline())
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def measure(port: int, folder: Path, seconds: float) -> dict[str, float]:
+    command = [sys.executable, "-m", "bench.register", "--load", str(port), "--folder", str(folder), "--seconds", str(seconds)]
+    result: dict[str, float] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    return result
+
+
+# ---------------------------------------------------------------- the load
+
+
+async def load(port: int, credentials: dict[str, str], seconds: float) -> dict[str, float]:
+    body = json.dumps({**REQUEST, "owner": credentials["org"]}).encode()
+    request = (
+        f"POST /api/v1/uploads HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nX-API-Key: {credentials['api_key']}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    ).encode() + body
+    times: list[float] = []
+    errors = [0]
+    end = time.perf_counter() + seconds
+    await asyncio.gather(*(_one_connection(port, request, end, times, errors) for _ in range(CONNECTIONS)))
+    times.sort()
+    return {
+        "per_second": len(times) / seconds,
+        "p50_ms": times[len(times) // 2] * 1000,
+        "p99_ms": times[len(times) * 99 // 100] * 1000,
+        "errors": errors[0],
+    }
+
+
+async def _one_connection(port: int, request: bytes, end: float, times: list[float], errors: list[int]) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    while (started := time.perf_counter()) < end:
+        writer.write(request)
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
+        await reader.readexactly(int(length))
+        errors[0] += not head.startswith(b"HTTP/1.1 200")
+        times.append(time.perf_counter() - started)
+    writer.close()
+
+
+# ---------------------------------------------------------------- the servers
+
+
+def serve(kind: str, folder: Path, profile: Path | None) -> None:
+    def run() -> None:
+        uvloop.run(_serve(_bare() if kind == "bare" else _gateway(folder)))
+
+    if profile is None:
+        return run()
+    import cProfile
+
+    with cProfile.Profile() as profiler:
+        run()
+    profiler.dump_stats(profile)
+    return None
+
+
+async def _serve(applications: AsyncIterator[web.Application]) -> None:
+    import signal
+
+    async for application in applications:
+        runner = web.AppRunner(application, access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0, backlog=1024).start()
+        print(runner.addresses[0][1], flush=True)
+        stop = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+        await stop.wait()
+        await runner.cleanup()
+
+
+class Asked(BaseModel):
+    owner: str
+    uploader: str
+    file_type: str
+    content_type: str
+
+
+class Created(BaseModel):
+    id: str
+    upload_url: str
+    public_url: str
+    expires_at: datetime
+    status: str
+    required_headers: dict[str, str]
+
+
+async def _bare() -> AsyncIterator[web.Application]:
+    async def create(request: web.Request) -> web.Response:
+        asked = Asked.model_validate_json(await request.read())
+        created = Created(
+            id=str(uuid4()),
+            upload_url="https://store.example/staging/" + "x" * 600,
+            public_url="https://files.example/public/" + "x" * 40,
+            expires_at=datetime.now(UTC),
+            status="PENDING",
+            required_headers={"Content-Type": asked.content_type, "x-amz-meta-file-id": "x" * 36},
+        )
+        return web.Response(text=created.model_dump_json(), content_type="application/json")
+
+    application = web.Application()
+    application.router.add_post("/api/v1/uploads", create)
+    yield application
+
+
+async def _gateway(folder: Path) -> AsyncIterator[web.Application]:
+    from libs.object_store.disk import DiskStore
+    from libs.observability.logging import configure_logging
+    from services.gateway.app import build
+    from services.gateway.settings import Settings
+
+    configure_logging("info", "json")
+    settings = Settings(data_dir=folder, secret_key=SecretStr(Fernet.generate_key().decode()))
+    service = build(settings, DiskStore(folder / "objects", settings.public_base_url, "bench"))
+    await service.outbox.database.open()
+    for resource in service.resources:
+        await resource.open()
+    assert service.web is not None
+    yield service.web
+    for resource in service.resources:
+        await resource.close()
+    await service.outbox.database.close()
+
+
+if __name__ == "__main__":
+    main()
