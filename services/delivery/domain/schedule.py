@@ -41,6 +41,6 @@ def retry_after_seconds(value: str | None, now: datetime) -> float | None:
         return float(value)
     try:
         date = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return (date.replace(tzinfo=date.tzinfo or UTC) - now).total_seconds()

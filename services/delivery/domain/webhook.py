@@ -67,9 +67,10 @@ def webhook_id(upload_id: UploadId, purpose: str) -> DeliveryId:
 
 def receiver_of(url: str) -> str:
     """Host, and port where it is not the usual one: what may be logged, and shares a limit."""
-    parsed = URL(url)
-    host = parsed.raw_host or ""
-    return host if parsed.is_default_port() else f"{host}:{parsed.port}"
+    try:
+        return URL(url).host_port_subcomponent or ""
+    except ValueError:  # then no attempt will leave this machine either
+        return ""
 
 
 def step_after(attempt: Attempt, attempts: int, schedule: Schedule) -> Step:
