@@ -2,7 +2,8 @@
 
 Both are one process on uvloop and answer the same JSON with pydantic models in and out; the gateway also checks the key,
 signs the upload URL, writes its log line (to /dev/null) and commits upload and event to a PostgreSQL of its own, with
-fsync. The load comes from another process over keep-alive connections. Only the ratio means something.
+fsync. The load comes from another process over keep-alive connections. Only the ratio means something; the CPU time of the
+server process per request tells its cost apart from what the neighbours on the machine do.
 """
 
 import argparse
@@ -15,11 +16,13 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from uuid import uuid4
 
+import psutil
 import uvloop
 from aiohttp import web
 from cryptography.fernet import Fernet
@@ -64,7 +67,8 @@ def compare(folder: Path, rounds: int, seconds: float, profile: Path | None) -> 
                 here, there = measure(bare, folder, seconds), measure(gateway, folder, seconds)
                 pairs.append((here["per_second"], there["per_second"]))
                 print(
-                    f"bare {here['per_second']:7.0f}/s   gateway {there['per_second']:7.0f}/s   "
+                    f"bare {here['per_second']:6.0f}/s {here['cpu_us']:4.0f} µs CPU   "
+                    f"gateway {there['per_second']:6.0f}/s {there['cpu_us']:4.0f} µs CPU   "
                     f"p50 {there['p50_ms']:.1f} ms   p99 {there['p99_ms']:.1f} ms   errors {there['errors']}",
                     flush=True,
                 )
@@ -74,8 +78,18 @@ def compare(folder: Path, rounds: int, seconds: float, profile: Path | None) -> 
         postgres.stop()
 
 
+@dataclass(frozen=True)
+class Server:
+    pid: int
+    port: str
+
+    def cpu_seconds(self) -> float:
+        times = psutil.Process(self.pid).cpu_times()
+        return float(times.user + times.system)
+
+
 @contextmanager
-def server(kind: str, folder: Path, profile: Path | None) -> Iterator[int]:
+def server(kind: str, folder: Path, profile: Path | None) -> Iterator[Server]:
     command = [sys.executable, "-m", "bench.register", "--serve", kind, "--folder", str(folder)]
     process = subprocess.Popen(
         [*command, *(["--profile", str(profile)] if profile else [])],
@@ -85,16 +99,28 @@ def server(kind: str, folder: Path, profile: Path | None) -> Iterator[int]:
     )
     try:
         assert process.stdout is not None
-        yield int(process.stdout.readline())
+        yield Server(process.pid, process.stdout.readline().strip())
     finally:
         process.terminate()
         process.wait()
 
 
-def measure(port: int, folder: Path, seconds: float) -> dict[str, float]:
-    command = [sys.executable, "-m", "bench.register", "--load", str(port), "--folder", str(folder), "--seconds", str(seconds)]
+def measure(server: Server, folder: Path, seconds: float) -> dict[str, float]:
+    command = [
+        sys.executable,
+        "-m",
+        "bench.register",
+        "--load",
+        server.port,
+        "--folder",
+        str(folder),
+        "--seconds",
+        str(seconds),
+    ]
+    before = server.cpu_seconds()
     result: dict[str, float] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
-    return result
+    cpu_us = (server.cpu_seconds() - before) / (result["per_second"] * seconds) * 1e6
+    return {**result, "cpu_us": cpu_us}
 
 
 # ---------------------------------------------------------------- the load
