@@ -8,15 +8,15 @@ import uvloop
 
 from deploy.postgres.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from deploy.postgres.prepare import prepare
+from deploy.rabbitmq.deployed import topology
 from deploy.standalone.app import compose
 from deploy.standalone.place import DataFolder, PlaceTakenError, bind, stop_on_sigterm
 from deploy.standalone.settings import StandaloneSecrets, StandaloneSettings
 from libs.messaging.amqp.declare import declare
-from libs.messaging.topology import Topology
 from libs.observability.logging import configure_logging
 from libs.observability.tracing import configure_tracing
 from libs.runtime.host import Host
-from libs.runtime.process import give_up, read_settings
+from libs.runtime.process import built, give_up, read_settings
 
 
 def main() -> None:
@@ -51,10 +51,9 @@ def start(settings: StandaloneSettings, stack: ExitStack) -> None:
 async def _serve(settings: StandaloneSettings, secrets: StandaloneSecrets, http_socket: socket, ops_socket: socket) -> None:
     if settings.postgres_dsn:
         await prepare(settings.postgres_dsn.get_secret_value())
-    installation = compose(settings, secrets)
     if settings.bus_url:
-        consumers = {service.name: [event.type for event in service.handlers] for service in installation.services}
-        await declare(settings.bus_url.get_secret_value(), Topology(consumers))
+        await declare(settings.bus_url.get_secret_value(), topology())
+    installation = built(lambda: compose(settings, secrets))
     host = Host(
         settings, installation.services, installation.bus, installation.public, http_socket=http_socket, ops_socket=ops_socket
     )

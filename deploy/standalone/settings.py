@@ -16,6 +16,8 @@ class StandaloneSettings(ServiceSettings):
     """Every setting of every service counts too; these are the ones that the process itself needs."""
 
     log_format: Literal["json", "console"] = "console"
+    sandbox: Literal["strict", "auto"] = "auto"
+    """`auto` warns where media cannot be cut off from the network; a service of its own refuses to start there."""
     storage_events_token: SecretStr | None = None
     """What a real object store shows with its notifications; made where it is not set."""
 

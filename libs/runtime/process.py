@@ -16,6 +16,7 @@ from libs.runtime.host import Host
 from libs.runtime.service import Service
 from libs.runtime.settings import ServiceSettings
 
+T = TypeVar("T")
 S = TypeVar("S", bound=ServiceSettings)
 
 REQUIRED = ("bus_url", "postgres_dsn", "s3_url", "secret_key")
@@ -34,9 +35,19 @@ def main(name: str, build: Callable[[S, ObjectStore], Service], settings_class: 
 
 
 async def _run(name: str, build: Callable[[S, ObjectStore], Service], settings: S) -> None:
-    service = build(settings, s3_store(settings))
+    service = built(lambda: build(settings, s3_store(settings)))
     bus = RabbitMqBus(_value(settings.bus_url), name)
     await Host(settings, [service], bus, service.web).run(f"ready: {name}")
+
+
+def built(build: Callable[[], T]) -> T:
+    """What `build` makes; where settings or this machine do not allow it, the end of the process with their reason."""
+    try:
+        return build()
+    except Exception as error:
+        if isinstance(error, ValueError) or hasattr(error, "code"):
+            give_up(str(error), WRONG_SETTINGS)
+        raise
 
 
 def s3_store(settings: ServiceSettings) -> S3Store:

@@ -54,7 +54,7 @@ class Bootstrap:
         async with self._outbox.unit_of_work() as work:
             store = TenantStore(work.connection)
             await store.lock_first_start()
-            tenant = await store.first() or await self._first_tenant(work)
+            tenant = await store.first() or await create_tenant(work, self._secrets_box, "Demo")
             api_key = await self._api_key(store, tenant.id, known_key)
             # Written before the commit: a file whose key is not in the database is noticed and replaced at the next start.
             await asyncio.to_thread(_write, self._path, self._credentials(tenant, api_key))
@@ -64,29 +64,6 @@ class Bootstrap:
 
     async def check(self) -> None:
         pass
-
-    async def _first_tenant(self, work: UnitOfWork) -> Tenant:
-        secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
-        tenant = Tenant(
-            id=TenantId(uuid4()),
-            name="Demo",
-            org=f"org-{secrets.token_hex(8)}",
-            client_id=f"c{secrets.token_hex(8)}",
-            storage_blocked_at=None,
-            revision=1,
-            webhook_secret_sealed=self._secrets_box.seal(secret),
-        )
-        await TenantStore(work.connection).insert(tenant)
-        work.emit(
-            TenantConfigured(
-                tenant_id=tenant.id,
-                revision=tenant.revision,
-                name=tenant.name,
-                webhook_secret_encrypted=tenant.webhook_secret_sealed,
-            )
-        )
-        log.info("tenant.created", tenant_id=str(tenant.id), org=tenant.org)
-        return tenant
 
     async def _api_key(self, store: TenantStore, tenant_id: TenantId, known_key: str | None) -> str:
         if known_key is not None:
@@ -107,6 +84,31 @@ class Bootstrap:
             api_key=api_key,
             webhook_secret=self._secrets_box.open(tenant.webhook_secret_sealed),
         )
+
+
+async def create_tenant(work: UnitOfWork, secrets_box: SecretBox, name: str) -> Tenant:
+    """A tenant with names and a webhook secret of its own, and no API key yet."""
+    secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+    tenant = Tenant(
+        id=TenantId(uuid4()),
+        name=name,
+        org=f"org-{secrets.token_hex(8)}",
+        client_id=f"c{secrets.token_hex(8)}",
+        storage_blocked_at=None,
+        revision=1,
+        webhook_secret_sealed=secrets_box.seal(secret),
+    )
+    await TenantStore(work.connection).insert(tenant)
+    work.emit(
+        TenantConfigured(
+            tenant_id=tenant.id,
+            revision=tenant.revision,
+            name=tenant.name,
+            webhook_secret_encrypted=tenant.webhook_secret_sealed,
+        )
+    )
+    log.info("tenant.created", tenant_id=str(tenant.id), org=tenant.org)
+    return tenant
 
 
 def _api_key_in(path: Path) -> str | None:

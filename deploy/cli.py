@@ -1,0 +1,185 @@
+"""`python -m deploy.cli`: what an operator does to an installation with servers of its own."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from enum import StrEnum
+from typing import Annotated, TypeVar
+
+import aiohttp
+import typer
+from pydantic import SecretStr
+
+from deploy.postgres.prepare import SERVICES
+from deploy.postgres.prepare import prepare as prepare_database
+from deploy.rabbitmq.deployed import documents, topology
+from libs.messaging.amqp.dead_letter import RabbitMqDeadLetters
+from libs.messaging.amqp.declare import declare
+from libs.messaging.dead_letter import DeadLetters
+from libs.messaging.local_dead_letter import LocalDeadLetters
+from libs.observability.logging import configure_logging
+from libs.outbox.unit_of_work import Outbox
+from libs.postgres.database import Database
+from libs.runtime.process import give_up, read_settings
+from libs.runtime.secret import SecretBox, new_key
+from libs.runtime.settings import ServiceSettings
+from libs.runtime.wakeup import Wakeups
+from services.gateway.auth import key_hash, new_api_key
+from services.gateway.bootstrap import create_tenant
+from services.gateway.store import TenantStore
+
+T = TypeVar("T")
+
+app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
+topology_commands = typer.Typer(help="Exchanges, queues and policies.", no_args_is_help=True)
+dead_letter_commands = typer.Typer(help="Messages that a service could not handle.", no_args_is_help=True)
+tenant_commands = typer.Typer(help="Tenants and their keys.", no_args_is_help=True)
+app.add_typer(topology_commands, name="topology")
+app.add_typer(dead_letter_commands, name="dead-letters")
+app.add_typer(tenant_commands, name="tenant")
+
+
+class Settings(ServiceSettings):
+    bus_management_url: SecretStr | None = None
+    """RabbitMQ's management plugin (`http://user:password@host:15672`); with it the topology is imported with its policies."""
+
+
+class Role(StrEnum):
+    RENDER = "render"
+    EDITOR = "editor"
+    MANAGER = "manager"
+    ADMIN = "admin"
+
+
+Service = Annotated[str, typer.Argument(help=f"One of {', '.join(SERVICES)}.")]
+
+
+@app.command()
+def prepare() -> None:
+    """Everything that has to be there before services start: `migrate`, then `topology apply`."""
+    migrate()
+    apply()
+
+
+@app.command()
+def migrate() -> None:
+    """Create the services' roles and schemas and apply their migrations."""
+    settings = _settings("postgres_dsn")
+    asyncio.run(prepare_database(_text(settings.postgres_dsn)))
+    typer.echo(f"database ready for {', '.join(SERVICES)}")
+
+
+@app.command("secret-key")
+def secret_key() -> None:
+    """Print a new value for LONGSHORE_SECRET_KEY."""
+    typer.echo(new_key())
+
+
+@topology_commands.command("apply")
+def apply() -> None:
+    """Make what is missing on the broker; nothing is ever deleted."""
+    settings = _settings("bus_url")
+    if settings.bus_management_url is not None:
+        asyncio.run(_import_definitions(_text(settings.bus_management_url)))
+    else:
+        asyncio.run(declare(_text(settings.bus_url), topology()))
+    typer.echo(f"broker ready with {len(topology().queues)} queues")
+
+
+@topology_commands.command("export")
+def export() -> None:
+    """Write the definition files in deploy/rabbitmq again."""
+    for path, text in documents().items():
+        path.write_text(text)
+        typer.echo(path)
+
+
+@dead_letter_commands.command("list")
+def list_dead_letters(service: Service, limit: int = 100) -> None:
+    """The oldest dead letters of a service, one per line."""
+    for letter in asyncio.run(_dead_letters(service, lambda letters: letters.list(limit))):
+        typer.echo(f"{letter.message_id}  {letter.queue}  after {letter.attempts} attempts  {letter.reason}")
+
+
+@dead_letter_commands.command("show")
+def show_dead_letter(service: Service, message_id: str) -> None:
+    """One dead letter with its body."""
+    letter = asyncio.run(_dead_letters(service, lambda letters: letters.show(message_id)))
+    if letter is None:
+        give_up(f"{service} has no dead letter {message_id}")
+    typer.echo(f"{letter.queue}, {letter.attempts} attempts, died {letter.died_at or 'at an unknown time'}\n{letter.reason}")
+    typer.echo(letter.body)
+
+
+@dead_letter_commands.command("replay")
+def replay_dead_letters(
+    service: Service, message_id: Annotated[str | None, typer.Argument(help="Default: all.")] = None
+) -> None:
+    """Hand dead letters back to the service as first attempts under the same ids."""
+    count = asyncio.run(_dead_letters(service, lambda letters: letters.replay(message_id)))
+    typer.echo(f"{count} replayed")
+
+
+@tenant_commands.command("create")
+def create(name: str, role: Role = Role.ADMIN) -> None:
+    """A new tenant with one API key; what is printed is shown this once."""
+    typer.echo(json.dumps(asyncio.run(_create_tenant(_settings("postgres_dsn", "secret_key"), name, role)), indent=2))
+
+
+async def _create_tenant(settings: Settings, name: str, role: Role) -> dict[str, str]:
+    box = SecretBox(_text(settings.secret_key))
+    database = Database(_text(settings.postgres_dsn), "gateway", max_connections=2)
+    await database.open()
+    try:
+        async with Outbox(database, Wakeups()).unit_of_work() as work:
+            tenant = await create_tenant(work, box, name)
+            api_key = new_api_key()
+            await TenantStore(work.connection).insert_key(key_hash(api_key), tenant.id, role, "operator")
+    finally:
+        await database.close()
+    return {
+        "tenant_id": str(tenant.id),
+        "client_id": tenant.client_id,
+        "org": tenant.org,
+        "api_key": api_key,
+        "webhook_secret": box.open(tenant.webhook_secret_sealed),
+    }
+
+
+async def _import_definitions(management_url: str) -> None:
+    definitions = next(text for path, text in documents().items() if path.name == "definitions-4.json")
+    async with (
+        aiohttp.ClientSession(headers={"Content-Type": "application/json"}) as http,
+        http.post(f"{management_url.rstrip('/')}/api/definitions", data=definitions) as response,
+    ):
+        if response.status >= 300:
+            give_up(f"the broker refused the definitions ({response.status}): {(await response.text())[:300]}")
+
+
+async def _dead_letters(service: str, ask: Callable[[DeadLetters], Awaitable[T]]) -> T:
+    """With a broker they are there, without one in the service's own schema."""
+    if service not in SERVICES:
+        give_up(f"there is no service {service}; they are {', '.join(SERVICES)}")
+    settings = _settings()
+    if settings.bus_url is not None:
+        return await ask(RabbitMqDeadLetters(_text(settings.bus_url), service))
+    database = Database(_text(_settings("postgres_dsn").postgres_dsn), service, max_connections=2)
+    await database.open()
+    try:
+        return await ask(LocalDeadLetters(database))
+    finally:
+        await database.close()
+
+
+def _settings(*required: str) -> Settings:
+    settings = read_settings(Settings, required)
+    configure_logging("warning", "console")
+    return settings
+
+
+def _text(secret: SecretStr | None) -> str:
+    return secret.get_secret_value() if secret else ""
+
+
+if __name__ == "__main__":
+    app()
