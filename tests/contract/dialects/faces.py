@@ -22,7 +22,7 @@ class Face:
     """`key`, `role` → status."""
     message: Callable[[Mapping[str, Any], int], str]
     """Checks the shape of an error's body and answers its message."""
-    busy_methods: tuple[str, ...]
+    methods: tuple[str, ...]
     """Methods that the path has."""
 
 
@@ -49,7 +49,7 @@ FACES = (
         text_field="owner",
         refusal={"key": 401, "role": 403},
         message=eachlabs_message,
-        busy_methods=("POST",),
+        methods=("POST",),
     ),
     Face(
         name="json2video",
@@ -58,6 +58,6 @@ FACES = (
         text_field="name",
         refusal={"key": 403, "role": 403},
         message=json2video_message,
-        busy_methods=("DELETE", "GET", "HEAD", "POST", "PUT"),
+        methods=("DELETE", "GET", "HEAD", "POST", "PUT"),
     ),
 )

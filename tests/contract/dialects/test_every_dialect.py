@@ -13,6 +13,14 @@ from tests.contract.dialects.proxy import PostgresProxy
 
 JSON = {"Content-Type": "application/json"}
 
+MALFORMED = (
+    b"", b"{", b"}", b"[]", b"null", b"true", b"5", b'"text"', b"{'a': 1}", b'{"a": 1,}', b'{"a": NaN}', b'{"a": Infinity}',
+    b'{"a": 1} trailing', b"\xff\xfe\x00", b'{"a": "\xc3\x28"}', b"\xef\xbb\xbf{}", b'{"a": "\\ud800"}',
+    b'{"a": "\\u0000"}', b'{"\\u0000": 1}', b'{"a": ' + b"[" * 500 + b"]" * 500 + b"}", b'{"a":' * 3000,
+    b'{"a": 1' + b"0" * 6000 + b"}", b'{"size": ' + b"9" * 6000 + b', "owner": 5}', b'{"a": 1e999}', b'{"a": --1}',
+    b"<xml/>", b"a=1&b=2",
+)  # fmt: skip
+
 pytestmark = pytest.mark.parametrize("face", FACES, ids=lambda face: face.name)
 
 
@@ -34,15 +42,13 @@ async def test_a_valid_request_registers_one_upload(face: Face, gateway: Gateway
     assert (event.dialect, event.tenant_id) == (face.name, gateway.tenant.id)
 
 
-@pytest.mark.parametrize(
-    "key", [None, "", "lsk_wrong", "x" * 5000, "schlüssel"], ids=["none", "empty", "wrong", "long", "umlaut"]
-)
-async def test_a_missing_or_wrong_key_is_refused(face: Face, gateway: Gateway, key: str | None) -> None:
+async def test_a_missing_or_wrong_key_is_refused(face: Face, gateway: Gateway) -> None:
     """E-19, 5.2.6"""
-    headers = {} if key is None else {"X-API-Key": key}
-    response = await gateway.call("POST", face.path, role=None, headers=headers, json=face.body(gateway))
+    for key in (None, "", "lsk_wrong", "x" * 5000, "schlüssel"):
+        headers = {} if key is None else {"X-API-Key": key}
+        response = await gateway.call("POST", face.path, role=None, headers=headers, json=face.body(gateway))
 
-    assert await refused(face, response, face.refusal["key"]) == "Missing or invalid API key"
+        assert await refused(face, response, face.refusal["key"]) == "Missing or invalid API key"
 
 
 async def test_the_key_is_judged_before_the_body(face: Face, gateway: Gateway) -> None:
@@ -59,10 +65,13 @@ async def test_a_revoked_key_is_refused(face: Face, gateway: Gateway) -> None:
     await refused(face, response, face.refusal["key"])
 
 
-@pytest.mark.parametrize("role", ["render", "editor", "manager", "admin"])
-async def test_these_roles_may_upload(face: Face, gateway: Gateway, role: str) -> None:
+async def test_all_but_the_lowest_role_may_upload(face: Face, gateway: Gateway) -> None:
     """J-04"""
-    assert (await gateway.call("POST", face.path, role=role, json=face.body(gateway))).status == 200
+    for role in ("render", "editor", "manager", "admin"):
+        body = face.body(gateway)
+        if face.text_field == "name":
+            body["name"] = f"{role}.mp4"
+        assert (await gateway.call("POST", face.path, role=role, json=body)).status == 200
 
 
 async def test_a_role_below_render_may_not_upload(face: Face, gateway: Gateway) -> None:
@@ -72,35 +81,19 @@ async def test_a_role_below_render_may_not_upload(face: Face, gateway: Gateway) 
     assert await refused(face, response, face.refusal["role"]) == "Insufficient permissions"
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"", b"{", b"}", b"[]", b"null", b"true", b"5", b'"text"', b"{'a': 1}", b'{"a": 1,}', b'{"a": NaN}',
-        b'{"a": Infinity}',
-        b'{"a": 1} trailing', b"\xff\xfe\x00", b'{"a": "\xc3\x28"}', b"\xef\xbb\xbf{}", b'{"a": "\\ud800"}',
-        b'{"a": "\\u0000"}',
-        b'{"\\u0000": 1}', b'{"a": ' + b"[" * 500 + b"]" * 500 + b"}", b'{"a":' * 3000, b'{"a": 1' + b"0" * 6000 + b"}",
-        b'{"a": 1e999}', b'{"a": --1}', b"<xml/>", b"a=1&b=2",
-    ],
-)  # fmt: skip
-async def test_a_malformed_body_is_refused(face: Face, gateway: Gateway, body: bytes) -> None:
+async def test_a_malformed_body_is_refused(face: Face, gateway: Gateway) -> None:
     """E-18"""
-    response = await gateway.call("POST", face.path, data=body, headers=JSON)
+    for body in MALFORMED:
+        response = await gateway.call("POST", face.path, data=body, headers=JSON)
 
-    await refused(face, response, 400)
-
-
-async def test_a_number_of_thousands_of_digits_is_refused(face: Face, gateway: Gateway) -> None:
-    body = b'{"size": ' + b"9" * 6000 + b', "owner": 5}'
-
-    await refused(face, await gateway.call("POST", face.path, data=body, headers=JSON), 400)
+        await refused(face, response, 400)
 
 
-@pytest.mark.parametrize("text", ["a\0b", "\0", "\ud800"], ids=["nul", "only-nul", "surrogate"])
-async def test_text_that_no_database_can_hold_is_refused(face: Face, gateway: Gateway, text: str) -> None:
-    response = await gateway.call("POST", face.path, json={**face.body(gateway), face.text_field: text})
+async def test_text_that_no_database_can_hold_is_refused(face: Face, gateway: Gateway) -> None:
+    for text in ("a\0b", "\0", "\ud800"):
+        response = await gateway.call("POST", face.path, json={**face.body(gateway), face.text_field: text})
 
-    await refused(face, response, 400)
+        await refused(face, response, 400)
 
 
 async def test_an_unknown_field_is_refused_by_name(face: Face, gateway: Gateway) -> None:
@@ -109,11 +102,12 @@ async def test_an_unknown_field_is_refused_by_name(face: Face, gateway: Gateway)
     assert "surprise" in await refused(face, response, 400)
 
 
-@pytest.mark.parametrize("value", [None, 5, True, [], {}, ["x"], ""])
-async def test_a_required_field_of_a_wrong_type_is_refused(face: Face, gateway: Gateway, value: object) -> None:
-    response = await gateway.call("POST", face.path, json={**face.body(gateway), face.text_field: value})
+async def test_a_required_field_of_a_wrong_type_is_refused(face: Face, gateway: Gateway) -> None:
+    values: tuple[object, ...] = (None, 5, True, [], {}, ["x"], "")
+    for value in values:
+        response = await gateway.call("POST", face.path, json={**face.body(gateway), face.text_field: value})
 
-    assert face.text_field in await refused(face, response, 400)
+        assert face.text_field in await refused(face, response, 400)
 
 
 async def test_a_missing_required_field_is_refused(face: Face, gateway: Gateway) -> None:
@@ -125,14 +119,12 @@ async def test_a_missing_required_field_is_refused(face: Face, gateway: Gateway)
     assert await refused(face, response, 400) == f"{face.text_field} is required"
 
 
-@pytest.mark.parametrize(
-    "content_type", ["text/plain", "application/x-www-form-urlencoded", "application/json; charset=utf-16", ""]
-)
-async def test_another_content_type_is_refused(face: Face, gateway: Gateway, content_type: str) -> None:
+async def test_another_content_type_is_refused(face: Face, gateway: Gateway) -> None:
     """J-05"""
-    response = await gateway.call("POST", face.path, data=b"{}", headers={"Content-Type": content_type})
+    for content_type in ("text/plain", "application/x-www-form-urlencoded", "application/json; charset=latin1", ""):
+        response = await gateway.call("POST", face.path, data=b"{}", headers={"Content-Type": content_type})
 
-    assert await refused(face, response, 415) == "Content-Type must be application/json."
+        assert await refused(face, response, 415) == "Content-Type must be application/json."
 
 
 async def test_a_compressed_body_is_refused(face: Face, gateway: Gateway) -> None:
@@ -147,21 +139,21 @@ async def test_a_body_over_64_kib_is_refused(face: Face, gateway: Gateway) -> No
     await refused(face, await gateway.call("POST", face.path, json=body), 413)
 
 
-@pytest.mark.parametrize("method", ["PATCH", "OPTIONS", "TRACE"])
-async def test_a_wrong_method_is_refused_and_told_the_right_ones(face: Face, gateway: Gateway, method: str) -> None:
-    response = await gateway.call(method, face.path)
+async def test_a_wrong_method_is_refused_and_told_the_right_ones(face: Face, gateway: Gateway) -> None:
+    for method in ("PATCH", "OPTIONS", "PROPFIND"):
+        response = await gateway.call(method, face.path)
 
-    await refused(face, response, 405)
-    assert set(face.busy_methods) == set(response.headers["Allow"].split(", "))
+        await refused(face, response, 405)
+        assert set(face.methods) == set(response.headers["Allow"].split(", "))
 
 
-@pytest.mark.parametrize("suffix", ["s", "/x/y/z", "%2F", "/../nothing"])
-async def test_an_address_that_no_api_knows_is_a_problem_document(face: Face, gateway: Gateway, suffix: str) -> None:
+async def test_an_address_that_no_api_knows_is_a_problem_document(face: Face, gateway: Gateway) -> None:
     """5.1.3"""
-    response = await gateway.call("POST", face.path + suffix)
+    for suffix in ("s", "/x/y/z", "%20"):
+        response = await gateway.call("POST", face.path + suffix)
 
-    assert response.status in (404, 405)
-    assert response.status == 405 or response.content_type == "application/problem+json"
+        assert response.status == 404
+        assert response.content_type == "application/problem+json"
 
 
 async def test_a_bug_is_an_error_of_the_api_that_tells_nothing(
