@@ -36,7 +36,8 @@ async def test_the_answer_comes_after_the_commit(client: Client, watcher: Watche
 
 
 async def test_a_malformed_notification_is_taken_and_counted(client: Client) -> None:
-    for payload in (None, 7, [], {}, {"Records": 5}, {"Records": [None] * 1000}):
+    payloads: tuple[object, ...] = (None, 7, [], {}, {"Records": 5}, {"Records": [None] * 1000})
+    for payload in payloads:
         answer = await client.post(PATH, data=json.dumps(payload), headers=TOKEN)
         assert answer.status == 200, payload
 

@@ -1,0 +1,197 @@
+"""Deadlines, aborts, deletion, retention and what is said again."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from contracts.events import Event, FileDeleteRequested, FileRetentionChanged, Stage, UploadAbortRequested, UploadRegistered
+from services.session.domain.session import State
+from services.session.jobs.resend import DELAYS, Resend
+from tests.integration.services.session.conftest import Sessions, chunks, registered_event, stored_event
+
+
+async def complete(sessions: Sessions, **changes: Any) -> UploadRegistered:
+    registered = registered_event(**changes)
+    await sessions.hear(registered, stored_event(registered, await sessions.put(registered, b"bytes")))
+    await sessions.promotion().once()
+    await sessions.cleanup.once()
+    return registered
+
+
+async def rendition(sessions: Sessions, registered: UploadRegistered, name: str = "thumbnail.jpg") -> None:
+    key = f"files/{registered.upload_id}/renditions/{name}"
+    await sessions.store.write(key, chunks(b"derived"), content_type="image/jpeg")
+
+
+def about(registered: UploadRegistered, event_class: type[Event], **values: object) -> Event:
+    ids = {"upload_id": registered.upload_id, "tenant_id": registered.tenant_id, "version": Stage.REGISTERED}
+    return event_class.model_validate(ids | values)
+
+
+async def test_an_upload_without_bytes_expires_at_its_deadline(sessions: Sessions) -> None:
+    registered, later = registered_event(), registered_event()
+    await sessions.hear(registered, later)
+    assert not await sessions.deadline.once()
+    await sessions.change(registered, "deadline_at = now()")
+
+    assert await sessions.deadline.once()
+
+    assert await sessions.names_told(registered) == ["UploadExpired"]
+    assert await sessions.names_told(later) == []
+
+
+async def test_a_late_object_at_the_deadline_is_left_to_its_announcement(sessions: Sessions) -> None:
+    registered = registered_event()
+    await sessions.hear(registered)
+    found = await sessions.put(registered, b"bytes")
+    await sessions.change(registered, "deadline_at = now()")
+
+    await sessions.deadline.once()
+    assert await sessions.told(registered) == []
+    assert not await sessions.deadline.once(), "postponed"
+    await sessions.hear(stored_event(registered, found))
+    await sessions.promotion().once()
+
+    assert await sessions.names_told(registered) == ["UploadCompleted"]
+
+
+async def test_an_expired_upload_stays_expired(sessions: Sessions) -> None:
+    registered = registered_event()
+    await sessions.hear(registered)
+    await sessions.change(registered, "deadline_at = now()")
+    await sessions.deadline.once()
+
+    await sessions.hear(stored_event(registered, await sessions.put(registered, b"bytes")))
+    assert not await sessions.promotion().once()
+    await sessions.cleanup.once()
+
+    assert await sessions.names_told(registered) == ["UploadExpired"]
+    assert await sessions.keys() == []
+
+
+@pytest.mark.parametrize("reason", ["client", "replaced"])
+async def test_an_abort_before_completion_is_final_and_leaves_nothing(sessions: Sessions, reason: str) -> None:
+    registered = registered_event()
+    await sessions.hear(about(registered, UploadAbortRequested, reason=reason))
+    await sessions.hear(registered, stored_event(registered, await sessions.put(registered, b"bytes")))
+
+    assert not await sessions.promotion().once()
+    await sessions.cleanup.once()
+
+    assert await sessions.names_told(registered) == ["UploadAborted"]
+    assert await sessions.keys() == []
+
+
+async def test_an_abort_by_a_newer_registration_does_not_harm_a_completed_file(sessions: Sessions) -> None:
+    registered = await complete(sessions)
+    await sessions.hear(about(registered, UploadAbortRequested, reason="replaced"))
+
+    assert not await sessions.cleanup.once()
+
+    assert await sessions.keys() == [registered.object_key]
+
+
+@pytest.mark.parametrize(("event_class", "values"), [(FileDeleteRequested, {}), (UploadAbortRequested, {"reason": "client"})])
+async def test_a_deleted_file_is_gone_with_everything_made_of_it(
+    sessions: Sessions, event_class: type[Event], values: dict[str, object]
+) -> None:
+    registered, other = await complete(sessions), await complete(sessions)
+    await rendition(sessions, registered, "hls/720p/00001.ts")
+    await sessions.hear(about(registered, event_class, **values))
+
+    await sessions.cleanup.once()
+
+    assert await sessions.names_told(registered) == ["UploadCompleted", "FileDeleted"]
+    assert await sessions.keys() == [other.object_key]
+    assert (await sessions.session(registered)).state is State.REMOVED
+
+
+async def test_a_file_whose_time_is_over_is_really_removed(sessions: Sessions) -> None:
+    # E-13, J-10
+    registered = await complete(sessions, file_expires_at=datetime.now(UTC) - timedelta(seconds=1))
+    kept = await complete(sessions, file_expires_at=datetime.now(UTC) + timedelta(days=30))
+    forever = await complete(sessions)
+    await rendition(sessions, registered)
+
+    assert await sessions.retention.once()
+    await sessions.cleanup.once()
+
+    assert await sessions.names_told(registered) == ["UploadCompleted", "FileExpired"]
+    assert sorted(await sessions.keys()) == sorted([kept.object_key, forever.object_key])
+    assert not await sessions.retention.once()
+
+
+async def test_a_removal_survives_a_kill_and_catches_what_was_written_meanwhile(sessions: Sessions) -> None:
+    registered = await complete(sessions, file_expires_at=datetime.now(UTC))
+    await sessions.retention.once()
+    async with sessions.outbox.database.connection() as connection:  # claimed, then killed
+        await connection.execute("UPDATE sessions SET cleanup_at = now() + interval '60 s'")
+    assert not await sessions.cleanup.once()
+    await sessions.change(registered, "cleanup_at = now()")
+    await sessions.cleanup.once()
+    await rendition(sessions, registered)
+
+    await sessions.change(registered, "cleanup_at = now()")
+    await sessions.cleanup.once()
+
+    assert await sessions.names_told(registered) == ["UploadCompleted", "FileExpired"]
+    assert await sessions.keys() == []
+    assert (await sessions.session(registered)).cleanup_at is None
+
+
+async def test_the_latest_retention_counts_even_if_it_comes_first(sessions: Sessions) -> None:
+    # E-13
+    registered = registered_event(file_expires_at=datetime.now(UTC))
+    await sessions.hear(
+        about(registered, FileRetentionChanged, revision=2, file_expires_at=None),
+        about(registered, FileRetentionChanged, revision=1, file_expires_at=datetime.now(UTC)),
+        registered,
+        stored_event(registered, await sessions.put(registered, b"bytes")),
+    )
+    await sessions.promotion().once()
+
+    assert not await sessions.retention.once()
+
+
+@pytest.mark.parametrize("delay", DELAYS)
+async def test_how_an_upload_ended_is_said_again_once_in_each_round(sessions: Sessions, delay: timedelta) -> None:
+    registered = await complete(sessions)
+    (first,) = await sessions.told(registered)
+    resend = Resend(sessions.outbox, delay, batch=10)
+
+    async def said_after(time: timedelta) -> list[Event]:
+        async with sessions.outbox.database.connection() as connection:
+            await connection.execute("DELETE FROM outbox")
+        await sessions.change(registered, f"changed_at = now() - interval '{time.total_seconds()} s'")
+        await resend.once()
+        return await sessions.told(registered)
+
+    assert await said_after(delay - timedelta(seconds=20)) == []
+    assert await said_after(delay + timedelta(seconds=20)) == [first]
+    assert await said_after(delay + timedelta(seconds=30)) == []
+
+
+async def test_what_ended_long_ago_is_not_said_again(sessions: Sessions) -> None:
+    registered = await complete(sessions)
+    await sessions.change(registered, "changed_at = now() - interval '3 hours'")
+    async with sessions.outbox.database.connection() as connection:
+        await connection.execute("DELETE FROM outbox")
+
+    for delay in DELAYS:
+        await Resend(sessions.outbox, delay, batch=10).once()
+
+    assert await sessions.told(registered) == []
+
+
+async def test_a_round_goes_through_many_sessions_that_ended_at_the_same_moment(sessions: Sessions) -> None:
+    uploads = [registered_event() for _ in range(12)]
+    await sessions.hear(*uploads, *[about(registered, UploadAbortRequested, reason="client") for registered in uploads])
+    async with sessions.outbox.database.connection() as connection:
+        await connection.execute("DELETE FROM outbox")
+        await connection.execute("UPDATE sessions SET changed_at = now() - interval '3 minutes'")
+    resend = Resend(sessions.outbox, DELAYS[0], batch=5)
+
+    assert [await resend.once() for _ in range(4)] == [True, True, False, False]
+
+    assert [await sessions.names_told(registered) for registered in uploads] == [["UploadAborted"]] * 12
