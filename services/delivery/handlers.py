@@ -19,12 +19,9 @@ from libs.observability.tracing import current_traceparent
 from libs.outbox.unit_of_work import UnitOfWork
 from libs.runtime.service import Handlers
 from services.delivery.domain.outcome import Outcome, Upload
-from services.delivery.domain.webhook import Webhook, receiver_of, webhook_id
+from services.delivery.domain.webhook import WEBHOOKS, Webhook, receiver_of, webhook_id
 from services.delivery.formats import FORMATS
 from services.delivery.store import DeliveryStore
-
-WEBHOOKS = "webhooks"
-"""The wake-up that the sender waits for."""
 
 
 async def on_tenant_configured(event: TenantConfigured, work: UnitOfWork) -> None:

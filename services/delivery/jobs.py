@@ -18,8 +18,7 @@ from services.delivery import metrics
 from services.delivery.adapters.receiver import Receivers
 from services.delivery.domain.breaker import Breaker
 from services.delivery.domain.schedule import Schedule
-from services.delivery.domain.webhook import Attempt, step_after
-from services.delivery.handlers import WEBHOOKS
+from services.delivery.domain.webhook import WEBHOOKS, Attempt, step_after
 from services.delivery.store import Claimed, DeliveryStore, Result
 
 log = structlog.get_logger()
@@ -69,12 +68,19 @@ class Sender:
             while True:
                 if recording.done():
                     recording.result()
-                if not await self.start_due():
+                if not await self._started_some():
                     await self._outbox.wakeups.wait(WEBHOOKS, timeout=self._poll_seconds)
         finally:
             recording.cancel()
             await asyncio.wait([recording])
             await self._drain()
+
+    async def _started_some(self) -> bool:
+        try:
+            return await self.start_due() > 0
+        except TRANSIENT_ERRORS as error:  # must not end the attempts under way
+            log.warning("webhooks.claim_postponed", error=type(error).__name__)
+            return False
 
     async def once(self) -> bool:
         """Sends what is due and records it, to the end; False when nothing was due."""
@@ -118,6 +124,8 @@ class Sender:
             self._judge(claimed, await self._receivers.send(claimed.webhook, claimed.sealed_secret))
         finally:
             del self._sending[task]
+            metrics.IN_FLIGHT.set(len(self._sending))
+            self._outbox.wakeups.wake(WEBHOOKS)  # a place is free again
 
     def _judge(self, claimed: Claimed, attempt: Attempt) -> None:
         webhook = claimed.webhook
@@ -168,7 +176,6 @@ class Sender:
             for result in recorded:
                 with span("webhook.recorded", headers={"traceparent": result.claimed.webhook.traceparent or ""}):
                     work.emit(changed(result))
-            work.wake(WEBHOOKS)  # places are free again
         return recorded
 
     async def _drain(self) -> None:

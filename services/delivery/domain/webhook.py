@@ -12,6 +12,9 @@ from services.delivery.domain.schedule import Schedule
 
 Status = Literal["pending", "retrying", "delivered", "failed"]
 
+WEBHOOKS: Final = "webhooks"
+"""The wake-up that the sender waits for: a webhook may be due."""
+
 GONE: Final = 410
 THROTTLED: Final = frozenset({429, 503})
 

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import asyncpg
 from aiohttp import web
 
 from libs.outbox.unit_of_work import Outbox
@@ -121,3 +122,26 @@ async def test_a_lease_that_ended_is_not_recorded_twice(outbox: Outbox) -> None:
         await sender_.once()
     assert len(receiver_.received) >= 2
     assert len(await attempts(outbox, upload_id)) == 1
+
+
+async def test_connections_that_break_meanwhile_cost_no_attempt(outbox: Outbox, database_dsn: str) -> None:
+    upload_id, may_answer = an_upload(), asyncio.Event()
+
+    async def wait(request: web.Request) -> web.StreamResponse:
+        await may_answer.wait()
+        return web.Response(status=200)
+
+    async with receiver(wait) as receiver_, sender(outbox) as sender_, running(sender_.run):
+        await happen(outbox, [configured(), *ready(upload_id, receiver_.url)])
+        await receiver_.has_received(1)
+        # When the database ends every connection while the attempt is under way
+        admin = await asyncpg.connect(database_dsn)
+        await admin.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'longshore-delivery'"
+        )
+        may_answer.set()
+        # Then it is recorded nevertheless, and not made again
+        while await admin.fetchval("SELECT status FROM delivery.webhooks") != "delivered":
+            await asyncio.sleep(0.02)
+        await admin.close()
+    assert len(receiver_.received) == 1
