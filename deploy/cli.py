@@ -30,7 +30,7 @@ from services.gateway.store import TenantStore
 
 T = TypeVar("T")
 
-app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(help=__doc__, add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 topology_commands = typer.Typer(help="Exchanges, queues and policies.", no_args_is_help=True)
 dead_letter_commands = typer.Typer(help="Messages that a service could not handle.", no_args_is_help=True)
 tenant_commands = typer.Typer(help="Tenants and their keys.", no_args_is_help=True)
