@@ -34,6 +34,9 @@ class RabbitMqServer(Protocol):
 
     def url(self, vhost: str) -> str: ...
 
+    def control(self, *arguments: str, document: str = "") -> str:
+        """`rabbitmqctl`, with `document` as its standard input; answers its output."""
+
     def start(self) -> None: ...
 
     def stop(self) -> None: ...
@@ -67,6 +70,9 @@ class GivenServer:
 
     def url(self, vhost: str) -> str:
         return self._url
+
+    def control(self, *arguments: str, document: str = "") -> str:
+        raise RuntimeError("LONGSHORE_TEST_RABBITMQ_URL names a server that tests may not change")
 
     def start(self) -> None:
         raise RuntimeError("LONGSHORE_TEST_RABBITMQ_URL names a server that tests may not stop")
@@ -110,6 +116,15 @@ class LocalServer:
 
     def kill(self) -> None:
         self._signal(signal.SIGKILL)
+
+    def control(self, *arguments: str, document: str = "") -> str:
+        command = [str(self._script.with_name("rabbitmqctl")), *arguments]
+        done = subprocess.run(
+            command, env=self._environment(), input=document.encode(), capture_output=True, timeout=START_SECONDS, check=False
+        )
+        if done.returncode:
+            raise RuntimeError(f"rabbitmqctl {arguments[0]}: {done.stderr.decode()[-1000:]}")
+        return done.stdout.decode()
 
     def close(self) -> None:
         self.stop()
@@ -190,6 +205,13 @@ class ContainerServer:
 
     def kill(self) -> None:
         self._container.get_wrapped_container().kill()
+
+    def control(self, *arguments: str, document: str = "") -> str:
+        script = f"printf %s '{document}' | rabbitmqctl {' '.join(arguments)}"
+        code, output = self._container.get_wrapped_container().exec_run(["sh", "-c", script])
+        if code:
+            raise RuntimeError(f"rabbitmqctl {arguments[0]}: {output.decode()[-1000:]}")
+        return str(output.decode())
 
     def close(self) -> None:
         if self._started:

@@ -1,0 +1,238 @@
+"""What is RabbitMQ's own: its topology, its failures, what the broker does by itself."""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import AsyncIterator
+from uuid import UUID
+
+import aiormq
+import pytest
+import pytest_asyncio
+from pamqp.commands import Basic
+
+from contracts.events import UploadAborted, UploadExpired
+from libs.messaging.amqp.dead_letter import RabbitMqDeadLetters
+from libs.messaging.amqp.declare import declare, delete
+from libs.messaging.amqp.message import published
+from libs.messaging.amqp.publisher import Publisher, UnroutableError
+from libs.messaging.dispatch import consumer
+from libs.messaging.port import BusUnavailableError, Subscription
+from libs.messaging.rabbitmq import RabbitMqBus
+from libs.messaging.topology import EVENTS, Topology, Version, definitions
+from libs.outbox.relay import Relay
+from libs.outbox.unit_of_work import UnitOfWork, envelop
+from tests.contract.bus_harness import TIERS, DeclareTopology, OpenOutbox, eventually, expired
+from tests.servers.rabbitmq import RabbitMqServer
+
+CONSUMERS = {"gateway": [UploadExpired.type]}
+TOPOLOGY = Topology(CONSUMERS, TIERS)
+QUEUE = Subscription("gateway", UploadExpired.type).queue
+
+
+class Gateway:
+    """The only consumer in these tests."""
+
+    def __init__(self, open_outbox: OpenOutbox) -> None:
+        self._open_outbox = open_outbox
+        self._buses: list[RabbitMqBus] = []
+        self.handled: list[UUID] = []
+        self.error: Exception | None = None
+
+    async def on_expired(self, event: UploadExpired, work: UnitOfWork) -> None:
+        if self.error is not None:
+            raise self.error
+        self.handled.append(event.upload_id)
+
+    async def bus(self, url: str) -> RabbitMqBus:
+        """Subscribed, not started."""
+        bus = RabbitMqBus(url, "test", TIERS)
+        outbox = await self._open_outbox("gateway")
+        bus.subscribe(Subscription("gateway", UploadExpired.type), consumer(outbox, {UploadExpired: self.on_expired}))
+        self._buses.append(bus)
+        return bus
+
+    async def close(self) -> None:
+        for bus in self._buses:
+            await bus.stop()
+
+
+@pytest_asyncio.fixture
+async def gateway(open_outbox: OpenOutbox) -> AsyncIterator[Gateway]:
+    service = Gateway(open_outbox)
+    yield service
+    await service.close()
+
+
+async def test_without_its_topology_the_bus_does_not_start(rabbitmq: RabbitMqServer, gateway: Gateway) -> None:
+    bus = await gateway.bus(rabbitmq.url(rabbitmq.vhosts[-1]))
+    with pytest.raises(BusUnavailableError):
+        await bus.start()
+    with pytest.raises(BusUnavailableError):
+        await bus.check()
+
+
+async def test_a_missing_queue_is_noticed_before_consuming(declare_topology: DeclareTopology, gateway: Gateway) -> None:
+    url = await declare_topology(Topology({"gateway": [UploadAborted.type]}, TIERS))
+    bus = await gateway.bus(url)
+    with pytest.raises(BusUnavailableError, match=QUEUE):
+        await bus.start()
+
+
+async def test_a_queue_that_vanishes_makes_the_bus_unready_until_it_is_back(
+    declare_topology: DeclareTopology, gateway: Gateway
+) -> None:
+    url = await declare_topology(TOPOLOGY)
+    bus = await gateway.bus(url)
+    await bus.start()
+    await delete(url, TOPOLOGY)
+    await eventually(lambda: _unready(bus))
+    await declare(url, TOPOLOGY)
+    await eventually(lambda: _ready(bus))
+    event = expired()
+    assert await bus.publish([envelop(event, source="session")]) == [None]
+    await eventually(lambda: gateway.handled == [event.upload_id])
+
+
+async def test_declaring_again_changes_nothing(declare_topology: DeclareTopology) -> None:
+    url = await declare_topology(TOPOLOGY)
+    await declare(url, Topology(CONSUMERS, TIERS, event_types=[UploadExpired.type]))
+    await declare(url, TOPOLOGY)
+
+
+async def test_an_unroutable_event_is_not_taken(declare_topology: DeclareTopology, gateway: Gateway) -> None:
+    url = await declare_topology(Topology(CONSUMERS, TIERS, event_types=[]))
+    bus = await gateway.bus(url)
+    await bus.start()
+    unknown = UploadAborted(**expired().model_dump(), reason="client")
+    answers = await bus.publish([envelop(event, source="session") for event in (expired(), unknown, expired())])
+    assert [type(answer) for answer in answers] == [type(None), UnroutableError, type(None)]
+
+
+async def test_a_body_that_is_no_envelope_is_a_dead_letter(declare_topology: DeclareTopology, gateway: Gateway) -> None:
+    url = await declare_topology(TOPOLOGY)
+    bus = await gateway.bus(url)
+    await bus.start()
+    async with aiormq.connect(url) as connection:
+        channel = await connection.channel()
+        properties = Basic.Properties(message_id="no envelope", delivery_mode=2)
+        await channel.basic_publish(b"{]", exchange=EVENTS, routing_key=UploadExpired.type, properties=properties)
+    dead_letters = RabbitMqDeadLetters(url, "gateway")
+    await eventually(lambda: _count(dead_letters, 1))
+    (letter,) = await dead_letters.list()
+    assert (letter.message_id, letter.queue, letter.body) == ("no envelope", QUEUE, "{]")
+
+
+@pytest.mark.timeout(180)
+async def test_a_killed_broker_loses_nothing(own_rabbitmq: RabbitMqServer, open_outbox: OpenOutbox, gateway: Gateway) -> None:
+    url = own_rabbitmq.url(own_rabbitmq.vhosts[0])
+    await declare(url, TOPOLOGY)
+    bus = await gateway.bus(url)
+    await bus.start()
+    outbox = await open_outbox("session")
+    relay = asyncio.create_task(Relay(outbox, bus).run())
+    events = []
+
+    async def emit(count: int) -> None:
+        for _ in range(count):
+            events.append(expired())
+            async with outbox.unit_of_work() as work:
+                work.emit(events[-1])
+
+    # Given traffic on queues that are old enough to survive (the broker remembers a new queue half a second late).
+    started = asyncio.get_running_loop().time()
+    while asyncio.get_running_loop().time() - started < 1.5:
+        await emit(20)
+    # When the broker is killed and comes back under traffic.
+    traffic = asyncio.create_task(emit(1000))
+    await asyncio.to_thread(own_rabbitmq.kill)
+    with pytest.raises(BusUnavailableError):
+        await bus.check()
+    await asyncio.to_thread(own_rabbitmq.start)
+    await traffic
+    # Then everything arrives, once.
+    await eventually(lambda: len(gateway.handled) >= len(events), seconds=60)
+    assert Counter(gateway.handled) == Counter(event.upload_id for event in events)
+    await eventually(lambda: _ready(bus))
+    relay.cancel()
+    await asyncio.wait({relay})
+    await bus.stop()
+    await delete(url, TOPOLOGY)
+
+
+async def test_a_blocked_broker_takes_nothing_and_recovers(
+    own_rabbitmq: RabbitMqServer, declare_topology: DeclareTopology, gateway: Gateway
+) -> None:
+    url = await declare_topology(TOPOLOGY)
+    publisher = Publisher(url, "test", confirm_seconds=1)
+    bus = await gateway.bus(url)
+    await bus.start()
+    await asyncio.to_thread(own_rabbitmq.control, "set_vm_memory_high_watermark", "0.0000001")
+    try:
+        await eventually(lambda: _refuses(publisher))
+    finally:
+        await asyncio.to_thread(own_rabbitmq.control, "set_vm_memory_high_watermark", "0.4")
+    event = expired()
+    await eventually(lambda: _accepts(bus, event))
+    await eventually(lambda: event.upload_id in gateway.handled)
+    await publisher.close()
+
+
+@pytest.mark.timeout(180)
+async def test_the_policies_of_the_definitions_do_what_the_arguments_do(own_rabbitmq: RabbitMqServer, gateway: Gateway) -> None:
+    """Retry tiers, dead letters and the broker's own delivery limit, on imported definitions."""
+    vhost = own_rabbitmq.vhosts[-1]
+    url = own_rabbitmq.url(vhost)
+    version: Version = "3.10" if own_rabbitmq.control("version").strip().startswith("3.") else "4"
+    document = json.dumps(definitions(TOPOLOGY, version, vhost.replace("%2F", "/")))
+    await asyncio.to_thread(own_rabbitmq.control, "import_definitions", document=document)
+    bus = await gateway.bus(url)
+    gateway.error = ValueError("always")
+    await bus.start()
+    failing = expired()
+    assert await bus.publish([envelop(failing, source="session")]) == [None]
+    dead_letters = RabbitMqDeadLetters(url, "gateway")
+    await eventually(lambda: _count(dead_letters, 1))
+    (letter,) = await dead_letters.list()
+    assert (letter.message_id, letter.attempts, letter.reason) == (str(failing.event_id), 3, "ValueError: always")
+    await bus.stop()
+
+    # A message that ends its consumer every time: the broker itself gives it up.
+    publisher = await gateway.bus(url)
+    deadly = expired()
+    assert await publisher.publish([envelop(deadly, source="session")]) == [None]
+    async with aiormq.connect(url) as connection:
+        channel = await connection.channel()
+        while not isinstance((message := await channel.basic_get(QUEUE)).delivery, Basic.GetEmpty):
+            assert message.delivery_tag is not None
+            await channel.basic_reject(message.delivery_tag, requeue=True)
+    await eventually(lambda: _count(dead_letters, 2))
+    letter = await dead_letters.show(str(deadly.event_id)) or pytest.fail("not there")
+    assert (letter.queue, letter.reason) == (QUEUE, "delivery_limit")
+    await publisher.stop()
+    await delete(url, TOPOLOGY)
+
+
+async def _unready(bus: RabbitMqBus) -> bool:
+    return not await _ready(bus)
+
+
+async def _ready(bus: RabbitMqBus) -> bool:
+    try:
+        await bus.check()
+    except BusUnavailableError:
+        return False
+    return True
+
+
+async def _refuses(publisher: Publisher) -> bool:
+    (answer,) = await publisher.publish([published(envelop(expired(), source="session"))])
+    return isinstance(answer, BusUnavailableError)
+
+
+async def _accepts(bus: RabbitMqBus, event: UploadExpired) -> bool:
+    return await bus.publish([envelop(event, source="session")]) == [None]
+
+
+async def _count(dead_letters: RabbitMqDeadLetters, count: int) -> bool:
+    return len(await dead_letters.list()) == count
