@@ -9,6 +9,7 @@ from libs.postgres.database import Database
 from libs.runtime.secret import SecretBox
 from libs.runtime.service import Service
 from libs.runtime.wakeup import Wakeups
+from libs.web.docs import documentation
 from libs.web.server import application
 from services.gateway.auth import Authenticator
 from services.gateway.bootstrap import Bootstrap
@@ -21,6 +22,11 @@ from services.gateway.jobs import FoldUsage
 from services.gateway.platform import routes as platform
 from services.gateway.settings import Settings
 from services.gateway.usecases.register import Registrar
+
+VERSION = "0.1.0"
+DESCRIPTION = """\
+Uploads through published APIs and the platform's own. Every answer carries `X-Request-Id`, the request's W3C trace id;
+each API keeps its own error shape. An upload's bytes go by `PUT` to the signed URL that its registration answers."""
 
 
 def build(settings: Settings, store: ObjectStore, *, clock: Clock = utc_now) -> Service:
@@ -37,13 +43,14 @@ def build(settings: Settings, store: ObjectStore, *, clock: Clock = utc_now) -> 
         base_url=settings.public_base_url,
         ops_url=f"http://{settings.ops_host}:{settings.ops_port}",
     )
+    apis = [face.api(deps) for face in (eachlabs, json2video, platform, files)]
     return Service(
         name="gateway",
         outbox=outbox,
         handlers=HANDLERS,
         loops={"fold-usage": FoldUsage(outbox).run},
         resources=(store, bootstrap),
-        web=application([face.api(deps) for face in (eachlabs, json2video, platform, files)]),
+        web=application([*apis, documentation(apis, title="Longshore", version=VERSION, description=DESCRIPTION)]),
     )
 
 
