@@ -38,7 +38,8 @@ def main() -> None:
     args = parser.parse_args()
     if args.serve:
         if args.no_sync:
-            os.fdatasync = os.fsync = lambda _fd: None
+            for sync in ("fsync", "fdatasync"):
+                setattr(os, sync, lambda _fd: None)
         serve = serve_bare if args.serve == "bare" else serve_store
         return serve(args.folder, args.port)
     with tempfile.TemporaryDirectory(dir=args.folder, prefix="bench-put-") as folder:

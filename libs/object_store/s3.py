@@ -1,0 +1,267 @@
+"""Any S3-compatible service, through the `minio` SDK: synchronous, so only this adapter knows threads.
+
+URLs are signed by our own `Presigner` (the SDK binds nothing but the host), with a key of their own where one is given.
+"""
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any, ParamSpec, Self, TypeVar
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import urllib3
+from minio import Minio
+from minio.commonconfig import REPLACE, ComposeSource, CopySource
+from minio.deleteobjects import DeleteObject
+from minio.error import MinioException
+
+from libs.object_store.port import ObjectChangedError, ObjectInfo, ObjectNotFoundError, StoreUnavailableError
+from libs.object_store.presign import Presigner
+from libs.object_store.s3_probe import allow_browsers, error_code, refuse_unsafe_store
+from libs.object_store.thread_stream import ThreadStream
+
+CHUNK_BYTES = 1024 * 1024
+PART_BYTES = 16 * 1024 * 1024
+"""Of a multipart write; one of them is in memory. 10,000 make 160 GB."""
+COPY_LIMIT_BYTES = 5 * 1024**3
+"""S3's limit for one CopyObject; beyond it parts are copied."""
+PAGE = 1000
+_META = "x-amz-meta-"
+_MISSING = frozenset({"NoSuchKey", "NoSuchObject", "ResourceNotFound"})
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+class S3Store:
+    """`ObjectStore` in one bucket. Every failure that is not about an object is a StoreUnavailableError."""
+
+    def __init__(self, client: Minio, http: urllib3.PoolManager, bucket: str, presigner: Presigner, probe: Presigner) -> None:
+        self._client = client
+        self._http = http
+        self._bucket = bucket
+        self._presigner = presigner
+        self._probe = probe
+        self._threads = ThreadPoolExecutor(16, thread_name_prefix="s3-store")
+
+    @classmethod
+    def from_url(cls, s3_url: str, public_url: str | None = None, presign_key: str | None = None) -> Self:
+        """The forms of `s3_url`, `public_url` and `presign_key` are those of `ServiceSettings`."""
+        parts = urlsplit(s3_url)
+        bucket = parts.path.strip("/")
+        if parts.scheme not in ("http", "https") or not parts.hostname or not bucket or not parts.username:
+            raise ValueError("the S3 URL is not of the form http(s)://ACCESS_KEY:SECRET_KEY@host:port/bucket?region=…")
+        access_key, secret_key = unquote(parts.username), unquote(parts.password or "")
+        region = parse_qs(parts.query).get("region", ["us-east-1"])[0]
+        netloc = parts.netloc.rpartition("@")[2]
+        retries = urllib3.Retry(total=2, backoff_factor=0.2, status_forcelist=[500, 502, 503, 504])
+        http = urllib3.PoolManager(maxsize=16, timeout=urllib3.Timeout(connect=5, read=60), retries=retries)
+        client = Minio(
+            netloc,
+            access_key=access_key,
+            secret_key=secret_key,
+            secure=parts.scheme == "https",
+            region=region,
+            http_client=http,
+        )
+        signing_id, _, signing_secret = (presign_key or f"{access_key}:{secret_key}").partition(":")
+        own = f"{parts.scheme}://{netloc}"
+        presigner = Presigner(f"{(public_url or own).rstrip('/')}/{bucket}", signing_id, signing_secret, region)
+        return cls(client, http, bucket, presigner, Presigner(f"{own}/{bucket}", signing_id, signing_secret, region))
+
+    async def open(self) -> None:
+        """Raises UnsafeStoreError for a store that would let a client's upload URL do more than it was signed for."""
+        await self._run(self._make_bucket)
+        await self._run(allow_browsers, self._client, self._bucket)
+        await self._run(refuse_unsafe_store, self._client, self._http, self._bucket, self._probe)
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._threads.shutdown, wait=True, cancel_futures=True)
+        self._http.clear()
+
+    async def check(self) -> None:
+        if not await self._run(self._client.bucket_exists, bucket_name=self._bucket):
+            raise StoreUnavailableError("the bucket does not exist")
+
+    async def stat(self, key: str) -> ObjectInfo | None:
+        try:
+            return await self._run(self._stat, key)
+        except ObjectNotFoundError:
+            return None
+
+    async def read(
+        self, key: str, *, start: int = 0, length: int | None = None, match_etag: str | None = None
+    ) -> AsyncIterator[bytes]:
+        response = await self._run(self._get, key, start, length, match_etag)
+        if response is None:
+            return
+        try:
+            while chunk := await self._run(response.read, CHUNK_BYTES):
+                yield chunk
+            response.release_conn()
+        finally:
+            # Without this the rest of a body that nobody wants would be read by whoever gets the connection next.
+            response.close()
+
+    async def download(self, key: str, path: Path) -> None:
+        await self._run(self._client.fget_object, bucket_name=self._bucket, object_name=key, file_path=str(path))
+
+    async def write(
+        self, key: str, content: Path | AsyncIterable[bytes], *, content_type: str, metadata: Mapping[str, str] | None = None
+    ) -> ObjectInfo:
+        if isinstance(content, Path):
+            return await self._run(self._put_file, key, content, content_type, dict(metadata or {}))
+        return await self._run(self._put_stream, key, ThreadStream(content), content_type, dict(metadata or {}))
+
+    async def copy(self, source: str, target: str, *, match_etag: str, content_type: str | None = None) -> ObjectInfo:
+        return await self._run(self._copy, source, target, match_etag, content_type)
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        await self._run(self._delete, keys)
+
+    async def list(self, prefix: str, *, after: str = "") -> AsyncIterator[Sequence[ObjectInfo]]:
+        found = self._client.list_objects(bucket_name=self._bucket, prefix=prefix, recursive=True, start_after=after or None)
+        while page := await self._run(lambda: [_listed(entry) for entry in islice(found, PAGE)]):
+            yield page
+
+    def presign_put(
+        self,
+        key: str,
+        *,
+        expires_in: timedelta,
+        headers: Mapping[str, str],
+        content_length: int | None = None,
+        now: datetime | None = None,
+    ) -> str:
+        bound = dict(headers) if content_length is None else {**headers, "content-length": str(content_length)}
+        return self._presigner.url("PUT", key, expires_in=expires_in, headers=bound, now=now)
+
+    async def _run(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        """Does blocking work in a thread; what the SDK raises becomes an error of the port."""
+
+        def in_thread() -> _T:
+            with _port_errors():
+                return work(*args, **kwargs)
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, in_thread)
+
+    def _make_bucket(self) -> None:
+        try:
+            if not self._client.bucket_exists(bucket_name=self._bucket):
+                self._client.make_bucket(bucket_name=self._bucket)
+        except MinioException as error:
+            # A key without the right to ask or to create is fine as long as it can use the bucket; the probe will see.
+            if error_code(error) not in ("AccessDenied", "BucketAlreadyOwnedByYou"):
+                raise
+
+    def _stat(self, key: str) -> ObjectInfo:
+        return _info(self._client.stat_object(bucket_name=self._bucket, object_name=key))
+
+    def _get(self, key: str, start: int, length: int | None, match_etag: str | None) -> Any:
+        """The open response; None where there is no such range."""
+        if length == 0:
+            self._stat(key)
+            return None
+        headers: dict[str, Any] = {"If-Match": f'"{match_etag}"'} if match_etag else {}
+        try:
+            response = self._client.get_object(
+                bucket_name=self._bucket, object_name=key, offset=start, length=length or 0, request_headers=headers
+            )
+        except MinioException as error:
+            if error_code(error) == "InvalidRange":
+                return None
+            raise
+        # Some servers ignore the condition.
+        if match_etag and response.headers.get("ETag", "").strip('"') != match_etag:
+            response.close()
+            raise ObjectChangedError(key)
+        return response
+
+    def _put_file(self, key: str, path: Path, content_type: str, metadata: dict[str, Any]) -> ObjectInfo:
+        result = self._client.fput_object(
+            bucket_name=self._bucket,
+            object_name=key,
+            file_path=str(path),
+            content_type=content_type,
+            metadata=metadata,
+            part_size=PART_BYTES,
+            num_parallel_uploads=1,
+        )
+        return _written(key, result, path.stat().st_size, content_type, metadata)
+
+    def _put_stream(self, key: str, stream: ThreadStream, content_type: str, metadata: dict[str, Any]) -> ObjectInfo:
+        result = self._client.put_object(
+            bucket_name=self._bucket,
+            object_name=key,
+            data=stream,  # type: ignore[arg-type]  # only `read` is used
+            length=-1,
+            content_type=content_type,
+            metadata=metadata,
+            part_size=PART_BYTES,
+            num_parallel_uploads=1,
+        )
+        return _written(key, result, stream.size_bytes, content_type, metadata)
+
+    def _copy(self, source: str, target: str, match_etag: str, content_type: str | None) -> ObjectInfo:
+        found = self._stat(source)
+        if found.etag != match_etag:
+            raise ObjectChangedError(source)
+        kind = content_type or found.content_type or "application/octet-stream"
+        metadata: dict[str, Any] = {**found.metadata, "Content-Type": kind}
+        if found.size_bytes > COPY_LIMIT_BYTES:
+            part = ComposeSource(self._bucket, source, match_etag=match_etag)
+            result = self._client.compose_object(
+                bucket_name=self._bucket, object_name=target, sources=[part], metadata=metadata
+            )
+        else:
+            result = self._client.copy_object(
+                bucket_name=self._bucket,
+                object_name=target,
+                source=CopySource(self._bucket, source, match_etag=match_etag),
+                metadata=metadata,
+                metadata_directive=REPLACE,
+            )
+        return _written(target, result, found.size_bytes, kind, found.metadata)
+
+    def _delete(self, keys: Sequence[str]) -> None:
+        errors = self._client.remove_objects(bucket_name=self._bucket, delete_object_list=[DeleteObject(key) for key in keys])
+        failed = [error.code for error in errors if error.code not in _MISSING]
+        if failed:
+            raise StoreUnavailableError(f"{len(failed)} objects were not deleted: {failed[0]}")
+
+
+@contextmanager
+def _port_errors() -> Iterator[None]:
+    try:
+        yield
+    except MinioException as error:
+        code = error_code(error)
+        if code in _MISSING:
+            raise ObjectNotFoundError(getattr(error, "object_name", code)) from error
+        if code == "PreconditionFailed":
+            raise ObjectChangedError(getattr(error, "object_name", code)) from error
+        raise StoreUnavailableError(f"the store answered {code}") from error
+    except (urllib3.exceptions.HTTPError, ConnectionError, TimeoutError) as error:
+        raise StoreUnavailableError(f"the store does not answer: {type(error).__name__}") from error
+
+
+def _info(entry: Any) -> ObjectInfo:
+    """Of a HEAD."""
+    headers = {name.lower(): value for name, value in entry.metadata.items()}
+    metadata = {name.removeprefix(_META): value for name, value in headers.items() if name.startswith(_META)}
+    return ObjectInfo(entry.object_name, entry.size, entry.etag, entry.last_modified, entry.content_type, metadata)
+
+
+def _listed(entry: Any) -> ObjectInfo:
+    return ObjectInfo(entry.object_name, entry.size, entry.etag.strip('"'), entry.last_modified)
+
+
+def _written(key: str, result: Any, size_bytes: int, content_type: str, metadata: Mapping[str, str]) -> ObjectInfo:
+    """What is known without asking again; the time is the answer's."""
+    date = result.http_headers.get("Date")
+    at = parsedate_to_datetime(date) if date else datetime.now(UTC)
+    return ObjectInfo(key, size_bytes, result.etag.strip('"'), at, content_type, metadata)

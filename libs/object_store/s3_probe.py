@@ -1,0 +1,77 @@
+"""What an S3 service is asked at the start. Blocking: for worker threads.
+
+In September 2026 a presigned PUT with an unsigned `x-amz-copy-source` header made several servers copy any object that the
+signer may read (CVE-2026-97731 and its kin). Such a store would hand one tenant's files to another.
+"""
+
+import base64
+import hashlib
+import re
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import structlog
+import urllib3
+from minio import Minio
+from minio.deleteobjects import DeleteObject
+from minio.error import InvalidResponseError, MinioException, S3Error
+
+from libs.object_store.port import StoreUnavailableError
+from libs.object_store.presign import Presigner
+
+log = structlog.get_logger()
+
+_CORS = (
+    b'<CORSConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><CORSRule><AllowedOrigin>*</AllowedOrigin>'
+    b"<AllowedMethod>PUT</AllowedMethod><AllowedHeader>*</AllowedHeader><ExposeHeader>ETag</ExposeHeader>"
+    b"<MaxAgeSeconds>3600</MaxAgeSeconds></CORSRule></CORSConfiguration>"
+)
+
+
+class UnsafeStoreError(Exception):
+    """The store honours headers on an upload URL that its signature does not cover; it must not be used."""
+
+    code = "unsafe_store"
+
+
+def error_code(error: MinioException) -> str:
+    """S3's code for what went wrong, where the answer has one."""
+    if isinstance(error, S3Error):
+        return error.code or "an error without a code"
+    # The SDK reads only error bodies of type `application/xml`; some servers say `text/xml`.
+    found = re.search(r"<Code>(\w+)</Code>", str(error)) if isinstance(error, InvalidResponseError) else None
+    return found[1] if found else type(error).__name__
+
+
+def allow_browsers(client: Minio, bucket: str) -> None:
+    """Sets the bucket's CORS rules, where the store has such a thing; otherwise they are the operator's to set."""
+    digest = base64.b64encode(hashlib.md5(_CORS, usedforsecurity=False).digest()).decode()
+    headers: dict[str, Any] = {"Content-Type": "application/xml", "Content-MD5": digest}
+    try:
+        # The SDK has no method for it (7.2).
+        client._execute("PUT", bucket, body=_CORS, headers=headers, query_params={"cors": ""})
+    except MinioException as error:
+        log.info("object_store.cors_not_set", error=error_code(error))
+
+
+def refuse_unsafe_store(client: Minio, http: urllib3.PoolManager, bucket: str, presigner: Presigner) -> None:
+    """Raises UnsafeStoreError, or StoreUnavailableError where not even an honest PUT to `staging/` works."""
+    folder = f"staging/probe-{uuid4().hex}"
+    source, target = f"{folder}/source", f"{folder}/target"
+    url = presigner.url("PUT", target, expires_in=timedelta(minutes=5))
+    try:
+        honest = presigner.url("PUT", source, expires_in=timedelta(minutes=5))
+        if (status := _put(http, honest, {}, b"probe")) != 200:
+            raise StoreUnavailableError(f"the store answers a presigned PUT with {status}")
+        for name, value in (("x-amz-copy-source", f"/{bucket}/{source}"), ("x-amz-meta-probe", "1")):
+            if _put(http, url, {name: value}, b"") < 300:
+                raise UnsafeStoreError(f"the store honours an unsigned {name} header on an upload URL")
+    finally:
+        with suppress(MinioException, urllib3.exceptions.HTTPError):
+            list(client.remove_objects(bucket_name=bucket, delete_object_list=[DeleteObject(source), DeleteObject(target)]))
+
+
+def _put(http: urllib3.PoolManager, url: str, headers: dict[str, str], body: bytes) -> int:
+    return int(http.request("PUT", url, headers=headers, body=body, redirect=False).status)
