@@ -179,11 +179,19 @@ async def raw_receiver(
 
 
 async def happen(outbox: Outbox, events: Sequence[Event]) -> None:
-    """The events reach delivery as the bus would bring them, one batch for each."""
-    deliver = consumer(outbox, HANDLERS)
+    """The events reach delivery as the bus would bring them, one after the other."""
     for event in events:
-        envelope = Envelope.of(event, source="test", correlation_id="4bf92f3577b34da6a3ce929d0e0e4736", traceparent=TRACEPARENT)
-        assert await deliver([Delivery(envelope)]) == [None]
+        await happen_together(outbox, [event])
+
+
+async def happen_together(outbox: Outbox, events: Sequence[Event]) -> None:
+    """The events reach delivery in one batch."""
+    envelopes = [
+        Envelope.of(event, source="test", correlation_id="4bf92f3577b34da6a3ce929d0e0e4736", traceparent=TRACEPARENT)
+        for event in events
+    ]
+    outcomes = await consumer(outbox, HANDLERS)([Delivery(envelope) for envelope in envelopes])
+    assert list(outcomes) == [None] * len(events)
 
 
 @asynccontextmanager

@@ -1,10 +1,12 @@
 """Events in any order, any number of times, lead to one webhook."""
 
+import asyncio
 from itertools import permutations
 
 import pytest
 
 from contracts.events import (
+    DeliveryChanged,
     Event,
     ProcessingFailed,
     Stage,
@@ -20,11 +22,13 @@ from tests.integration.services.delivery.scene import (
     completed,
     configured,
     happen,
+    happen_together,
     processed,
     ready,
     receiver,
     registered,
     rows,
+    said,
     sender,
 )
 
@@ -46,6 +50,15 @@ async def test_every_order_of_the_events_makes_exactly_one_webhook(outbox: Outbo
     assert {(body["event"], body["size"], body["content_type"]) for body in bodies} == {
         ("upload.completed", 1234, "image/jpeg")
     }
+
+
+async def test_events_that_are_handled_at_the_same_time_make_exactly_one_webhook(outbox: Outbox) -> None:  # E-06
+    uploads = [an_upload() for _ in range(20)]
+    queues = zip(*(ready(upload_id, "http://127.0.0.1:9/") for upload_id in uploads), strict=True)
+    await asyncio.gather(*(happen_together(outbox, queue) for queue in queues))
+    made = await rows(outbox, "SELECT upload_id FROM webhooks")
+    assert sorted(row["upload_id"] for row in made) == sorted(uploads)
+    assert len([e for e in await said(outbox) if e.type == DeliveryChanged.type]) == 20
 
 
 @pytest.mark.parametrize("missing", ["registration", "end", "size"])
