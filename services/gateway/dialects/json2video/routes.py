@@ -70,22 +70,22 @@ def _file_routes(files: Files) -> list[Route]:
     path = "/v2/media/file"
     return [
         Route(
-            "POST", path, files.create, "json2video_create_file", "Request an upload URL",
+            "POST", path, files.create, "create_file", "Request an upload URL",
             _answers(Answer("Where to PUT the file", FileCreated), *_WRITE, 409),
             body=FileRequest, security=_SECURITY,
         ),
         Route(
-            "GET", path, files.show, "json2video_get_file", "One file",
+            "GET", path, files.show, "get_file", "One file",
             _answers(Answer("The file", FileAnswer), *_READ, 404), security=_SECURITY,
             parameters=(Parameter("path", "query", "Folder and name, e.g. `videos/clip.mp4`", required=True),),
         ),
         Route(
-            "PUT", path, files.move, "json2video_move_file", "Move a file to another folder",
+            "PUT", path, files.move, "move_file", "Move a file to another folder",
             _answers(Answer("It is there now", Done), *_WRITE, 404, 409),
             body=MoveRequest, security=_SECURITY,
         ),
         Route(
-            "DELETE", path, files.delete, "json2video_delete_file", "Delete a file",
+            "DELETE", path, files.delete, "delete_file", "Delete a file",
             _answers(Answer("It is gone", Done), *_WRITE, 404),
             body=DeleteRequest, security=_SECURITY,
         ),
@@ -96,21 +96,21 @@ def _folder_routes(folders: Folders) -> list[Route]:
     path = "/v2/media/folder"
     return [
         Route(
-            "GET", "/v2/media", folders.storage, "json2video_get_storage", "Storage in use",
+            "GET", "/v2/media", folders.storage, "get_storage", "Storage in use",
             _answers(Answer("The storage", StorageAnswer), *_READ), security=_SECURITY,
         ),
         Route(
-            "POST", path, folders.create, "json2video_create_folder", "Create a folder",
+            "POST", path, folders.create, "create_folder", "Create a folder",
             _answers(Answer("It exists; `message` says if it did before", FolderAnswer), *_WRITE),
             body=FolderRequest, security=_SECURITY,
         ),
         Route(
-            "GET", path, folders.show, "json2video_list_folder", "Folders and files of a folder",
+            "GET", path, folders.show, "list_folder", "Folders and files of a folder",
             _answers(Answer("With `tree`, folders only", ListAnswer), *_READ, 404),
             parameters=_LISTING, security=_SECURITY,
         ),
         Route(
-            "DELETE", path, folders.delete, "json2video_delete_folder", "Delete an empty folder",
+            "DELETE", path, folders.delete, "delete_folder", "Delete an empty folder",
             _answers(Answer("It is gone", Done), *_WRITE, 404),
             body=FolderRequest, security=_SECURITY,
         ),
