@@ -1,0 +1,411 @@
+"""What every object store does, run on each adapter over real HTTP: the disk store behind aiohttp, the S3 store at a server."""
+
+import asyncio
+import hashlib
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from socket import socket
+from uuid import uuid4
+
+import aiohttp
+import pytest
+import pytest_asyncio
+from aiohttp import web
+from yarl import URL
+
+from libs.object_store.disk import DiskStore
+from libs.object_store.disk_http import storage_routes
+from libs.object_store.port import ObjectChangedError, ObjectNotFoundError, ObjectStore, delete_prefix
+from libs.object_store.s3 import S3Store
+from tests.servers import s3
+
+HOUR = timedelta(hours=1)
+TYPE = "application/octet-stream"
+
+RCLONE_DEVIATES = frozenset(
+    {
+        "etag",  # is the MD5 of the content, so that the same bytes give the same ETag
+        "expired",  # is answered with 400, where S3 says 403
+    }
+)
+
+
+@dataclass(frozen=True)
+class Adapter:
+    store: ObjectStore
+    deviates: frozenset[str] = frozenset()
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with s3.running(tmp_path_factory.mktemp("s3")) as url:
+        yield url
+
+
+@asynccontextmanager
+async def disk_store(root: Path) -> AsyncIterator[Adapter]:
+    with socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    store = DiskStore(root, f"http://127.0.0.1:{port}", "secret")
+    await store.open()
+    application = web.Application()
+    application.add_routes(storage_routes(store))
+    runner = web.AppRunner(application)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    try:
+        yield Adapter(store)
+    finally:
+        await runner.cleanup()
+        await store.close()
+
+
+@asynccontextmanager
+async def s3_store(server: str) -> AsyncIterator[Adapter]:
+    store = S3Store.from_url(s3.bucket_url(server))
+    await store.open()
+    try:
+        yield Adapter(store, frozenset() if "LONGSHORE_TEST_S3_URL" in os.environ else RCLONE_DEVIATES)
+    finally:
+        await delete_prefix(store, "")
+        await store.close()
+
+
+@pytest_asyncio.fixture(params=["disk", "s3"])
+async def adapter(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Adapter]:
+    opened = disk_store(tmp_path / "store") if request.param == "disk" else s3_store(request.getfixturevalue("s3_server"))
+    async with opened as adapter:
+        yield adapter
+
+
+@pytest.fixture
+def store(adapter: Adapter) -> ObjectStore:
+    return adapter.store
+
+
+async def stream(*chunks: bytes) -> AsyncIterator[bytes]:
+    for chunk in chunks:
+        yield chunk
+
+
+async def put(store: ObjectStore, key: str, content: bytes = b"content", content_type: str = TYPE) -> str:
+    return (await store.write(key, stream(content), content_type=content_type)).etag
+
+
+async def content_of(store: ObjectStore, key: str, **options: object) -> bytes:
+    return b"".join([chunk async for chunk in store.read(key, **options)])  # type: ignore[arg-type]
+
+
+async def keys_of(store: ObjectStore, prefix: str, after: str = "") -> list[str]:
+    return [found.key async for page in store.list(prefix, after=after) for found in page]
+
+
+# Objects
+
+
+async def test_what_is_written_can_be_looked_up_and_read(store: ObjectStore) -> None:
+    written = await store.write(
+        "files/1/original.mp4", stream(b"ab", b"", b"c"), content_type="video/mp4", metadata={"id": "7"}
+    )
+    found = await store.stat("files/1/original.mp4")
+    assert found is not None
+    assert (found.key, found.size_bytes, found.etag) == ("files/1/original.mp4", 3, written.etag)
+    assert found.content_type == "video/mp4"
+    assert found.metadata["id"] == "7"
+    assert abs(found.modified_at - datetime.now(UTC)) < timedelta(minutes=5)
+    assert await content_of(store, "files/1/original.mp4") == b"abc"
+
+
+async def test_a_file_is_written_and_downloaded(store: ObjectStore, tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.write_bytes(b"from a file")
+    await store.write("a/file", source, content_type=TYPE)
+    await store.download("a/file", target)
+    assert target.read_bytes() == b"from a file"
+
+
+async def test_an_empty_object_is_an_object(store: ObjectStore) -> None:
+    await store.write("empty", stream(), content_type=TYPE)
+    found = await store.stat("empty")
+    assert found is not None
+    assert found.size_bytes == 0
+    assert await content_of(store, "empty") == b""
+
+
+async def test_nothing_lies_under_an_unknown_key(store: ObjectStore, tmp_path: Path) -> None:
+    assert await store.stat("files/none") is None
+    with pytest.raises(ObjectNotFoundError):
+        await content_of(store, "files/none")
+    with pytest.raises(ObjectNotFoundError):
+        await store.download("files/none", tmp_path / "target")
+    with pytest.raises(ObjectNotFoundError):
+        await store.copy("files/none", "files/other", match_etag="x")
+
+
+@pytest.mark.parametrize(
+    ("start", "length", "expected"),
+    [
+        (0, None, b"0123456789"),
+        (4, None, b"456789"),
+        (0, 3, b"012"),
+        (4, 3, b"456"),
+        (8, 100, b"89"),
+        (3, 0, b""),
+        (10, 5, b""),
+    ],
+)
+async def test_a_range_of_an_object_is_read(store: ObjectStore, start: int, length: int | None, expected: bytes) -> None:
+    await put(store, "range", b"0123456789")
+    assert await content_of(store, "range", start=start, length=length) == expected
+
+
+async def test_only_the_version_asked_for_is_read(store: ObjectStore) -> None:
+    etag = await put(store, "a", b"one")
+    assert await content_of(store, "a", match_etag=etag) == b"one"
+    await put(store, "a", b"two")
+    with pytest.raises(ObjectChangedError):
+        await content_of(store, "a", match_etag=etag)
+
+
+async def test_every_write_has_an_etag_of_its_own(adapter: Adapter) -> None:
+    first, second = await put(adapter.store, "a", b"same"), await put(adapter.store, "a", b"same")
+    assert (first == second) == ("etag" in adapter.deviates)
+
+
+async def test_a_stream_that_fails_leaves_the_old_object(store: ObjectStore) -> None:
+    await put(store, "a", b"old")
+
+    async def failing() -> AsyncIterator[bytes]:
+        yield b"new"
+        raise RuntimeError("cut off")
+
+    with pytest.raises(RuntimeError):
+        await store.write("a", failing(), content_type=TYPE)
+    with pytest.raises(RuntimeError):
+        await store.write("b", failing(), content_type=TYPE)
+    assert await content_of(store, "a") == b"old"
+    assert await store.stat("b") is None
+
+
+async def test_a_reader_sees_the_old_object_or_the_new_one(store: ObjectStore) -> None:
+    versions = [bytes([letter]) * 300_000 for letter in b"ab"]
+    await put(store, "a", versions[0])
+    writing = True
+
+    async def write() -> None:
+        nonlocal writing
+        for turn in range(10):
+            await put(store, "a", versions[turn % 2])
+        writing = False
+
+    async def read() -> None:
+        while writing:
+            assert await content_of(store, "a") in versions
+
+    await asyncio.gather(write(), read(), read())
+
+
+async def test_a_big_object_goes_in_and_out_in_small_pieces(store: ObjectStore, tmp_path: Path) -> None:
+    piece = os.urandom(1024 * 1024)
+    await store.write("big", stream(*[piece] * 40), content_type=TYPE)
+    digest, size, largest = hashlib.sha256(), 0, 0
+    async for chunk in store.read("big"):
+        digest.update(chunk)
+        size, largest = size + len(chunk), max(largest, len(chunk))
+    assert (digest.digest(), size) == (hashlib.sha256(piece * 40).digest(), 40 * len(piece))
+    assert largest <= 1024 * 1024
+    await store.download("big", tmp_path / "big")
+    await store.write("again", tmp_path / "big", content_type=TYPE)
+    found = await store.stat("again")
+    assert found is not None
+    assert found.size_bytes == size
+
+
+# Copies
+
+
+async def test_a_copy_has_the_content_and_the_new_type(store: ObjectStore) -> None:
+    etag = await put(store, "staging/1/a", b"content", "text/plain")
+    await store.copy("staging/1/a", "files/1/same", match_etag=etag)
+    copied = await store.copy("staging/1/a", "files/1/typed", match_etag=etag, content_type="image/png")
+    same, typed = await store.stat("files/1/same"), await store.stat("files/1/typed")
+    assert same is not None
+    assert typed is not None
+    assert (same.content_type, typed.content_type) == ("text/plain", "image/png")
+    assert (typed.size_bytes, typed.etag) == (copied.size_bytes, copied.etag)
+    await store.delete(["staging/1/a"])
+    assert await content_of(store, "files/1/same") == await content_of(store, "files/1/typed") == b"content"
+
+
+async def test_a_copy_of_another_version_is_refused(store: ObjectStore) -> None:
+    old = await put(store, "staging/1/a", b"judged")
+    await put(store, "staging/1/a", b"swapped afterwards")
+    with pytest.raises(ObjectChangedError):
+        await store.copy("staging/1/a", "files/1/a", match_etag=old)
+    assert await store.stat("files/1/a") is None
+
+
+# Deleting and listing
+
+
+async def test_deleting_takes_what_is_there(store: ObjectStore) -> None:
+    await put(store, "a/b")
+    await put(store, "a/c")
+    await store.delete(["a/b", "a/none", "none"])
+    await store.delete([])
+    assert await keys_of(store, "") == ["a/c"]
+    await put(store, "a/b")
+    assert await keys_of(store, "") == ["a/b", "a/c"]
+
+
+async def test_a_list_is_in_key_order_below_its_prefix(store: ObjectStore) -> None:
+    keys = ["a", "a-b", "a.b", "ab/c", "ab/c-d/e", "ab/d", "b"]
+    for key in reversed(keys):
+        await put(store, key)
+    assert await keys_of(store, "") == sorted(keys)
+    assert await keys_of(store, "ab/") == ["ab/c", "ab/c-d/e", "ab/d"]
+    assert await keys_of(store, "a") == sorted(keys)[:-1]
+    assert await keys_of(store, "ab/c-") == ["ab/c-d/e"]
+    assert await keys_of(store, "none/") == []
+    assert await keys_of(store, "", after="ab/c") == ["ab/c-d/e", "ab/d", "b"]
+    assert await keys_of(store, "ab/", after="ab/c-d/e") == ["ab/d"]
+
+
+async def test_a_list_tells_size_and_etag(store: ObjectStore) -> None:
+    etag = await put(store, "a/b", b"four")
+    [page] = [page async for page in store.list("a/")]
+    assert [(found.size_bytes, found.etag) for found in page] == [(4, etag)]
+
+
+async def test_a_prefix_of_more_than_a_page_is_deleted(store: ObjectStore) -> None:
+    keys = [f"many/{number:04}" for number in range(1003)]
+    for start in range(0, len(keys), 50):
+        await asyncio.gather(*[put(store, key, b"") for key in keys[start : start + 50]])
+    pages = [len(page) async for page in store.list("many/")]
+    assert (sum(pages), max(pages)) == (1003, 1000)
+    await put(store, "many-others", b"")
+    assert await delete_prefix(store, "many/") == 1003
+    assert await keys_of(store, "many") == ["many-others"]
+
+
+# Upload URLs
+
+BODY = b"0123456789"
+HEADERS = {"Content-Type": "video/mp4", "x-amz-meta-id": "7"}
+
+
+@dataclass
+class Upload:
+    """A PUT that a URL was signed for; a test changes one thing of it."""
+
+    url: str
+    key: str
+    method: str = "PUT"
+    body: bytes = BODY
+    headers: dict[str, str] | None = None
+
+    async def status(self) -> int:
+        headers = dict(HEADERS) if self.headers is None else self.headers
+        skip = {"Content-Type", "Accept-Encoding", "User-Agent"}
+        async with aiohttp.ClientSession(skip_auto_headers=skip) as client:
+            url = URL(self.url, encoded=True)
+            async with client.request(self.method, url, data=self.body, headers=headers) as response:
+                text = await response.text()
+                assert response.status == 200 or "<Code>" in text
+                return response.status
+
+
+def sign(store: ObjectStore, now: datetime | None = None) -> Upload:
+    key = f"staging/{uuid4()}/token"
+    url = store.presign_put(key, expires_in=timedelta(minutes=15), headers=HEADERS, content_length=len(BODY), now=now)
+    return Upload(url, key)
+
+
+async def test_the_upload_that_was_signed_for_is_stored(store: ObjectStore) -> None:  # J-23
+    upload = sign(store)
+    assert await upload.status() == 200
+    found = await store.stat(upload.key)
+    assert found is not None
+    assert (found.size_bytes, found.content_type, found.metadata["id"]) == (10, "video/mp4", "7")
+    assert await content_of(store, upload.key) == BODY
+
+
+async def test_a_url_is_good_for_a_second_upload_until_it_expires(store: ObjectStore) -> None:
+    upload = sign(store)
+    assert [await upload.status(), await upload.status()] == [200, 200]
+
+
+async def test_a_body_of_another_length_is_refused(store: ObjectStore) -> None:
+    for body in (BODY + b"!", BODY[:-1], b""):
+        upload = sign(store)
+        upload.body = body
+        assert await upload.status() == 403
+        assert await store.stat(upload.key) is None
+
+
+@pytest.mark.parametrize("changed", [{"Content-Type": "video/webm"}, {"x-amz-meta-id": "8"}])
+async def test_another_value_of_a_bound_header_is_refused(store: ObjectStore, changed: dict[str, str]) -> None:  # E-15
+    upload = sign(store)
+    upload.headers = HEADERS | changed
+    assert await upload.status() == 403
+    assert await store.stat(upload.key) is None
+
+
+@pytest.mark.parametrize("missing", list(HEADERS))
+async def test_a_missing_bound_header_is_refused(store: ObjectStore, missing: str) -> None:  # E-15
+    upload = sign(store)
+    upload.headers = {name: value for name, value in HEADERS.items() if name != missing}
+    assert await upload.status() == 403
+    assert await store.stat(upload.key) is None
+
+
+async def test_an_expired_url_is_refused(adapter: Adapter) -> None:  # E-11, J-13
+    upload = sign(adapter.store, now=datetime.now(UTC) - timedelta(minutes=15, seconds=1))
+    assert await upload.status() == (400 if "expired" in adapter.deviates else 403)
+    assert await adapter.store.stat(upload.key) is None
+
+
+async def test_a_url_for_one_key_is_none_for_another(store: ObjectStore) -> None:
+    upload, other = sign(store), f"staging/{uuid4()}/token"
+    upload.url = upload.url.replace(upload.key, other)
+    assert await upload.status() == 403
+    assert await store.stat(other) is None
+
+
+@pytest.mark.parametrize("method", ["POST", "DELETE"])
+async def test_a_url_for_a_put_is_none_for_another_method(store: ObjectStore, method: str) -> None:
+    upload = sign(store)
+    assert await upload.status() == 200
+    upload.method = method
+    assert await upload.status() in (400, 403, 405)
+    assert await content_of(store, upload.key) == BODY
+
+
+async def test_a_changed_signature_is_refused(store: ObjectStore) -> None:
+    upload = sign(store)
+    upload.url = upload.url[:-1] + ("0" if upload.url[-1] != "0" else "1")
+    assert await upload.status() == 403
+
+
+async def test_a_longer_life_than_the_signed_one_is_refused(store: ObjectStore) -> None:
+    upload = sign(store)
+    upload.url = upload.url.replace("X-Amz-Expires=900", "X-Amz-Expires=90000")
+    assert await upload.status() == 403
+
+
+async def test_an_unsigned_amazon_header_is_refused(store: ObjectStore) -> None:
+    await put(store, "files/of-another-tenant", b"secret")
+    for name, value in (("x-amz-copy-source", "/storage/files/of-another-tenant"), ("x-amz-acl", "public-read")):
+        upload = sign(store)
+        upload.headers = {**HEADERS, name: value}
+        assert await upload.status() == 403
+        assert await store.stat(upload.key) is None
+
+
+async def test_a_store_that_is_open_can_be_used(store: ObjectStore) -> None:
+    await store.check()
