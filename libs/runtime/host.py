@@ -153,14 +153,18 @@ class Host:
 
 
 async def supervise(name: str, loop: Loop) -> None:
-    """Runs `loop` for ever: an error is logged and followed by a pause of 0.5 to 10 s."""
+    """Runs `loop` until this task is cancelled: an error is logged and followed by a pause of 0.5 to 10 s."""
     pause = 0.5
     while True:
         started = asyncio.get_running_loop().time()
         try:
             await loop()
             return
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            # A cancellation that nobody asked for is a fault like any other: some task it waited for was cancelled.
             log.error("loop.failed", loop=name, error=type(error).__name__, exc_info=True)
         if asyncio.get_running_loop().time() - started > 60:
             pause = 0.5

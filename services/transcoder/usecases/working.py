@@ -59,8 +59,8 @@ class Worker:
                 task.cancel()
             await asyncio.wait({work, lease})
         if not work.cancelled():
-            with suppress(Exception):  # the job has ended, however its lease did
-                lease.exception()
+            if not lease.cancelled():
+                lease.exception()  # seen: the job has ended, however its lease did
             work.result()
         else:
             lease.result()
