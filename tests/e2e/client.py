@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
+from multidict import CIMultiDictProxy
 
 from tests.e2e.platform import Credentials
 
@@ -17,7 +18,7 @@ TERMINAL = {"READY", "PROCESSING_FAILED", "REJECTED", "ABORTED", "EXPIRED", "DEL
 class Answer:
     status: int
     body: bytes
-    headers: dict[str, str]
+    headers: CIMultiDictProxy[str]
     json: Any = None
 
 
@@ -38,9 +39,7 @@ class Client:
         async with self.http.request(method, url, **options) as response:
             body = await response.read()
             is_json = "json" in response.headers.get("Content-Type", "")
-            return Answer(
-                response.status, body, dict(response.headers), await response.json(content_type=None) if is_json else None
-            )
+            return Answer(response.status, body, response.headers, await response.json(content_type=None) if is_json else None)
 
     async def register(self, **fields: Any) -> dict[str, Any]:
         """eachlabs: POST /api/v1/uploads."""
@@ -51,7 +50,8 @@ class Client:
         return created
 
     async def put(self, created: dict[str, Any], content: bytes, **headers: str) -> Answer:
-        return await self.request("PUT", created["upload_url"], data=content, headers=created["required_headers"] | headers)
+        all_headers = created["required_headers"] | headers
+        return await self.request("PUT", created["upload_url"], data=content, headers=all_headers)
 
     async def upload(self, content: bytes, **fields: Any) -> dict[str, Any]:
         """eachlabs: both steps."""
@@ -89,5 +89,5 @@ async def until(ask: Callable[[], Awaitable[Any]], seconds: float = 60) -> Any:
 @asynccontextmanager
 async def client_of(credentials: Credentials) -> AsyncIterator[Client]:
     timeout = aiohttp.ClientTimeout(total=60)
-    async with aiohttp.ClientSession(timeout=timeout, auto_decompress=False, skip_auto_headers=("Content-Type",)) as http:
+    async with aiohttp.ClientSession(timeout=timeout, auto_decompress=False) as http:
         yield Client(http, credentials)

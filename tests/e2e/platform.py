@@ -1,8 +1,11 @@
 """A whole Longshore, in either of its forms."""
 
 import json
+import os
 import secrets
 import socket
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -50,6 +53,11 @@ class Platform:
     def base_url(self) -> str:
         return self.credentials.base_url
 
+    def prepare(self) -> None:
+        """What a deployment does before its services start."""
+        environment = next(iter(self.processes.values())).environment
+        subprocess.run([sys.executable, "-m", "deploy.cli", "prepare"], env=os.environ | environment, check=True, timeout=60)
+
     def start(self) -> None:
         for process in self.processes.values():
             process.launch()
@@ -86,6 +94,7 @@ def processes(folder: Path, *, postgres_dsn: str, bus_url: str, s3_url: str, **s
         "LONGSHORE_S3_URL": s3_url,
         "LONGSHORE_SECRET_KEY": Fernet.generate_key().decode(),
         "LONGSHORE_STORAGE_EVENTS_TOKEN": token,
+        "LONGSHORE_POSTGRES_POOL": "4",
         "LONGSHORE_BASE_URL": f"http://127.0.0.1:{ports['gateway']}",
     }
     running = {
