@@ -349,7 +349,7 @@ async def test_the_files_of_other_tenants_are_not_there(gateway: Gateway) -> Non
     await create(gateway)
     _, keys = await add_tenant(gateway.service)
 
-    other = {"role": None, "key": keys["admin"]}
+    other: dict[str, Any] = {"role": None, "key": keys["admin"]}
     await asked(gateway, "GET", FILE, 404, params={"path": "clip.mp4"}, **other)
     await asked(gateway, "DELETE", FILE, 404, json={"name": "clip.mp4"}, **other)
     assert (await asked(gateway, "GET", FOLDER, **other))["files"] == []

@@ -1,0 +1,43 @@
+"""A registered upload in a database of the test's own."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest_asyncio
+
+from contracts.ids import TenantId, new_upload_id
+from libs.outbox.unit_of_work import Outbox
+from services.gateway.domain.registration import Registration
+from services.gateway.usecases.register import Registrar
+
+NOW = datetime(2026, 9, 1, 10, tzinfo=UTC)
+
+
+@pytest_asyncio.fixture
+async def outbox(open_outbox: Callable[[str], Awaitable[Outbox]]) -> Outbox:
+    return await open_outbox("gateway")
+
+
+def registration(**fields: Any) -> Registration:
+    values: dict[str, Any] = {
+        "id": new_upload_id(),
+        "tenant_id": TenantId(uuid4()),
+        "dialect": "json2video",
+        "registered_at": NOW,
+        "url_expires_at": NOW + timedelta(minutes=2),
+        "deadline_at": NOW + timedelta(minutes=17),
+        "file_expires_at": None,
+        "content_type": "video/mp4",
+        "max_size_bytes": 1000,
+        "size_bytes": 1000,
+        "name": "clip.mp4",
+    }
+    return Registration(**{**values, **fields})
+
+
+async def registered(outbox: Outbox, **fields: Any) -> Registration:
+    new = registration(**fields)
+    await Registrar(outbox).register(new)
+    return new

@@ -1,0 +1,93 @@
+"""The first start, and every start after it."""
+
+import asyncio
+import json
+import re
+import stat
+from pathlib import Path
+
+from contracts.envelope import Envelope
+from contracts.events import TenantConfigured
+from libs.outbox.unit_of_work import Outbox
+from libs.runtime.secret import SecretBox, new_key
+from services.gateway.auth import key_hash
+from services.gateway.bootstrap import Bootstrap
+from services.gateway.store import TenantStore
+
+KEY = new_key()
+
+
+def bootstrap(outbox: Outbox, path: Path, base_url: str = "http://127.0.0.1:8080") -> Bootstrap:
+    return Bootstrap(outbox, SecretBox(KEY), path, base_url=base_url, ops_url="http://127.0.0.1:8081")
+
+
+async def started(outbox: Outbox, path: Path, **options: str) -> dict[str, str]:
+    await bootstrap(outbox, path, **options).open()
+    credentials: dict[str, str] = json.loads(path.read_bytes())
+    return credentials
+
+
+async def configured(outbox: Outbox) -> list[TenantConfigured]:
+    async with outbox.database.connection() as connection:
+        rows = await connection.fetch("SELECT envelope FROM outbox")
+    events = [Envelope.model_validate_json(row["envelope"]).event() for row in rows]
+    return [event for event in events if isinstance(event, TenantConfigured)]
+
+
+async def test_the_first_start_writes_credentials_that_work(outbox: Outbox, tmp_path: Path) -> None:
+    path = tmp_path / "data" / "credentials.json"
+
+    credentials = await started(outbox, path)
+
+    assert set(credentials) == {"base_url", "ops_url", "tenant_id", "client_id", "org", "api_key", "webhook_secret"}
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert (credentials["base_url"], credentials["ops_url"]) == ("http://127.0.0.1:8080", "http://127.0.0.1:8081")
+    assert re.fullmatch(r"org-[0-9a-f]{16}", credentials["org"])
+    assert re.fullmatch(r"c[a-z0-9]{11,31}", credentials["client_id"])
+    assert re.fullmatch(r"whsec_[A-Za-z0-9+/=]{44}", credentials["webhook_secret"])
+    async with outbox.database.connection() as connection:
+        holder = await TenantStore(connection).holder_of_key(key_hash(credentials["api_key"]))
+    assert holder is not None
+    assert (str(holder.tenant_id), holder.role) == (credentials["tenant_id"], "admin")
+    assert list(path.parent.iterdir()) == [path]
+
+
+async def test_the_tenant_is_announced_with_its_sealed_secret(outbox: Outbox, tmp_path: Path) -> None:
+    credentials = await started(outbox, tmp_path / "credentials.json")
+
+    [event] = await configured(outbox)
+    assert str(event.tenant_id) == credentials["tenant_id"]
+    assert SecretBox(KEY).open(event.webhook_secret_encrypted) == credentials["webhook_secret"]
+
+
+async def test_another_start_changes_nothing_but_the_addresses(outbox: Outbox, tmp_path: Path) -> None:
+    path = tmp_path / "credentials.json"
+    first = await started(outbox, path)
+    second = await started(outbox, path)
+    moved = await started(outbox, path, base_url="http://127.0.0.1:9000")
+
+    assert second == first
+    assert moved == {**first, "base_url": "http://127.0.0.1:9000"}
+    assert len(await configured(outbox)) == 1
+
+
+async def test_a_lost_file_comes_back_with_another_key_of_the_same_tenant(outbox: Outbox, tmp_path: Path) -> None:
+    path = tmp_path / "credentials.json"
+    first = await started(outbox, path)
+    for content in (None, "", "{", "[]", '{"api_key": 5}', '{"api_key": "lsk_unknown"}'):
+        path.unlink()
+        if content is not None:
+            path.write_text(content)
+        found = await started(outbox, path)
+
+        assert found["api_key"] != first["api_key"]
+        assert {**found, "api_key": ""} == {**first, "api_key": ""}
+
+
+async def test_replicas_that_start_together_make_one_tenant(outbox: Outbox, tmp_path: Path) -> None:
+    paths = [tmp_path / str(number) / "credentials.json" for number in range(4)]
+
+    await asyncio.gather(*(bootstrap(outbox, path).open() for path in (*paths, paths[0])))
+
+    assert len({json.loads(path.read_bytes())["tenant_id"] for path in paths}) == 1
+    assert len(await configured(outbox)) == 1
