@@ -10,7 +10,7 @@ class Settings(ServiceSettings):
     """Sessions that a job claims at once."""
     session_copies: int = Field(default=16, ge=1, le=200)
     """Server-side copies and deletions under way at the same time, per process."""
-    session_lease_seconds: float = Field(default=60, ge=3)
+    session_lease_seconds: float = Field(default=20, ge=3)
     """How long a promotion belongs to a process that no longer renews it."""
     session_resend: bool = True
     """Announce the end of an upload again 2 min, 10 min and 1 h later (same event ids), in case the bus lost it."""

@@ -91,6 +91,11 @@ POSTPONE = """
     WHERE upload_id = ANY($2) AND lease_owner = $1 AND state = 'stored'
 """
 
+RELEASE = """
+    UPDATE sessions SET lease_owner = NULL, promote_at = now(), promote_attempts = greatest(promote_attempts - 1, 0)
+    WHERE upload_id = ANY($2) AND lease_owner = $1 AND state = 'stored'
+"""
+
 CLEAN_ORPHANS = """
     UPDATE sessions SET cleanup_at = now(), cleanups = 0
     WHERE upload_id = ANY($1) AND (state IN ('rejected', 'aborted', 'expired') OR removal IS NOT NULL)
@@ -224,6 +229,10 @@ class SessionStore:
     async def postpone(self, owner: UUID, upload_ids: Sequence[UploadId]) -> None:
         """The next attempt comes after 1, 2, 4 … 60 s."""
         await self._connection.execute(POSTPONE, owner, list(upload_ids))
+
+    async def release(self, owner: UUID, upload_ids: Sequence[UploadId]) -> None:
+        """Due again at once, as if it had not been claimed."""
+        await self._connection.execute(RELEASE, owner, list(upload_ids))
 
     async def clean_orphans(self, upload_ids: Sequence[UploadId]) -> None:
         """What was copied for uploads that ended meanwhile has to go."""

@@ -7,7 +7,7 @@ leaves either a lease that runs out or a finished upload.
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
@@ -87,10 +87,19 @@ class Promotion:
                 while pending:
                     done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
                     await self._settle(owner, {tasks[task].upload_id: task.result() for task in done})
+        except asyncio.CancelledError:
+            await self._release(owner, [tasks[task].upload_id for task in pending])
+            raise
         finally:
             for task in pending:
                 task.cancel()
             await asyncio.gather(*pending, return_exceptions=True)
+
+    async def _release(self, owner: UUID, upload_ids: Sequence[UploadId]) -> None:
+        """An ordered stop: another process shall not have to wait for the lease to run out."""
+        with suppress(Exception):
+            async with asyncio.timeout(2), self._outbox.database.connection() as connection:
+                await SessionStore(connection).release(owner, upload_ids)
 
     async def _promote(self, owner: UUID, session: Session) -> Outcome:
         try:
