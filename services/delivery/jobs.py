@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import uuid4
@@ -164,7 +164,8 @@ class Sender:
             raise
         del self._results[: len(results)]
         for result in recorded:
-            _log(result)
+            with trace_of(result):
+                _log(result)
 
     async def _write(self, results: Sequence[Result]) -> Sequence[Result]:
         """Answers those whose lease still held."""
@@ -174,7 +175,7 @@ class Sender:
             recorded = [result for result in results if result.claimed.lease_of in held]
             await store.log_attempts(recorded)
             for result in recorded:
-                with span("webhook.recorded", headers={"traceparent": result.claimed.webhook.traceparent or ""}):
+                with trace_of(result):
                     work.emit(changed(result))
         return recorded
 
@@ -190,6 +191,11 @@ class Sender:
             await self.record()
             async with self._outbox.database.connection() as connection:
                 await DeliveryStore(connection).release(list(unsent.values()))
+
+
+def trace_of(result: Result) -> AbstractContextManager[None]:
+    """The trace of the request that registered the upload."""
+    return span("webhook.recorded", headers={"traceparent": result.claimed.webhook.traceparent or ""})
 
 
 def changed(result: Result) -> DeliveryChanged:
