@@ -1,0 +1,81 @@
+"""Images: what they are, and their thumbnails."""
+
+import pytest
+from PIL import Image
+
+from contracts.events import FileInspected, ImageInfo, ProcessingCompleted, ProcessingFailed
+from tests.integration.services.transcoder.rig import Rig, only
+from tests.integration.services.transcoder.samples import animation, image, png_bomb, turned_jpeg
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest.mark.parametrize(
+    ("content", "mime_type", "info", "thumbnail", "size"),
+    [
+        (image("PNG"), "image/png", ("PNG", 800, 600, None, "RGB", False), "thumbnail.jpg", (512, 384)),
+        (image("PNG", mode="RGBA"), "image/png", ("PNG", 800, 600, None, "RGBA", False), "thumbnail.png", (512, 384)),
+        (image("WEBP", size=(90, 30)), "image/webp", ("WEBP", 90, 30, None, "RGB", False), "thumbnail.jpg", (90, 30)),
+        (image("JPEG", mode="CMYK"), "image/jpeg", ("JPEG", 800, 600, None, "CMYK", False), "thumbnail.jpg", (512, 384)),
+        (turned_jpeg(6), "image/jpeg", ("JPEG", 800, 600, 6, "RGB", False), "thumbnail.jpg", (384, 512)),
+        (animation(), "image/gif", ("GIF", 120, 80, None, "P", True), "thumbnail.jpg", (120, 80)),
+        (image("TIFF", mode="I;16"), "image/tiff", ("TIFF", 800, 600, None, "I;16", False), "thumbnail.jpg", (512, 384)),
+        (image("BMP", size=(2000, 1)), "image/bmp", ("BMP", 2000, 1, None, "RGB", False), "thumbnail.jpg", (512, 1)),
+    ],
+    ids=["png", "alpha", "webp", "cmyk", "turned", "animated", "16 bit", "line"],
+)
+async def test_image_is_described_and_gets_a_thumbnail(
+    rig: Rig, content: bytes, mime_type: str, info: tuple[object, ...], thumbnail: str, size: tuple[int, int]
+) -> None:
+    events = await rig.processed(content, "image/png")
+
+    inspected, completed = only(events, FileInspected), only(events, ProcessingCompleted)
+    assert inspected.mime_type == completed.mime_type == mime_type
+    assert inspected.image is not None
+    assert described(inspected.image) == info
+    [made] = completed.renditions
+    assert (made.name, made.kind, (made.width, made.height)) == (thumbnail, "thumbnail", size)
+    path = await rig.rendition(inspected.upload_id, thumbnail)
+    assert path.stat().st_size == made.size_bytes
+    with Image.open(path) as picture:
+        picture.load()
+        assert (picture.size, picture.get_format_mimetype()) == (size, made.content_type)
+        assert not picture.getexif()
+
+
+def described(info: ImageInfo) -> tuple[object, ...]:
+    return (info.format, info.width, info.height, info.orientation, info.color_mode, info.sequence)
+
+
+async def test_resolution_is_reported(rig: Rig) -> None:
+    inspected = only(await rig.processed(turned_jpeg(1)), FileInspected)
+
+    assert inspected.image is not None
+    assert inspected.image.dpi == (300, 300)
+
+
+async def test_no_thumbnail_is_made_where_none_is_wanted(rig: Rig) -> None:
+    upload = await rig.upload(image("PNG"), "image/png", transcode=False)
+    events = await rig.ended(upload)
+
+    assert only(events, FileInspected).image is not None
+    assert only(events, ProcessingCompleted).renditions == ()
+    assert await rig.keys(upload) == []
+
+
+async def test_an_image_bomb_is_refused(rig: Rig) -> None:
+    failed = only(await rig.processed(png_bomb(), "image/png"), ProcessingFailed)
+
+    assert (failed.code, failed.mime_type) == ("limit_exceeded", "image/png")
+    assert "40 megapixels" in failed.message
+
+
+@pytest.mark.parametrize("content", [image("PNG")[:900], image("JPEG")[:700], b"\xff\xd8\xff" + bytes(500)])
+async def test_a_damaged_image_fails_once_and_clearly(rig: Rig, content: bytes) -> None:
+    upload = await rig.upload(content, "image/png")
+
+    failed = only(await rig.ended(upload), ProcessingFailed)
+
+    assert failed.code == "unreadable_media"
+    assert failed.message.startswith("The file is damaged or not really image/")
+    assert (await rig.job(upload))["attempts"] == 1

@@ -1,0 +1,125 @@
+"""What files really are, from their first bytes."""
+
+import io
+import zipfile
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.transcoder.domain.content import SNIFF_BYTES, check_declared, refined, sniff
+from services.transcoder.domain.error import ContentTypeMismatchError
+
+
+def zipped(*members: tuple[str, bytes]) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in members:
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
+def box(brand: bytes, *compatible: bytes) -> bytes:
+    body = brand + bytes(4) + b"".join(compatible)
+    return (8 + len(body)).to_bytes(4) + b"ftyp" + body
+
+
+EPUB = ("mimetype", b"application/epub+zip")
+CONTENT_TYPES = ("[Content_Types].xml", b"<Types/>")
+
+CASES = [
+    (b"\xff\xd8\xff\xe0\x00\x10JFIF", "image/jpeg", "JPEG", None),
+    (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", "image/png", "PNG", None),
+    (b"GIF89a\x01\x00", "image/gif", "GIF", None),
+    (b"RIFF\x24\x00\x00\x00WEBPVP8 ", "image/webp", "WEBP", None),
+    (b"II*\x00\x08\x00\x00\x00", "image/tiff", "TIFF", None),
+    (b"BM" + bytes(12) + b"\x28\x00\x00\x00", "image/bmp", "BMP", None),
+    (box(b"avif", b"mif1"), "image/avif", "AVIF", None),
+    (box(b"heic", b"mif1"), "image/heic", None, None),
+    (box(b"mif1", b"heic"), "image/heic", None, None),
+    (box(b"isom", b"avc1"), "video/mp4", None, "mov"),
+    (box(b"mp42"), "video/mp4", None, "mov"),
+    (box(b"M4A "), "audio/mp4", None, "mov"),
+    (box(b"qt  "), "video/quicktime", None, "mov"),
+    (box(b"3gp5"), "video/3gpp", None, "mov"),
+    (b"\x00\x00\x00\x08wide\x00\x00\x00\x00mdat", "video/quicktime", None, "mov"),
+    (b"\x1a\x45\xdf\xa3\x9fB\x86\x81\x01B\x82\x84webm", "video/webm", None, "matroska"),
+    (b"\x1a\x45\xdf\xa3\x9fB\x86\x81\x01B\x82\x88matroska", "video/x-matroska", None, "matroska"),
+    (b"RIFF\x24\x00\x00\x00WAVEfmt ", "audio/wav", None, "wav"),
+    (b"RIFF\x24\x00\x00\x00AVI LIST", "video/x-msvideo", None, "avi"),
+    (b"OggS\x00\x02" + bytes(22) + b"\x01vorbis", "audio/ogg", None, "ogg"),
+    (b"OggS\x00\x02" + bytes(22) + b"\x80theora", "video/ogg", None, "ogg"),
+    (b"fLaC\x00\x00\x00\x22", "audio/flac", None, "flac"),
+    (b"ID3\x04\x00\x00\x00\x00\x00\x23TSSE", "audio/mpeg", None, "mp3"),
+    (b"\xff\xfb\x90\x64" + bytes(8), "audio/mpeg", None, "mp3"),
+    (b"\xff\xf1\x50\x80" + bytes(8), "audio/aac", None, "aac"),
+    (b"FORM\x00\x00\x00\x20AIFFCOMM", "audio/aiff", None, "aiff"),
+    ((b"\x47" + bytes(187)) * 6, "video/mp2t", None, "mpegts"),
+    (b"FLV\x01\x05\x00\x00\x00\x09", "video/x-flv", None, "flv"),
+    (b"%PDF-1.7\n", "application/pdf", None, None),
+    (zipped(("a.txt", b"hello")), "application/zip", None, None),
+    (zipped(EPUB), "application/epub+zip", None, None),
+    (zipped(CONTENT_TYPES, ("word/document.xml", b"<w/>")), "application/vnd.openxmlformats-officedocument.wordprocessingml.document", None, None),
+    (b"\x1f\x8b\x08\x00", "application/gzip", None, None),
+    (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "image/svg+xml", None, None),
+    (b"\xef\xbb\xbf<?xml version='1.0'?>\n<!-- drawn -->\n<!DOCTYPE svg [<!ENTITY a 'b'>]>\n<svg/>", "image/svg+xml", None, None),
+    (b"<?xml version='1.0'?><feed/>", "application/xml", None, None),
+    (b"  <!DOCTYPE html><html>", "text/html", None, None),
+    (b"<!-- <svg> --><HTML><svg>", "text/html", None, None),
+    (b'{"a": [1, 2]}', "application/json", None, None),
+    (b"{not json", "text/plain", None, None),
+    ("Grüße, ça va?\n".encode(), "text/plain", None, None),
+    ("ünï".encode()[:-1], "text/plain", None, None),
+    ("\ufeffhello".encode("utf-16-le"), "text/plain", None, None),
+    (b"#EXTM3U\n#EXT-X-VERSION:3\n", "application/vnd.apple.mpegurl", None, None),
+    (b"ffconcat version 1.0\nfile /etc/passwd\n", "text/plain", None, None),
+    (b"", "application/octet-stream", None, None),
+    (bytes(4096), "application/octet-stream", None, None),
+    (b"\x01\x02\x03\x04random", "application/octet-stream", None, None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("head", "mime_type", "image_format", "demuxer"), CASES, ids=lambda value: repr(value)[:24])
+def test_first_bytes_name_the_type_and_how_to_open_it(
+    head: bytes, mime_type: str, image_format: str | None, demuxer: str | None
+) -> None:
+    content = sniff(head)
+
+    assert (content.mime_type, content.image_format, content.demuxer) == (mime_type, image_format, demuxer)
+
+
+@given(st.binary(max_size=600))
+def test_any_bytes_have_a_type(head: bytes) -> None:
+    assert "/" in sniff(head).mime_type
+
+
+@pytest.mark.parametrize("text", ["<!---->", "<?x?>", "<!DOCTYPE a [", "[", '{"a":', "<!doctype html", "<!--"])
+def test_hostile_text_is_named_in_linear_time(text: str) -> None:
+    head = (text * SNIFF_BYTES)[:SNIFF_BYTES].encode()
+
+    assert sniff(head).mime_type.startswith(("text/", "application/"))
+
+
+@pytest.mark.parametrize("declared", ["video/mp4", "audio/mpeg", "image/png", "Image/PNG"])
+def test_declared_media_must_be_media(declared: str) -> None:
+    with pytest.raises(ContentTypeMismatchError, match=r"but it is text/plain"):
+        check_declared(declared, "text/plain")
+
+
+@pytest.mark.parametrize(
+    ("declared", "actual"),
+    [("video/mp4", "audio/mp4"), ("audio/mp4", "video/mp4"), ("image/jpeg", "image/png"), ("image/svg+xml", "image/svg+xml"),
+     ("application/octet-stream", "text/plain"), (None, "text/html"), ("", "text/html"), ("text/plain", "image/png")],
+)  # fmt: skip
+def test_anything_else_may_be_declared(declared: str | None, actual: str) -> None:
+    check_declared(declared, actual)
+
+
+@pytest.mark.parametrize(
+    ("mime_type", "has_video", "expected"),
+    [("video/mp4", False, "audio/mp4"), ("audio/mp4", True, "video/mp4"), ("video/webm", False, "audio/webm"),
+     ("video/quicktime", False, "audio/mp4"), ("audio/ogg", True, "video/ogg"), ("audio/mpeg", False, "audio/mpeg"),
+     ("video/quicktime", True, "video/quicktime")],
+)  # fmt: skip
+def test_streams_refine_the_type_of_a_container(mime_type: str, has_video: bool, expected: str) -> None:
+    assert refined(mime_type, has_video=has_video) == expected
