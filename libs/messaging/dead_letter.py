@@ -5,6 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+import structlog
+from prometheus_client import Counter
+
+from libs.messaging.port import Subscription
+
+log = structlog.get_logger()
+
+DEAD = Counter("longshore_dead_letters", "Messages that became dead letters. Alarm when it rises.", ["service", "type"])
+
 
 @dataclass(frozen=True)
 class DeadLetter:
@@ -32,3 +41,9 @@ class DeadLetters(Protocol):
 
         Answers how many went. A message leaves the dead letters only when its queue, or the outbox, has it again.
         """
+
+
+def announce(subscription: Subscription, message_id: str, reason: str) -> None:
+    """Tells the operator: a message was given up."""
+    DEAD.labels(subscription.service, subscription.event_type).inc()
+    log.error("message.dead", queue=subscription.queue, event_id=message_id, reason=reason)

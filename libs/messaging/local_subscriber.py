@@ -9,6 +9,7 @@ from uuid import UUID
 import structlog
 
 from contracts.envelope import Envelope
+from libs.messaging.dead_letter import announce
 from libs.messaging.local_dead_letter import LocalDeadLetters
 from libs.messaging.port import Deliver, Delivery, Outcome, Retry, Subscription
 from libs.messaging.retry import next_pause, reason
@@ -83,7 +84,7 @@ class Subscriber:
                 self._failures[event_id] = Failure(delivery.attempt, _now() + pause.total_seconds())
                 return Retry(pause, reason(outcome))
             await self._dead_letters.add(delivery.envelope, delivery.attempt, reason(outcome))
-            log.error("message.dead", queue=self._subscription.queue, event_id=str(event_id), reason=reason(outcome))
+            announce(self._subscription, str(event_id), reason(outcome))
         self._failures.pop(event_id, None)
         return None
 

@@ -87,8 +87,10 @@ class RabbitMqBus:
         session = Session(self._subscriptions, self._failed.publish, self._tiers)
         try:
             await session.start(self._url, self._name)
-        except Exception as error:
+        except BaseException as error:
             await session.stop(0)
+            if not isinstance(error, Exception):
+                raise
             raise BusUnavailableError(f"cannot consume: {type(error).__name__} {error}"[:300]) from error
         return session
 

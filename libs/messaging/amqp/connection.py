@@ -1,10 +1,16 @@
 """Connections to RabbitMQ. They do not heal themselves: whoever holds one replaces it when it is lost."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import aiormq
-from aiormq.abc import AbstractConnection
+import structlog
+from aiormq.abc import AbstractChannel, AbstractConnection
+from aiormq.exceptions import AMQPConnectionError
 from yarl import URL
+
+log = structlog.get_logger()
 
 CONNECT_SECONDS = 5
 HEARTBEAT_SECONDS = 15
@@ -18,11 +24,26 @@ async def connect(url: str, name: str) -> AbstractConnection:
 
 
 async def close(connection: AbstractConnection) -> None:
-    """Says goodbye; never raises, never takes long."""
+    """Says goodbye; never raises, never takes long. Whoever still waits for an answer gets an AMQPConnectionError."""
+    async with _quietly(), asyncio.timeout(CONNECT_SECONDS):
+        await connection.close(AMQPConnectionError("closed here"))
+
+
+async def cancel(channel: AbstractChannel, consumer_tag: str) -> None:
+    """Ends a consumer without waiting for the broker; never raises."""
+    if not channel.is_closed:
+        async with _quietly(), asyncio.timeout(CONNECT_SECONDS):
+            await channel.basic_cancel(consumer_tag, nowait=True)
+
+
+@asynccontextmanager
+async def _quietly() -> AsyncIterator[None]:
+    """The library answers CancelledError where a channel ends under a call: only the task's own cancellation passes."""
     try:
-        async with asyncio.timeout(CONNECT_SECONDS):
-            await connection.close()
-    except (Exception, asyncio.CancelledError):
+        yield
+    except Exception as error:
+        log.debug("bus.goodbye_failed", error=type(error).__name__)
+    except asyncio.CancelledError:
         task = asyncio.current_task()
         if task is not None and task.cancelling():
             raise

@@ -13,7 +13,9 @@ from aiormq.abc import AbstractChannel, AbstractConnection, DeliveredMessage
 from pydantic import ValidationError
 
 from contracts.envelope import Envelope
+from libs.messaging.amqp.connection import cancel
 from libs.messaging.amqp.message import Outgoing, attempt, buried, retried
+from libs.messaging.dead_letter import announce
 from libs.messaging.port import Deliver, Delivery, Outcome, Reject, Subscription
 from libs.messaging.retry import next_pause, reason
 from libs.messaging.topology import retry_exchange
@@ -26,24 +28,33 @@ Publish = Callable[[Sequence[Outgoing]], Awaitable[Sequence[Exception | None]]]
 
 
 class Consumer:
-    def __init__(self, subscription: Subscription, deliver: Deliver, publish: Publish, tiers: Sequence[timedelta]) -> None:
+    """`lost` is called when it cannot go on: its session ends then."""
+
+    def __init__(
+        self,
+        subscription: Subscription,
+        deliver: Deliver,
+        publish: Publish,
+        tiers: Sequence[timedelta],
+        lost: Callable[[], None],
+    ) -> None:
         self._subscription = subscription
         self._deliver = deliver
         self._publish = publish
         self._tiers = tiers
+        self._lost = lost
         self._arrived: asyncio.Queue[DeliveredMessage | None] = asyncio.Queue()
+        self._settled = 0
+        """The last delivery tag that was acknowledged, or put back."""
         self._stopping = False
         self._worker: asyncio.Task[None] | None = None
         self._consumer_tag = ""
 
-    async def start(self, connection: AbstractConnection, on_cancel: Callable[[], None]) -> AbstractChannel:
-        """`on_cancel`: the broker ended the consumer (its queue is gone, or an acknowledgement took too long).
-
-        Raises:
-            ChannelNotFoundEntity: the queue is missing.
-        """
+    async def start(self, connection: AbstractConnection) -> AbstractChannel:
+        """Raises ChannelNotFoundEntity when the queue is missing."""
         self._channel = channel = await connection.channel(publisher_confirms=False)
-        channel.on_consumer_cancel_callbacks.add(lambda _frame: on_cancel())
+        # The broker ends a consumer when its queue is gone or an acknowledgement took too long.
+        channel.on_consumer_cancel_callbacks.add(lambda _frame: self._lost())
         await channel.queue_declare(self._subscription.queue, passive=True)
         await channel.basic_qos(prefetch_count=self._subscription.prefetch)
         consuming = await channel.basic_consume(self._subscription.queue, self._arrived.put)
@@ -56,8 +67,7 @@ class Consumer:
         self._stopping = True
         if self._worker is None:
             return
-        if not self._channel.is_closed:
-            await self._channel.basic_cancel(self._consumer_tag, nowait=True)
+        await cancel(self._channel, self._consumer_tag)
         await self._arrived.put(None)
         await asyncio.wait({self._worker}, timeout=timeout)
         self._worker.cancel()
@@ -82,12 +92,17 @@ class Consumer:
                 await asyncio.sleep(REQUEUE_SECONDS)
             for message in unsettled:
                 await self._channel.basic_nack(_tag(message), requeue=True, wait=False)
-            await self._channel.basic_ack(_tag(batch[-1]), multiple=True, wait=False)
+            await self._acknowledge(batch)
         except Exception as error:
-            # The connection is lost, or about to be: everything unacknowledged comes again.
             log.warning("consumer.batch_unacknowledged", queue=self._subscription.queue, error=type(error).__name__)
-            if not self._channel.is_closed:
-                await self._channel.close()
+            self._lost()  # with the connection goes what is unacknowledged: it comes again
+
+    async def _acknowledge(self, batch: Sequence[DeliveredMessage]) -> None:
+        """One acknowledgement for all, if nothing that is not in the batch lies below it."""
+        if _tag(batch[-1]) - self._settled != len(batch):
+            raise RuntimeError("deliveries out of order")
+        self._settled = _tag(batch[-1])
+        await self._channel.basic_ack(self._settled, multiple=True)
 
     async def _outcomes(self, batch: Sequence[DeliveredMessage]) -> list[Outcome]:
         read = [_read(message) for message in batch]
@@ -103,8 +118,7 @@ class Consumer:
         pause = next_pause(outcome, attempt(message), self._tiers)
         if pause is not None:
             return retried(message, self._subscription, retry_exchange(pause), attempt(message) + 1)
-        message_id = message.header.properties.message_id
-        log.error("message.dead", queue=self._subscription.queue, event_id=message_id, reason=reason(outcome))
+        announce(self._subscription, str(message.header.properties.message_id), reason(outcome))
         return buried(message, self._subscription, reason(outcome))
 
 

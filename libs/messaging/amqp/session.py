@@ -16,7 +16,7 @@ class Session:
         self, subscriptions: Sequence[tuple[Subscription, Deliver]], publish: Publish, tiers: Sequence[timedelta]
     ) -> None:
         self.lost = asyncio.Event()
-        self._consumers = [Consumer(subscription, deliver, publish, tiers) for subscription, deliver in subscriptions]
+        self._consumers = [Consumer(*subscribed, publish, tiers, self.lost.set) for subscribed in subscriptions]
         self._connection: AbstractConnection | None = None
 
     async def start(self, url: str, name: str) -> None:
@@ -24,7 +24,7 @@ class Session:
         self._connection = await connect(url, f"{name} consume")
         self._watch(self._connection.closing)
         for consumer in self._consumers:
-            channel = await consumer.start(self._connection, self.lost.set)
+            channel = await consumer.start(self._connection)
             self._watch(channel.closing)
 
     async def stop(self, timeout: float) -> None:
