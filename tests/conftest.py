@@ -26,9 +26,9 @@ def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEv
 
 
 @pytest.fixture(scope="session")
-def postgres_dsn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_dsn() -> Iterator[str]:
     """A running server; the database in it is nobody's: use `database_dsn`."""
-    yield from postgres.start(tmp_path_factory.mktemp("servers"))
+    yield from postgres.start()
 
 
 @pytest_asyncio.fixture

