@@ -13,7 +13,7 @@ from libs.web.route import Answer, Api, Parameter, Route
 JsonObject = dict[str, Any]
 _Schemas = Mapping[Any, JsonSchemaValue]  # (model, mode) → reference
 
-_PATH_PARAMETER = re.compile(r"\{(\w+)(?::[^{}]*(?:\{[^{}]*\}[^{}]*)*)?\}")
+_PATH_PARAMETER = re.compile(r"\{(\w+)(?::([^{}]*(?:\{[^{}]*\}[^{}]*)*))?\}")
 _REQUEST_ID = {"description": "The request's W3C trace id.", "schema": {"type": "string", "pattern": "^[0-9a-f]{32}$"}}
 
 
@@ -75,8 +75,12 @@ def _operation(api: Api, route: Route, schemas: _Schemas) -> JsonObject:
 def _all_parameters(route: Route) -> list[Parameter]:
     """The declared ones, and those of the path that nobody described."""
     declared = {parameter.name for parameter in route.parameters if parameter.location == "path"}
-    missing = [name for name in _PATH_PARAMETER.findall(route.path) if name not in declared]
-    return [*(Parameter(name, "path", "", required=True) for name in missing), *route.parameters]
+    missing = [
+        Parameter(name, "path", "", required=True, schema={"type": "string", "pattern": f"^{pattern or '[^/]+'}$"})
+        for name, pattern in _PATH_PARAMETER.findall(route.path)
+        if name not in declared
+    ]
+    return [*missing, *route.parameters]
 
 
 def _parameter(parameter: Parameter) -> JsonObject:

@@ -53,7 +53,7 @@ def application(apis: Sequence[Api], *, subapps: Mapping[str, web.Application] |
         _mount(built, path, routes)
     for prefix, subapp in (subapps or {}).items():
         built.add_subapp(prefix, subapp)
-    built.router.add_route("*", "/{path:.*}", _edge(_UNKNOWN, "unknown", _unknown_address))
+    built.router.add_route("*", r"/{path:[\s\S]*}", _edge(_UNKNOWN, "unknown", _unknown_address))
     return built
 
 
@@ -173,18 +173,20 @@ async def _add_request_id(request: web.Request, response: web.StreamResponse) ->
 
 
 def _protocol_logger() -> logging.Logger:
-    """aiohttp logs a malformed request like a fault of the server; here it is one quiet line."""
+    """aiohttp logs what clients do wrong like a fault of the server; here it is one quiet line."""
     logger = logging.getLogger("longshore.http")
-    if not any(isinstance(known, _QuietMalformedRequests) for known in logger.filters):
-        logger.addFilter(_QuietMalformedRequests())
+    if not any(isinstance(known, _QuietAboutClients) for known in logger.filters):
+        logger.addFilter(_QuietAboutClients())
     return logger
 
 
-class _QuietMalformedRequests(logging.Filter):
+class _QuietAboutClients(logging.Filter):
+    """Malformed requests, and connections that end in the middle of one."""
+
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
-        if isinstance(error, HttpProcessingError):
-            record.msg, record.args = "malformed request: %s", (type(error).__name__,)
+        if isinstance(error, HttpProcessingError | ConnectionError):
+            record.msg, record.args = "request broken off: %s", (type(error).__name__,)
             record.levelno, record.levelname = logging.INFO, "INFO"
             record.exc_info = None
         return True

@@ -80,7 +80,10 @@ def api(deps: Deps) -> Api:
 
 def _readable(path: str, operation: str, summary: str, handler: HttpHandler) -> list[Route]:
     """GET (and with it HEAD), and the OPTIONS that browsers ask before a cross-origin `Range`."""
-    preflight = {204: Answer("What may be asked from other sites.", headers={"Access-Control-Allow-Methods": "Methods."})}
+    preflight = {
+        204: Answer("What may be asked from other sites.", headers={"Access-Control-Allow-Methods": "Methods."}),
+        404: Answer("No file can have this address.", Problem, CONTENT_TYPE),
+    }
     return [
         Route("GET", path, handler, operation, summary, _ANSWERS, parameters=_CONDITIONS),
         Route("OPTIONS", path, _preflight, f"{operation}_options", "CORS preflight", preflight),
