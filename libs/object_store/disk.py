@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, ParamSpec, TypeVar
+from typing import Any, BinaryIO, ParamSpec, TypeVar
 from urllib.parse import quote_plus
 
 import structlog
@@ -43,15 +43,16 @@ class DiskStore:
         self.presigner = Presigner(f"{public_base_url.rstrip('/')}/{BUCKET}", "longshore", secret)
         self._notify = notify
         self._notices: set[asyncio.Task[None]] = set()
+        self._receiving: set[asyncio.Task[Any]] = set()
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="disk-store")
 
     async def open(self) -> None:
         await self.run(self.files.sweep)
 
     async def close(self) -> None:
-        """Waits for the work that is under way."""
-        if self._notices:
-            await asyncio.wait(self._notices, timeout=5)
+        """Waits for the work that is under way: whoever was cancelled still has its temporary file to remove."""
+        if under_way := self._receiving | self._notices:
+            await asyncio.wait(under_way, timeout=5)
         await asyncio.to_thread(self._threads.shutdown)
 
     async def check(self) -> None:
@@ -96,13 +97,19 @@ class DiskStore:
     ) -> ObjectInfo:
         """Stores what `fill` appends; when it raises, nothing is left."""
         self.files.folder(key)
-        incoming = await self.run(self.files.create)
+        task = asyncio.current_task()
+        assert task is not None
+        self._receiving.add(task)
         try:
-            await fill(incoming)
-            return await self.run(self.files.commit, incoming, key, content_type, metadata)
-        except BaseException:
-            await self.run(incoming.discard)
-            raise
+            incoming = await self.run(self.files.create)
+            try:
+                await fill(incoming)
+                return await self.run(self.files.commit, incoming, key, content_type, metadata)
+            except BaseException:
+                await self.run(incoming.discard)
+                raise
+        finally:
+            self._receiving.discard(task)
 
     async def append(self, incoming: Incoming, chunks: AsyncIterable[bytes]) -> None:
         """Writes a stream, a buffer's worth at a time."""

@@ -79,7 +79,8 @@ class _Face:
         except (BodyStalledError, TimeoutError):
             return _refusal(answer, request, 400, "RequestTimeout", "Nothing came within the timeout period.")
         except ConnectionError:
-            raise  # nobody is there to be answered
+            log.info("object_store.upload_cut_off", key=request.match_info["key"])
+            return _refusal(answer, request, 400, "IncompleteBody", "The client went away.")  # which nobody hears
         except OSError as error:
             log.error("object_store.write_failed", error=error.strerror)
             return _refusal(answer, request, 500, "InternalError", "The object could not be stored.")
@@ -158,8 +159,10 @@ class _LastResponse(web.Response):
         self.force_close()
 
     async def write_eof(self, data: bytes = b"") -> None:
-        await super().write_eof(data)
-        self._of.protocol.force_close()
+        try:
+            await super().write_eof(data)
+        finally:
+            self._of.protocol.force_close()
 
 
 def _metadata(request: web.Request) -> dict[str, str]:
