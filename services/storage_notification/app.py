@@ -15,10 +15,10 @@ from libs.runtime.wakeup import Wakeups
 from libs.web.server import application
 from services.storage_notification.adapters.amqp import taking
 from services.storage_notification.api import events_api
-from services.storage_notification.handlers import HANDLERS, NOTICES
+from services.storage_notification.handlers import HANDLERS
 from services.storage_notification.jobs import Notices, Purge, Reconciler
 from services.storage_notification.settings import Settings
-from services.storage_notification.usecases import Receipt, StorageNotification
+from services.storage_notification.usecases import NOTICES, Receipt, StorageNotification
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,7 @@ def _loops(settings: Settings, outbox: Outbox, store: ObjectStore, notification:
     wakeups = outbox.wakeups
     loops = {
         "reconciler": repeated(reconciler.once, wakeups, "reconciler", settings.storage_reconcile_seconds),
-        "notices": repeated(Notices(outbox, notification).once, wakeups, NOTICES, 5),
+        "notices": repeated(Notices(outbox, notification).once, wakeups, NOTICES, 1),
         "purge": repeated(Purge(outbox).once, wakeups, "purge", 15),
     }
     if settings.storage_events_queue and settings.bus_url:

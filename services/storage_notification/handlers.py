@@ -13,16 +13,16 @@ from contracts.events import (
 from libs.outbox.unit_of_work import UnitOfWork
 from libs.runtime.service import Handlers
 from services.storage_notification.store import NotificationStore
-
-NOTICES = "notices"
-"""The wake-up of the loop that looks at kept notices."""
+from services.storage_notification.usecases import NOTICES
 
 
 async def on_upload_registered(event: UploadRegistered, work: UnitOfWork) -> None:
     traceparent = work.cause.traceparent if work.cause else None
     store = NotificationStore(work.connection)
-    if await store.expect(event.upload_id, event.tenant_id, event.staging_key, event.deadline_at, traceparent):
-        work.wake(NOTICES)
+    await store.expect(event.upload_id, event.tenant_id, event.staging_key, event.deadline_at, traceparent)
+    # Whether a notice is there is not asked here: one that is being kept at this moment would not be seen. Both sides wake
+    # the loop after their commits, so whichever is the later one finds the other.
+    work.wake(NOTICES)
 
 
 async def on_upload_ended(event: UploadEvent, work: UnitOfWork) -> None:

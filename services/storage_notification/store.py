@@ -17,7 +17,6 @@ EXPECT = """
     VALUES ($1, $2, $3, $4, $5)
     ON CONFLICT (upload_id) DO UPDATE SET key = excluded.key, deadline_at = excluded.deadline_at
     WHERE e.key IS NULL
-    RETURNING e.closed_at IS NULL AND EXISTS (SELECT FROM notices n WHERE n.key = e.key)
 """
 
 CLOSE = """
@@ -95,9 +94,8 @@ class NotificationStore:
 
     async def expect(
         self, upload_id: UploadId, tenant_id: TenantId, key: str, deadline_at: datetime, traceparent: str | None
-    ) -> bool:
-        """True: a notice about it came already."""
-        return bool(await self._connection.fetchval(EXPECT, upload_id, tenant_id, key, deadline_at, traceparent))
+    ) -> None:
+        await self._connection.execute(EXPECT, upload_id, tenant_id, key, deadline_at, traceparent)
 
     async def close(self, upload_id: UploadId, tenant_id: TenantId) -> None:
         await self._connection.execute(CLOSE, upload_id, tenant_id)

@@ -29,6 +29,9 @@ NoticedBy = Literal["notification", "reconciler"]
 RETRY = timedelta(seconds=5)
 """When a kept notice is looked at again while the store does not answer."""
 
+NOTICES = "notices"
+"""The wake-up of the loop that looks at kept notices."""
+
 LOOKS = 32
 """Objects that are asked for at the same time."""
 
@@ -123,6 +126,7 @@ class StorageNotification:
             for keys, delay in ((early, timedelta(0)), (unanswered, RETRY)):
                 if keys:
                     await store.keep_notices(sorted(keys), delay)
+                    work.wake(NOTICES)
             marked = await store.mark_announced(due) if due else []
             for expected in marked:
                 emit(work, expected, found[expected.key], noticed_by)
