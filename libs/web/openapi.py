@@ -43,8 +43,8 @@ def _models(apis: Sequence[Api]) -> Iterator[tuple[type[BaseModel], JsonSchemaMo
             if route.body is not None:
                 yield route.body, "validation"
             for answer in route.answers.values():
-                if answer.model is not None:
-                    yield answer.model, "serialization"
+                for model in answer.models:
+                    yield model, "serialization"
 
 
 def _paths(apis: Sequence[Api], schemas: _Schemas) -> JsonObject:
@@ -97,8 +97,9 @@ def _response(answer: Answer, schemas: _Schemas) -> JsonObject:
     headers: JsonObject = {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}}
     headers |= {name: {"description": text, "schema": {"type": "string"}} for name, text in answer.headers.items()}
     response: JsonObject = {"description": answer.description, "headers": headers}
-    if answer.model is not None:
-        response["content"] = {answer.content_type: {"schema": schemas[answer.model, "serialization"]}}
+    forms = [schemas[model, "serialization"] for model in answer.models]
+    if forms:
+        response["content"] = {answer.content_type: {"schema": forms[0] if len(forms) == 1 else {"anyOf": forms}}}
     elif answer.content_type != "application/json":
         response["content"] = {answer.content_type: {}}
     return response

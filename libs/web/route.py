@@ -74,6 +74,12 @@ class Answer:
     content_type: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict)
     """Header name → description."""
+    other_models: Sequence[type[BaseModel]] = ()
+    """Further forms that the body may have, beside `model`."""
+
+    @property
+    def models(self) -> tuple[type[BaseModel], ...]:
+        return () if self.model is None else (self.model, *self.other_models)
 
 
 @dataclass(frozen=True)

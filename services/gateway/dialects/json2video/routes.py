@@ -18,6 +18,7 @@ from services.gateway.dialects.json2video.schemas import (
     ListAnswer,
     MoveRequest,
     StorageAnswer,
+    TreeAnswer,
 )
 from services.gateway.dialects.json2video.translate import DIALECT
 
@@ -106,7 +107,7 @@ def _folder_routes(folders: Folders) -> list[Route]:
         ),
         Route(
             "GET", path, folders.show, "list_folder", "Folders and files of a folder",
-            _answers(Answer("With `tree`, folders only", ListAnswer), *_READ, 404),
+            _answers(Answer("With `tree`, folders only", ListAnswer, other_models=(TreeAnswer,)), *_READ, 404),
             parameters=_LISTING, security=_SECURITY,
         ),
         Route(
