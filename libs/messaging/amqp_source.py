@@ -29,17 +29,20 @@ class AmqpSource:
         self._prefetch = prefetch
 
     async def run(self) -> None:
-        """Until it is cancelled; raises when the connection is lost, so that its supervisor starts it again."""
+        """Until it is cancelled; raises when the connection or the queue is lost, so that its supervisor starts it again."""
         connection = await aio_pika.connect(self._url, timeout=10, heartbeat=15)
         async with connection:
             channel = await connection.channel(publisher_confirms=False)
             await channel.set_qos(prefetch_count=self._prefetch)
             queue = await channel.get_queue(self._queue, ensure=True)
+            lost = asyncio.Event()
+            for closing in (connection, channel):
+                closing.close_callbacks.add(lambda *_: lost.set())
+            # The broker ends a consumer whose queue is deleted; the channel stays open.
+            underlay = await channel.get_underlay_channel()
+            underlay.on_consumer_cancel_callbacks.add(lambda _frame: lost.set())
             await queue.consume(self._handle)
-            closed = asyncio.Event()
-            connection.close_callbacks.add(lambda *_: closed.set())
-            channel.close_callbacks.add(lambda *_: closed.set())
-            await closed.wait()
+            await lost.wait()
         raise ConnectionError(f"the queue {self._queue} is no longer consumed")
 
     async def _handle(self, message: AbstractIncomingMessage) -> None:
