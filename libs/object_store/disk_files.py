@@ -170,15 +170,22 @@ class DiskFiles:
                     break
             else:
                 raise StoreUnavailableError(f"the folder of {meta.key} is removed again and again")
-            replaced = (folder / META).exists()
+            reminder = self._remind(meta) if (folder / META).exists() else None
             intention.rename(folder / META)
         except BaseException:
             (folder / meta.data).unlink(missing_ok=True)
             intention.unlink(missing_ok=True)
             raise
         _sync_folder(folder)
-        if replaced:
+        if reminder:
             _remove_stale(folder)
+            reminder.unlink()
+
+    def _remind(self, meta: Meta) -> Path:
+        """For `sweep`: there are bytes to remove which this object replaces."""
+        reminder = self.tmp / f"{uuid4().hex}.meta"
+        reminder.write_bytes(orjson.dumps(asdict(meta)))
+        return reminder
 
     def _remove_empty(self, folder: Path) -> None:
         """The folder and its parents as far as nothing is in them."""
