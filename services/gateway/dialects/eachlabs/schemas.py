@@ -69,6 +69,7 @@ class UploadView(BaseModel):
     uploader: str
     file_type: FileType
     content_type: str
+    """As declared; after the inspection what the bytes really are."""
     size: int | None
     """Bytes of the verified file; null before that."""
     created_at: str

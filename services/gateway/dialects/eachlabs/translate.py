@@ -122,7 +122,7 @@ def to_view(upload: Upload, base_url: str) -> UploadView:
         owner=upload.view["owner"],
         uploader=upload.view["uploader"],
         file_type=upload.view["file_type"],
-        content_type=upload.declared_content_type or UNDECLARED,
+        content_type=upload.mime_type or upload.declared_content_type or UNDECLARED,
         size=upload.size_bytes,
         created_at=timestamp(upload.created_at),
         updated_at=timestamp(upload.updated_at),
