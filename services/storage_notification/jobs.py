@@ -54,8 +54,7 @@ class Reconciler:
     async def _page(self, page: Sequence[ObjectInfo]) -> None:
         now = datetime.now(UTC)
         # Young ones are left to their notification, which is cheaper.
-        keys = [found.key for found in page if found.modified_at <= now - self._grace]
-        await self._notification.look(keys, "reconciler")
+        await self._notification.reconcile([found for found in page if found.modified_at <= now - self._grace])
         await self._sweep([found.key for found in page if found.modified_at <= now - self._stray_age])
 
     async def _sweep(self, old: Sequence[str]) -> None:
@@ -83,7 +82,7 @@ class Notices:
             keys = await NotificationStore(connection).claim_notices(self._batch, RETRY)
         if not keys:
             return False
-        unanswered = await self._notification.look(keys, "notification")
+        unanswered = await self._notification.look(keys)
         async with self._outbox.database.connection() as connection:
             await NotificationStore(connection).drop_notices([key for key in keys if key not in unanswered])
         return len(keys) == self._batch

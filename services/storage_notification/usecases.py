@@ -46,7 +46,7 @@ class Receipt:
 
 
 class StorageNotification:
-    """`receive` for whatever a store sends, `look` for whoever knows keys already."""
+    """`receive` for whatever a store sends, `reconcile` for what was found in it."""
 
     def __init__(self, outbox: Outbox, store: ObjectStore, bucket: str | None = None) -> None:
         self._outbox = outbox
@@ -68,13 +68,22 @@ class StorageNotification:
         await asyncio.gather(*(self._coalescer.submit(key) for key in parsed.keys))
         return Receipt(len(parsed.keys), parsed.malformed, parsed.skipped)
 
-    async def look(self, keys: Sequence[str], noticed_by: NoticedBy) -> set[str]:
-        """Announces what is due of `keys`; returns those that the store did not answer for."""
+    async def look(self, keys: Sequence[str]) -> set[str]:
+        """Announces what is due of keys that were noticed before; returns those that the store did not answer for."""
         async with self._outbox.database.connection() as connection:
             awaited = await NotificationStore(connection).open(keys)
         found, unanswered = await self._ask(list(awaited))
-        await self._announce(awaited, found, noticed_by)
+        await self._announce(awaited, found, "notification")
         return unanswered
+
+    async def reconcile(self, listed: Sequence[ObjectInfo]) -> None:
+        """Announces what is due of a listing. Only that is asked for again: a listing tells no content type."""
+        async with self._outbox.database.connection() as connection:
+            awaited = await NotificationStore(connection).open([info.key for info in listed])
+        now = datetime.now(UTC)
+        due = [info.key for info in listed if info.key in awaited and is_due(awaited[info.key], info.etag, now)]
+        found, _unanswered = await self._ask(due)
+        await self._announce(awaited, found, "reconciler")
 
     async def _notice(self, keys: Sequence[str]) -> Sequence[None]:
         """What nobody awaits yet, and what the store does not answer for, is kept."""

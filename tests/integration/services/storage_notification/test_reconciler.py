@@ -3,6 +3,7 @@
 from datetime import timedelta
 from uuid import uuid4
 
+from libs.object_store.port import ObjectInfo
 from tests.integration.services.storage_notification.conftest import Watcher, completion, records, registration, s3_record
 
 
@@ -82,3 +83,22 @@ async def test_one_replica_scans_at_a_time(watcher: Watcher) -> None:
 
 async def _staged(watcher: Watcher) -> list[str]:
     return [found.key async for page in watcher.store.list("staging/") for found in page]
+
+
+async def test_what_was_announced_is_not_asked_for_in_every_pass(watcher: Watcher) -> None:
+    uploads = [registration() for _ in range(3)]
+    await watcher.hear(*uploads)
+    for registered in uploads:
+        await watcher.put(registered.staging_key)
+    asked: list[str] = []
+    stat = watcher.store.stat
+
+    async def counted(key: str) -> ObjectInfo | None:
+        asked.append(key)
+        return await stat(key)
+
+    watcher.store.stat = counted  # type: ignore[method-assign]
+    for _ in range(3):
+        await watcher.reconciler().once()
+
+    assert sorted(asked) == sorted(registered.staging_key for registered in uploads)
