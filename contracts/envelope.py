@@ -39,8 +39,7 @@ class Envelope(BaseModel):
     def of(
         cls, event: Event, *, source: str, correlation_id: str, causation_id: str | None = None, traceparent: str | None = None
     ) -> "Envelope":
-        # Without validation: an event is valid by construction, and this is on the way of every request.
-        return cls.model_construct(
+        return cls(
             id=event.event_id, type=event.type, source=source, subject=str(event.aggregate_id), time=datetime.now(UTC),
             correlation_id=correlation_id, causation_id=causation_id, traceparent=traceparent,
             data=event.model_dump(mode="json"),

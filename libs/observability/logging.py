@@ -55,9 +55,8 @@ def _configure_standard_library(level: str, shared: list[Processor], rendering: 
 
 
 def _add_trace_id(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
-    trace_id = current_trace_id()
-    if trace_id != _NO_TRACE:
-        event.setdefault("trace_id", trace_id)
+    if "trace_id" not in event and (trace_id := current_trace_id()) != _NO_TRACE:
+        event["trace_id"] = trace_id
     return event
 
 

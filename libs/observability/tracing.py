@@ -6,14 +6,14 @@ starting the process under `opentelemetry-instrument`), because recording costs 
 """
 
 import random
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 
 from opentelemetry import trace
 from opentelemetry.context import Context, attach, detach
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind
+from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 _PROPAGATOR = TraceContextTextMapPropagator()
@@ -26,20 +26,28 @@ def configure_tracing(service: str) -> None:
         provider._resource = provider.resource.merge(Resource({"service.name": service}))
 
 
-@contextmanager
-def span(name: str, *, headers: Mapping[str, str] | None = None, kind: SpanKind = SpanKind.INTERNAL) -> Iterator[None]:
+def span(
+    name: str, *, headers: Mapping[str, str] | None = None, kind: SpanKind = SpanKind.INTERNAL
+) -> AbstractContextManager[object]:
     """Runs the block inside a span; `headers` may carry the caller's `traceparent`."""
     traceparent = headers.get("traceparent") if headers else None
     context = _PROPAGATOR.extract({"traceparent": traceparent}) if traceparent else None
     if isinstance(trace.get_tracer_provider(), TracerProvider):
-        with trace.get_tracer("longshore").start_as_current_span(name, context=context, kind=kind):
-            yield
-        return
-    token = attach(trace.set_span_in_context(_unrecorded(context)))
-    try:
-        yield
-    finally:
-        detach(token)
+        return trace.get_tracer("longshore").start_as_current_span(name, context=context, kind=kind)
+    return _Current(_unrecorded(context))
+
+
+class _Current:
+    """Makes a span the current one; a class, for a generator would cost twice as much."""
+
+    def __init__(self, current: Span) -> None:
+        self._span = current
+
+    def __enter__(self) -> None:
+        self._token = attach(trace.set_span_in_context(self._span))
+
+    def __exit__(self, *_error: object) -> None:
+        detach(self._token)
 
 
 def _unrecorded(context: Context | None) -> NonRecordingSpan:

@@ -88,7 +88,7 @@ def _edge(api: Api, operation: str, handler: HttpHandler, *, takes_query: bool =
     async def serve(request: web.Request) -> web.StreamResponse:
         started = perf_counter()
         with span(name, headers=request.headers, kind=SpanKind.SERVER):
-            request[_REQUEST_ID_KEY] = current_trace_id()
+            request[_REQUEST_ID_KEY] = trace_id = current_trace_id()
             response: web.StreamResponse
             try:
                 if "%00" in request.raw_path:
@@ -108,6 +108,7 @@ def _edge(api: Api, operation: str, handler: HttpHandler, *, takes_query: bool =
                 path=request.path,
                 status=response.status,
                 ms=round(seconds * 1000, 1),
+                trace_id=trace_id,
             )
         return response
 
