@@ -78,18 +78,12 @@ class Host:
         """What is not ready, by name, with the reason; empty when all is well."""
         if not self._ready:
             return {"start": "starting or stopping"}
-        failed: dict[str, str] = {}
         checks = {"bus": self._bus.check}
         for service in self._services:
             checks[f"{service.name}.database"] = service.outbox.database.check
             checks |= {f"{service.name}.{type(r).__name__}": r.check for r in service.resources}
-        for name, check in checks.items():
-            try:
-                async with asyncio.timeout(3):
-                    await check()
-            except Exception as error:
-                failed[name] = type(error).__name__
-        return failed
+        failures = await asyncio.gather(*map(_failure_of, checks.values()))
+        return {name: failure for name, failure in zip(checks, failures, strict=True) if failure}
 
     async def stop(self) -> None:
         self._ready = False
@@ -142,14 +136,23 @@ class Host:
         self._tasks.append(asyncio.create_task(supervise(name, loop), name=name))
 
     async def _listen(self, application: web.Application, bound: socket | None, host: str, port: int) -> int:
-        runner = web.AppRunner(
-            application, handle_signals=False, access_log=None, shutdown_timeout=self._settings.shutdown_seconds
-        )
+        # aiohttp waits this long for running requests to end, and as long again before it cancels them.
+        half = self._settings.shutdown_seconds / 2
+        runner = web.AppRunner(application, handle_signals=False, access_log=None, shutdown_timeout=half)
         await runner.setup()
         self._runners.append(runner)
         site = web.SockSite(runner, bound, backlog=1024) if bound else web.TCPSite(runner, host, port, backlog=1024)
         await site.start()
         return int(runner.addresses[0][1])
+
+
+async def _failure_of(check: Loop) -> str | None:
+    try:
+        async with asyncio.timeout(3):
+            await check()
+    except Exception as error:
+        return type(error).__name__
+    return None
 
 
 async def supervise(name: str, loop: Loop) -> None:
