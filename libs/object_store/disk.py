@@ -42,12 +42,16 @@ class DiskStore:
         self.files = DiskFiles(root)
         self.presigner = Presigner(f"{public_base_url.rstrip('/')}/{BUCKET}", "longshore", secret)
         self._notify = notify
+        self._open = False
         self._notices: set[asyncio.Task[None]] = set()
         self._receiving: set[asyncio.Task[Any]] = set()
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="disk-store")
 
     async def open(self) -> None:
-        await self.run(self.files.sweep)
+        # Several services may share the store; what is in `tmp` later is no rubbish.
+        if not self._open:
+            self._open = True
+            await self.run(self.files.sweep)
 
     async def close(self) -> None:
         """Waits for the work that is under way: whoever was cancelled still has its temporary file to remove."""
