@@ -38,21 +38,27 @@ class Coalescer(Generic[Row, Result]):
         self._max_writes = max_writes
         self._patience_seconds = patience_seconds
         self._waiting: deque[tuple[Row, asyncio.Future[Result]]] = deque()
+        self._writing = 0
         self._writers: set[asyncio.Task[None]] = set()
 
     async def submit(self, row: Row) -> Result:
         """Raises what `write` raises; TimeoutError when the database stayed away."""
         result: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((row, result))
-        if len(self._writers) < self._max_writes:
+        if self._writing < self._max_writes:
+            self._writing += 1
             writer = asyncio.create_task(self._drain())
             self._writers.add(writer)
             writer.add_done_callback(self._writers.discard)
         return await result
 
     async def _drain(self) -> None:
-        while batch := self._take():
-            await self._settle(batch)
+        # Counted down in the same step that finds nothing left, so that no row can slip in between and be forgotten.
+        try:
+            while batch := self._take():
+                await self._settle(batch)
+        finally:
+            self._writing -= 1
 
     def _take(self) -> list[tuple[Row, asyncio.Future[Result]]]:
         batch: list[tuple[Row, asyncio.Future[Result]]] = []

@@ -26,7 +26,7 @@ CLOSE = """
 
 OPEN = f"SELECT {_EXPECTED} FROM expected_objects WHERE key = ANY($1) AND closed_at IS NULL"
 
-KNOWN = "SELECT key FROM expected_objects WHERE key = ANY($1)"
+CLOSED = "SELECT key FROM expected_objects WHERE key = ANY($1) AND closed_at IS NOT NULL"
 
 MARK_ANNOUNCED = f"""
     UPDATE expected_objects e
@@ -105,9 +105,9 @@ class NotificationStore:
         rows = await self._connection.fetch(OPEN, list(keys))
         return {row["key"]: _expected(row) for row in rows}
 
-    async def known(self, keys: Sequence[str]) -> set[str]:
-        """Those of `keys` that belong to an upload, open or closed."""
-        return {row["key"] for row in await self._connection.fetch(KNOWN, list(keys))}
+    async def closed(self, keys: Sequence[str]) -> set[str]:
+        """Those of `keys` whose upload has ended."""
+        return {row["key"] for row in await self._connection.fetch(CLOSED, list(keys))}
 
     async def mark_announced(self, announcements: Sequence[Announcement]) -> list[Expected]:
         """Those that nobody else announced since they were read."""

@@ -92,7 +92,8 @@ class StorageNotification:
             store = NotificationStore(connection)
             awaited = await store.open(unique)
             strange = [key for key in unique if key not in awaited]
-            early = set(strange) - await store.known(strange) if strange else set()
+            # Not "those that are unknown": a registration may commit between the two looks.
+            early = set(strange) - await store.closed(strange) if strange else set()
         found, unanswered = await self._ask(list(awaited))
         RECORDS.labels("accepted").inc(len(awaited))
         RECORDS.labels("early").inc(len(early))
