@@ -1,0 +1,22 @@
+"""`make bench`: every figure, each with what it is compared to in the same run. Nothing is asserted: machines are noisy."""
+
+import subprocess
+import sys
+
+PARTS = {
+    "bench.put": "Bytes: a streamed PUT into the disk store beside a bare socket-to-file copy",
+    "bench.register": "Registrations: the eachlabs endpoint beside a bare validated one",
+    "bench.latency": "Latency: from stored to webhook",
+}
+
+
+def main() -> int:
+    failed = 0
+    for module, title in PARTS.items():
+        print(f"\n{title} (python -m {module})", flush=True)
+        failed |= subprocess.run([sys.executable, "-m", module], check=False).returncode
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main())
