@@ -21,6 +21,6 @@ def next_pause(outcome: Exception, attempt: int, tiers: Sequence[timedelta] = TI
 
 
 def reason(outcome: Exception) -> str:
-    """For logs, headers and operators."""
+    """For logs, headers, table columns and operators: short, and text that all of these can hold."""
     words = outcome.reason if isinstance(outcome, Reject | Retry) else f"{type(outcome).__name__}: {outcome}"
-    return words[:REASON_LENGTH]
+    return words[:REASON_LENGTH].encode(errors="replace").decode().replace("\0", "")

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from contracts.envelope import Envelope
 from libs.messaging.port import Bus, BusUnavailableError, Retry
+from libs.messaging.retry import reason
 from libs.outbox import metric
 from libs.outbox.unit_of_work import RELAY, Outbox
 from libs.postgres.database import Connection
@@ -47,6 +48,12 @@ MEASURE = """
 """
 
 
+class UnreadableRowError(Exception):
+    """A row of the outbox is damaged."""
+
+    code = "unreadable_row"
+
+
 @dataclass(frozen=True)
 class Failed:
     row_id: int
@@ -63,7 +70,7 @@ class Failed:
 
     @property
     def words(self) -> str:
-        return f"{type(self.error).__name__}: {self.error}"[:500]
+        return reason(self.error)
 
 
 class Relay:
@@ -123,8 +130,8 @@ class Relay:
         for position, row in enumerate(rows):
             try:
                 envelopes[position] = Envelope.model_validate_json(row["envelope"])
-            except ValidationError as error:
-                answers[position] = error
+            except ValidationError:
+                answers[position] = UnreadableRowError("it holds no envelope")
         published = await self._ask(list(envelopes.values()))
         for position, answer in zip(envelopes, published, strict=True):
             answers[position] = answer

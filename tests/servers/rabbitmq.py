@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 from uuid import uuid4
 
 IMAGE = "rabbitmq:4.2-alpine"
@@ -101,11 +101,9 @@ class LocalServer:
             if self._epmd is None:
                 # As our own child: a daemon that the server starts would outlive it.
                 epmd = [shutil.which("epmd") or "epmd", "-port", str(self._epmd_port), "-address", "127.0.0.1"]
-                self._epmd = subprocess.Popen(epmd, stdout=output, stderr=output, start_new_session=True)
+                self._epmd = _spawn(epmd, output)
                 _wait_for(lambda: _connects(self._epmd_port), "epmd")
-            self._server = subprocess.Popen(
-                [str(self._script)], env=self._environment(), stdout=output, stderr=output, start_new_session=True
-            )
+            self._server = _spawn([str(self._script)], output, self._environment())
         try:
             _wait_for(lambda: _greets(self._port), "rabbitmq-server")
         except TimeoutError:
@@ -129,8 +127,8 @@ class LocalServer:
     def close(self) -> None:
         self.stop()
         if self._epmd is not None:
-            self._epmd.kill()
-            self._epmd.wait()
+            os.killpg(self._epmd.pid, signal.SIGKILL)
+            _reap(self._epmd)
 
     def _signal(self, number: signal.Signals) -> None:
         """To the whole process group: the script, the Erlang machine and its port programs."""
@@ -146,7 +144,7 @@ class LocalServer:
         except TimeoutError:
             with suppress(ProcessLookupError):
                 os.killpg(group, signal.SIGKILL)
-            self._server.wait()
+        _reap(self._server)
         self._server = None
 
     def _configure(self) -> None:
@@ -216,6 +214,20 @@ class ContainerServer:
     def close(self) -> None:
         if self._started:
             self._container.stop()
+
+
+def _spawn(command: list[str], output: IO[bytes], environment: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
+    """A process group that ends with us, even if we are killed: its leader waits for the end of our pipe."""
+    leader = ["sh", "-c", '"$0" "$@" & cat > /dev/null; kill -KILL -$$', *command]
+    return subprocess.Popen(
+        leader, env=environment, stdin=subprocess.PIPE, stdout=output, stderr=output, start_new_session=True
+    )
+
+
+def _reap(leader: subprocess.Popen[bytes]) -> None:
+    leader.wait()
+    if leader.stdin is not None:
+        leader.stdin.close()
 
 
 def _script() -> Path:

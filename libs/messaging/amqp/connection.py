@@ -13,7 +13,7 @@ from yarl import URL
 log = structlog.get_logger()
 
 CONNECT_SECONDS = 5
-HEARTBEAT_SECONDS = 15
+HEARTBEAT_SECONDS = 10
 
 
 async def connect(url: str, name: str) -> AbstractConnection:

@@ -23,6 +23,9 @@ log = structlog.get_logger()
 
 CONFIRM_SECONDS = 5.0
 
+MAX_BODY_BYTES = 512 * 1024
+"""Brokers end the channel of who exceeds their limit (`max_message_size`), and with it everybody else's confirms."""
+
 Confirm = asyncio.Future[Basic.Ack]
 
 
@@ -36,6 +39,12 @@ class RefusedError(Exception):
     """The broker did not take the message; a queue is full."""
 
     code = "refused"
+
+
+class TooLargeError(Exception):
+    """The message is larger than `MAX_BODY_BYTES`."""
+
+    code = "message_too_large"
 
 
 class Publisher:
@@ -67,8 +76,11 @@ class Publisher:
 
     async def publish(self, messages: Sequence[Outgoing]) -> list[Exception | None]:
         """One answer per message: None = the broker has it, on every queue that it was routed to."""
-        if not messages:
-            return []
+        fitting = [message for message in messages if len(message.body) <= MAX_BODY_BYTES]
+        answers = iter(await self._publish(fitting) if fitting else [])
+        return [next(answers) if len(message.body) <= MAX_BODY_BYTES else TooLargeError() for message in messages]
+
+    async def _publish(self, messages: Sequence[Outgoing]) -> list[Exception | None]:
         confirms: list[Confirm] = []
         try:
             async with asyncio.timeout(self._confirm_seconds):

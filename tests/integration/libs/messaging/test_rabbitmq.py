@@ -15,7 +15,7 @@ from contracts.events import UploadAborted, UploadExpired
 from libs.messaging.amqp.dead_letter import RabbitMqDeadLetters
 from libs.messaging.amqp.declare import declare, delete
 from libs.messaging.amqp.message import published
-from libs.messaging.amqp.publisher import Publisher, UnroutableError
+from libs.messaging.amqp.publisher import Publisher, TooLargeError, UnroutableError
 from libs.messaging.dispatch import consumer
 from libs.messaging.port import BusUnavailableError, Subscription
 from libs.messaging.rabbitmq import RabbitMqBus
@@ -109,6 +109,17 @@ async def test_an_unroutable_event_is_not_taken(declare_topology: DeclareTopolog
     assert [type(answer) for answer in answers] == [type(None), UnroutableError, type(None)]
 
 
+async def test_an_event_that_is_too_large_holds_up_nobody(declare_topology: DeclareTopology, gateway: Gateway) -> None:
+    bus = await gateway.bus(await declare_topology(TOPOLOGY))
+    await bus.start()
+    small, large = (envelop(expired(), source="session") for _ in range(2))
+    large = large.model_copy(update={"data": large.data | {"more": "x" * 600_000}})
+    almost = small.model_copy(update={"data": small.data | {"more": "x" * 500_000}})
+    answers = await bus.publish([large, almost])
+    assert [type(answer) for answer in answers] == [TooLargeError, type(None)]
+    await eventually(lambda: gateway.handled == [UUID(small.subject)])
+
+
 async def test_a_body_that_is_no_envelope_is_a_dead_letter(declare_topology: DeclareTopology, gateway: Gateway) -> None:
     url = await declare_topology(TOPOLOGY)
     bus = await gateway.bus(url)
@@ -124,7 +135,10 @@ async def test_a_body_that_is_no_envelope_is_a_dead_letter(declare_topology: Dec
 
 
 @pytest.mark.timeout(180)
-async def test_a_killed_broker_loses_nothing(own_rabbitmq: RabbitMqServer, open_outbox: OpenOutbox, gateway: Gateway) -> None:
+@pytest.mark.parametrize("end", ["kill", "stop"])
+async def test_a_broker_that_ends_and_comes_back_loses_nothing(
+    end: str, own_rabbitmq: RabbitMqServer, open_outbox: OpenOutbox, gateway: Gateway
+) -> None:
     url = own_rabbitmq.url(own_rabbitmq.vhosts[0])
     await declare(url, TOPOLOGY)
     bus = await gateway.bus(url)
@@ -143,9 +157,9 @@ async def test_a_killed_broker_loses_nothing(own_rabbitmq: RabbitMqServer, open_
     started = asyncio.get_running_loop().time()
     while asyncio.get_running_loop().time() - started < 1.5:
         await emit(20)
-    # When the broker is killed and comes back under traffic.
+    # When the broker ends and comes back under traffic.
     traffic = asyncio.create_task(emit(1000))
-    await asyncio.to_thread(own_rabbitmq.kill)
+    await asyncio.to_thread(getattr(own_rabbitmq, end))
     with pytest.raises(BusUnavailableError):
         await bus.check()
     await asyncio.to_thread(own_rabbitmq.start)

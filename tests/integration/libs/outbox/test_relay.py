@@ -109,7 +109,7 @@ async def test_a_row_that_cannot_be_read_stays_and_stops_nobody(open_outbox: Ope
     await Relay(outbox, bus).once()
     assert len(bus.published) == 2
     (row,) = await rows(outbox)
-    assert row["last_error"].startswith("ValidationError")
+    assert row["last_error"].startswith("UnreadableRowError")
 
 
 async def test_a_crash_between_publication_and_deletion_publishes_the_same_id_again(
