@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import structlog
 
@@ -10,6 +11,7 @@ from libs.object_store.port import ObjectStore, delete_prefix
 from libs.outbox.unit_of_work import Outbox
 from services.session.domain.announcement import announcements
 from services.session.domain.session import Session, State, doomed_keys, next_cleanup
+from services.session.jobs.patience import patiently
 from services.session.jobs.told import tell
 from services.session.metric import transition
 from services.session.store import SessionStore
@@ -39,7 +41,7 @@ class Cleanup:
         )
         cleaned = [session for result in results for session in result]
         if cleaned:
-            await self._finish(cleaned)
+            await patiently(partial(self._finish, cleaned))
         return bool(cleaned)
 
     async def _delete_staged(self, sessions: Sequence[Session]) -> Sequence[Session]:

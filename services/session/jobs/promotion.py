@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from uuid import UUID, uuid4
 
 import structlog
@@ -23,6 +24,7 @@ from services.session.domain.lane import Lane
 from services.session.domain.session import Session
 from services.session.domain.verdict import verify
 from services.session.handlers import CLEANUP
+from services.session.jobs.patience import patiently
 from services.session.jobs.told import tell
 from services.session.metric import transition
 from services.session.store import SessionStore
@@ -86,7 +88,8 @@ class Promotion:
             async with self._renewing(owner, tasks):
                 while pending:
                     done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-                    await self._settle(owner, {tasks[task].upload_id: task.result() for task in done})
+                    outcomes = {tasks[task].upload_id: task.result() for task in done}
+                    await patiently(partial(self._settle, owner, outcomes))
         except asyncio.CancelledError:
             await self._release(owner, [tasks[task].upload_id for task in pending])
             raise

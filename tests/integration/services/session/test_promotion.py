@@ -130,6 +130,26 @@ async def test_a_kill_during_promotion_loses_nothing_and_doubles_nothing(
     assert await sessions.keys() == [registered.object_key]
 
 
+async def test_a_lost_connection_at_the_commit_costs_only_another_try(
+    sessions: Sessions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registered = registered_event()
+    await sessions.hear(registered, stored_event(registered, await sessions.put(registered, b"bytes")))
+    write, tries = sessions.outbox.write, []
+
+    async def lost_once(*arguments: Any) -> None:
+        tries.append(arguments)
+        if len(tries) == 1:
+            raise ConnectionResetError
+        await write(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sessions.outbox, "write", lost_once)
+        await sessions.promotion().once()
+
+    assert await sessions.names_told(registered) == ["UploadCompleted"]
+
+
 async def test_an_ordered_stop_hands_its_leases_back(sessions: Sessions) -> None:
     registered = registered_event()
     await sessions.hear(registered, stored_event(registered, await sessions.put(registered, b"bytes")))
