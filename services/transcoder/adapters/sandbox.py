@@ -120,6 +120,12 @@ def _environment(folder: Path) -> dict[str, str]:
     return {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HOME": str(folder), "TMPDIR": str(folder)}
 
 
+_NO_MEMORY: Final = (
+    "Cannot allocate memory", "Resource temporarily unavailable", "MemoryError", "std::bad_alloc", "malloc of size",
+)  # fmt: skip
+"""What ffmpeg, its libraries and Python say when the address space is used up; without it no thread starts either."""
+
+
 def _out_of(code: int, stderr: str) -> Literal["time", "memory", "space"] | None:
     if code == 0:
         return None
@@ -127,16 +133,19 @@ def _out_of(code: int, stderr: str) -> Literal["time", "memory", "space"] | None
         return "time"
     if code == -signal.SIGXFSZ or "File too large" in stderr:
         return "space"
-    if any(words in stderr for words in ("Cannot allocate memory", "MemoryError", "std::bad_alloc", "malloc of size")):
-        return "memory"
-    return None
+    return "memory" if any(words in stderr for words in _NO_MEMORY) else None
 
 
 async def _kill(process: asyncio.subprocess.Process) -> None:
-    """The group, even where its leader has ended: nothing it started stays."""
+    """The group, even where its leader has ended: nothing it started stays, and nothing keeps our pipes open."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
-    await asyncio.shield(process.wait())
+    await asyncio.shield(asyncio.gather(process.wait(), _drain(process.stdout), _drain(process.stderr)))
+
+
+async def _drain(stream: asyncio.StreamReader | None) -> None:
+    while stream is not None and await stream.read(LINE_LIMIT):
+        pass
 
 
 async def _tail(stream: asyncio.StreamReader, size: int) -> bytes:

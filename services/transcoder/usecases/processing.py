@@ -43,6 +43,8 @@ class Progress:
 
     percent: int = 0
     mime_type: str | None = None
+    is_done: bool = False
+    """Committed; what is left is tidying up."""
 
     def reach(self, percent: int) -> None:
         self.percent = max(self.percent, percent)
@@ -71,6 +73,7 @@ class Processor:
                 made, seconds = await self._media(job, path, content, output, progress)
             renditions = await self._publish(job, output, made, seconds)
             await self.outcomes.completed(job, progress.mime_type, renditions)
+            progress.is_done = True
 
     async def _image(self, job: Job, path: Path, content: Content, output: Path) -> list[MadeFile]:
         info, thumbnail = await self.inspector.image(path, content, output if job.upload.transcode else None)

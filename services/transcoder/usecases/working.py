@@ -75,6 +75,8 @@ class Worker:
         reported, extended_at = 0, clock()
         while True:
             await asyncio.sleep(min(REPORT_SECONDS, lease_seconds / 3))
+            if progress.is_done:
+                continue
             try:
                 if progress.percent >= reported + REPORT_STEP_PERCENT:
                     reported = progress.percent
@@ -85,7 +87,8 @@ class Worker:
                     raise LeaseLostError
                 extended_at = clock()
             except LeaseLostError:
-                raise
+                if not progress.is_done:
+                    raise
             except Exception as error:
                 log.warning("lease.not-extended", upload_id=str(job.upload.upload_id), error=type(error).__name__)
                 if clock() - extended_at > lease_seconds * 0.8:

@@ -27,7 +27,13 @@ class Samples:
         self._folder = folder
 
     def video(
-        self, name: str = "video.mp4", *, size: str = "320x240", seconds: float = 2, sound: bool = True, options: tuple[str, ...] = ()
+        self,
+        name: str = "video.mp4",
+        *,
+        size: str = "320x240",
+        seconds: float = 2,
+        sound: bool = True,
+        options: tuple[str, ...] = (),
     ) -> bytes:
         words = [*PICTURE, *(SOUND if sound else ())]
         inputs = [word.format(size=size, seconds=seconds) for word in words]
