@@ -14,8 +14,9 @@ from importlib.resources import files
 from aiohttp import web
 
 from libs.web.openapi import openapi_document
-from libs.web.problem import problem_error
-from libs.web.route import Answer, Api, HttpHandler, Route
+from libs.web.problem import CONTENT_TYPE as PROBLEM_TYPE
+from libs.web.problem import Problem, problem_error
+from libs.web.route import Answer, Api, NotFoundError, Route
 
 _ASSETS = files("drf_spectacular_sidecar") / "static" / "drf_spectacular_sidecar" / "swagger-ui-dist"
 _ASSET_TYPES = {
@@ -29,6 +30,14 @@ _CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+
+_HEADERS = {
+    "Cache-Control": "no-cache",
+    "Content-Security-Policy": _CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Vary": "Accept-Encoding",
+}
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -75,19 +84,28 @@ class Page:
 
 
 def documentation(apis: Sequence[Api], *, title: str, version: str, description: str = "") -> Api:
-    """The API that documents `apis`; mount it beside them."""
-    document = openapi_document(apis, title=title, version=version, description=description)
+    """The API that documents `apis` and itself; mount it beside them."""
     pages = {
-        "/openapi.json": Page.of(document, "application/json"),
         "/docs": Page.of(_PAGE.format(title=escape(title)).encode(), "text/html; charset=utf-8"),
         "/docs/start.js": Page.of(_START, "text/javascript"),
         **{f"/docs/{name}": _asset(name) for name in _ASSET_TYPES},
     }
+
+    async def serve(request: web.Request) -> web.Response:
+        return _answer(request, pages.get(request.path))
+
+    current = {304: Answer("The client's copy is current.", headers={"ETag": "As before."})}
+    missing = {404: Answer("No such file.", Problem, PROBLEM_TYPE)}
+    page, asset = Answer("The page.", content_type="text/html"), Answer("A file of the page.", content_type="*/*")
     routes = [
-        Route("GET", path, _serve(page), path.strip("/").replace("/", "_"), "Documentation", {200: Answer("It.")})
-        for path, page in pages.items()
+        Route("GET", "/openapi.json", serve, "openapi", "This document", {200: Answer("OpenAPI 3.1, JSON."), **current}),
+        Route("GET", "/docs", serve, "page", "A page that shows this document", {200: page, **current}),
+        Route("GET", "/docs/{file}", serve, "page_file", "What that page needs", {200: asset, **current, **missing}),
     ]
-    return Api("documentation", "This document and the page that shows it", routes, problem_error)
+    itself = Api("documentation", "This document and the page that shows it", routes, problem_error)
+    document = openapi_document([*apis, itself], title=title, version=version, description=description)
+    pages["/openapi.json"] = Page.of(document, "application/json")
+    return itself
 
 
 @cache
@@ -95,23 +113,13 @@ def _asset(name: str) -> Page:
     return Page.of((_ASSETS / name).read_bytes(), _ASSET_TYPES[name])
 
 
-def _serve(page: Page) -> HttpHandler:
-    headers = {
-        "ETag": f'"{page.etag}"',
-        "Cache-Control": "no-cache",
-        "Content-Type": page.content_type,
-        "Content-Security-Policy": _CONTENT_SECURITY_POLICY,
-        "X-Content-Type-Options": "nosniff",
-        "Referrer-Policy": "no-referrer",
-        "Vary": "Accept-Encoding",
-    }
-
-    async def serve(request: web.Request) -> web.Response:
-        asked = request.if_none_match or ()
-        if any(tag.value in (page.etag, "*") for tag in asked):
-            return web.Response(status=304, headers={k: v for k, v in headers.items() if k != "Content-Type"})
-        if "gzip" in request.headers.get("Accept-Encoding", ""):
-            return web.Response(body=page.packed, headers={**headers, "Content-Encoding": "gzip"})
-        return web.Response(body=page.body, headers=headers)
-
-    return serve
+def _answer(request: web.Request, page: Page | None) -> web.Response:
+    if page is None:
+        raise NotFoundError("There is no such file.")
+    headers = {"ETag": f'"{page.etag}"', **_HEADERS}
+    if any(tag.value in (page.etag, "*") for tag in request.if_none_match or ()):
+        return web.Response(status=304, headers=headers)
+    headers["Content-Type"] = page.content_type
+    if "gzip" in request.headers.get("Accept-Encoding", ""):
+        return web.Response(body=page.packed, headers={**headers, "Content-Encoding": "gzip"})
+    return web.Response(body=page.body, headers=headers)

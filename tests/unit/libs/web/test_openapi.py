@@ -95,6 +95,17 @@ async def test_documentation_is_served_with_an_etag(path: str) -> None:
             assert response.status == 304
 
 
+async def test_the_documentation_documents_itself() -> None:
+    apis = [_api("one")]
+    async with TestClient(TestServer(application([*apis, documentation(apis, title="Test", version="1")]))) as client:
+        async with client.get("/openapi.json") as response:
+            document = orjson.loads(await response.read())
+        validate(document)
+        assert {"/openapi.json", "/docs", "/docs/{file}", "/one/{id}/{path}"} == set(document["paths"])
+        async with client.get("/docs/other.js") as response:
+            assert response.status == 404
+
+
 async def test_the_page_asks_nobody_else() -> None:
     apis = [_api("one")]
     async with TestClient(TestServer(application([*apis, documentation(apis, title="<Test>", version="1")]))) as client:
