@@ -26,7 +26,9 @@ def shared_platform(request: pytest.FixtureRequest, tmp_path_factory: pytest.Tem
         with running(built):
             yield built
     else:
-        with real_servers(folder, request.getfixturevalue("postgres_dsn")) as (built, _broker), running(built):
+        # This store sends no notifications, so the reconciler finds every object; here it looks more often than it must.
+        quick = {"LONGSHORE_STORAGE_RECONCILE_SECONDS": "0.5", "LONGSHORE_STORAGE_GRACE_SECONDS": "0.1"}
+        with real_servers(folder, request.getfixturevalue("postgres_dsn"), **quick) as (built, _broker), running(built):
             yield built
 
 
@@ -40,14 +42,15 @@ def running(built: Platform) -> Iterator[None]:
 
 
 @contextmanager
-def real_servers(folder: Path, postgres_dsn: str) -> Iterator[tuple[Platform, rabbitmq.RabbitMqServer]]:
+def real_servers(folder: Path, postgres_dsn: str, **settings: str) -> Iterator[tuple[Platform, rabbitmq.RabbitMqServer]]:
     """The many-process form on a broker, a database and a bucket of its own; prepared, not started."""
     with (
         contextmanager(rabbitmq.start_own)(folder) as broker,
         empty_database(postgres_dsn) as dsn,
         s3.running(folder) as s3_url,
     ):
-        built = platform.processes(folder, postgres_dsn=dsn, bus_url=broker.url(broker.vhosts[0]), s3_url=s3.bucket_url(s3_url))
+        servers = {"postgres_dsn": dsn, "bus_url": broker.url(broker.vhosts[0]), "s3_url": s3.bucket_url(s3_url)}
+        built = platform.processes(folder, **servers, **settings)
         built.prepare()
         yield built, broker
 

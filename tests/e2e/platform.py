@@ -66,6 +66,8 @@ class Platform:
 
     def stop(self) -> None:
         for process in self.processes.values():
+            process.ask_to_stop()
+        for process in self.processes.values():
             process.stop()
 
 

@@ -57,10 +57,15 @@ class Process:
         self.running.kill()
         self.running.wait()
 
-    def stop(self) -> int:
-        """SIGTERM; its exit status."""
-        if self.running.poll() is None:
-            self.running.send_signal(signal.SIGTERM)
+    def ask_to_stop(self) -> None:
+        if self._running is not None and self._running.poll() is None:
+            self._running.send_signal(signal.SIGTERM)
+
+    def stop(self) -> int | None:
+        """SIGTERM, then its exit status; None where it never ran."""
+        if self._running is None:
+            return None
+        self.ask_to_stop()
         try:
             return self.wait()
         except subprocess.TimeoutExpired:
