@@ -3,15 +3,22 @@
 import asyncio
 import hashlib
 import os
+import ssl
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
+from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from tests.integration.libs.object_store import disk_server
 from tests.integration.libs.object_store.disk_server import Disk, request_head
@@ -300,3 +307,29 @@ async def test_memory_stays_flat_however_long_the_body(tmp_path: Path) -> None:
         before = server.peak_bytes()
         await upload(512)
         assert server.peak_bytes() - before < 16 * MIB
+
+
+def self_signed(folder: Path) -> ssl.SSLContext:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    unsigned = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + timedelta(days=1))
+    certificate = unsigned.sign(key, hashes.SHA256())
+    (folder / "certificate").write_bytes(certificate.public_bytes(Encoding.PEM))
+    (folder / "key").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(folder / "certificate", folder / "key")
+    return context
+
+
+async def test_a_body_inside_tls_is_not_taken_from_the_socket(disk: Disk, tmp_path: Path) -> None:
+    site = web.TCPSite(disk.runner, "127.0.0.1", 0, ssl_context=self_signed(tmp_path))
+    await site.start()
+    trusting = ssl.create_default_context(cafile=tmp_path / "certificate")
+    trusting.check_hostname = False
+    body = os.urandom(LARGE)
+    reader, writer = await asyncio.open_connection("127.0.0.1", disk.runner.addresses[-1][1], ssl=trusting)
+    writer.write(disk.head(KEY, LARGE) + body)
+    assert (await answer(reader))[0] == 200
+    assert await stored(disk) == body
+    writer.close()
