@@ -1,7 +1,7 @@
 """A transcoder on a real database and the disk store, driven like the bus and the session service would."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +25,7 @@ TRACE = "0af7651916cd43dd8448eb211c80319c"
 PATIENCE_SECONDS = 60
 
 E = TypeVar("E", bound=Event)
+T = TypeVar("T")
 
 
 class Rig:
@@ -65,9 +66,9 @@ class Rig:
         return await self.ended(await self.upload(content, content_type, transcode=transcode))
 
     async def ended(self, upload: UploadCompleted) -> list[Event]:
-        async def last() -> list[Event] | None:
+        async def last() -> list[Event]:
             events = [envelope.event() for envelope in await self.envelopes(upload)]
-            return events if any(isinstance(event, ProcessingCompleted | ProcessingFailed) for event in events) else None
+            return events if any(isinstance(event, ProcessingCompleted | ProcessingFailed) for event in events) else []
 
         return await until(last)
 
@@ -117,7 +118,7 @@ async def running(dsn: str, folder: Path, *, loops: bool = True, **settings: Any
         await service.outbox.database.close()
 
 
-async def until(condition: Callable[[], Any]) -> Any:
+async def until(condition: Callable[[], Awaitable[T]]) -> T:
     """What `condition` answers once that is true."""
     async with asyncio.timeout(PATIENCE_SECONDS):
         while not (found := await condition()):

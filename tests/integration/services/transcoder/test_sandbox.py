@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -93,8 +94,8 @@ async def test_nothing_that_it_started_survives_it(sandbox: Sandbox, tmp_path: P
     finished = await sandbox.run(python(code), folder=tmp_path, limits=replace(LIMITS, wall_seconds=2))
 
     assert finished.out_of == "time" or finished.code == 0
-    for pid in finished.stdout.split():
-        await until(lambda pid=int(pid): is_gone(pid))
+    for pid in map(int, finished.stdout.split()):
+        await until(partial(is_gone, pid))
 
 
 async def test_a_cancelled_caller_leaves_nothing_running(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -121,7 +122,8 @@ import asyncio, pathlib
 from services.transcoder.adapters.sandbox import Limits, Sandbox
 child = ["{sys.executable}", "-I", "-c", "import os, time; print(os.getpid(), flush=True); time.sleep(100)"]
 limits = Limits(wall_seconds=60, memory_bytes=1 << 30, cpu_seconds=9, file_bytes=0)
-asyncio.run(Sandbox("strict").run(child, folder=pathlib.Path("{tmp_path}"), limits=limits, on_line=lambda pid: print(pid, flush=True)))
+say = lambda line: print(line, flush=True)
+asyncio.run(Sandbox("strict").run(child, folder=pathlib.Path("{tmp_path}"), limits=limits, on_line=say))
 """
     with subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None

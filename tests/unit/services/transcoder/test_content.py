@@ -25,6 +25,7 @@ def box(brand: bytes, *compatible: bytes) -> bytes:
 
 
 EPUB = ("mimetype", b"application/epub+zip")
+WORD = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 CONTENT_TYPES = ("[Content_Types].xml", b"<Types/>")
 
 CASES = [
@@ -59,10 +60,10 @@ CASES = [
     (b"%PDF-1.7\n", "application/pdf", None, None),
     (zipped(("a.txt", b"hello")), "application/zip", None, None),
     (zipped(EPUB), "application/epub+zip", None, None),
-    (zipped(CONTENT_TYPES, ("word/document.xml", b"<w/>")), "application/vnd.openxmlformats-officedocument.wordprocessingml.document", None, None),
+    (zipped(CONTENT_TYPES, ("word/document.xml", b"<w/>")), WORD, None, None),
     (b"\x1f\x8b\x08\x00", "application/gzip", None, None),
     (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "image/svg+xml", None, None),
-    (b"\xef\xbb\xbf<?xml version='1.0'?>\n<!-- drawn -->\n<!DOCTYPE svg [<!ENTITY a 'b'>]>\n<svg/>", "image/svg+xml", None, None),
+    (b"\xef\xbb\xbf<?xml version='1.0'?>\n<!-- a --><!DOCTYPE svg [<!ENTITY a 'b'>]>\n<svg/>", "image/svg+xml", None, None),
     (b"<?xml version='1.0'?><feed/>", "application/xml", None, None),
     (b"  <!DOCTYPE html><html>", "text/html", None, None),
     (b"<!-- <svg> --><HTML><svg>", "text/html", None, None),
