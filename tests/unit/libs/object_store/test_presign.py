@@ -14,8 +14,8 @@ from libs.object_store.presign import (
     ExpiredError,
     MalformedQueryError,
     PresignedRequest,
-    PresignError,
     Presigner,
+    PresignError,
     SignatureMismatchError,
     UnsignedHeaderError,
 )
