@@ -75,9 +75,10 @@ class Rig:
     async def envelopes(self, upload: UploadCompleted) -> list[Envelope]:
         """What waits in the outbox about the upload; no relay takes it away."""
         async with self.service.outbox.database.connection() as connection:
-            rows = await connection.fetch("SELECT envelope FROM outbox ORDER BY id")
-        found = [Envelope.model_validate_json(row["envelope"]) for row in rows]
-        return [envelope for envelope in found if envelope.subject == str(upload.upload_id)]
+            rows = await connection.fetch(
+                "SELECT envelope FROM outbox WHERE envelope::jsonb ->> 'subject' = $1 ORDER BY id", str(upload.upload_id)
+            )
+        return [Envelope.model_validate_json(row["envelope"]) for row in rows]
 
     async def job(self, upload: UploadCompleted) -> dict[str, Any]:
         async with self.service.outbox.database.connection() as connection:

@@ -54,6 +54,7 @@ async def test_resolution_is_reported(rig: Rig) -> None:
     assert inspected.image.dpi == (300, 300)
 
 
+# M-17
 async def test_no_thumbnail_is_made_where_none_is_wanted(rig: Rig) -> None:
     upload = await rig.upload(image("PNG"), "image/png", transcode=False)
     events = await rig.ended(upload)

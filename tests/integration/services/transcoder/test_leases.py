@@ -95,11 +95,19 @@ async def test_another_worker_takes_over_what_a_killed_one_left(database_dsn: st
 
 async def test_a_worker_that_stops_gives_its_job_back_at_once(database_dsn: str, tmp_path: Path, long_video: bytes) -> None:
     async with running(database_dsn, tmp_path, loops=False) as watcher:
-        async with running(database_dsn, tmp_path, transcoder_lease_seconds=300) as rig:
+        async with running(database_dsn, tmp_path, transcoder_lease_seconds=30) as rig:
             upload = await rig.upload(long_video, "video/mp4")
             await transcoding(rig, upload)
 
+            async def reported() -> list[ProcessingProgressed]:
+                events = [envelope.event() for envelope in await rig.envelopes(upload)]
+                return [event for event in events if isinstance(event, ProcessingProgressed)]
+
+            first, *_ = await until(reported)
+            assert first.percent >= 10
+
         job = await watcher.job(upload)
+        assert job["percent"] >= first.percent
         assert (job["state"], job["lease"], job["attempts"]) == ("open", None, 0)
         assert ffmpegs(tmp_path) == []
 

@@ -114,6 +114,7 @@ async def test_streams_are_described(rig: Rig, samples: Samples) -> None:
     assert info.bitrate_bps
 
 
+# M-17
 async def test_video_that_shall_not_be_transcoded_has_no_renditions(rig: Rig, samples: Samples) -> None:
     upload = await rig.upload(samples.video(), "video/mp4", transcode=False)
 
