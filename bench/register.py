@@ -225,6 +225,7 @@ async def _bare() -> AsyncIterator[web.Application]:
 async def _gateway(folder: Path) -> AsyncIterator[web.Application]:
     from libs.object_store.disk import DiskStore
     from libs.observability.logging import configure_logging
+    from libs.runtime.collector import relax
     from services.gateway.app import build
     from services.gateway.settings import Settings
 
@@ -235,6 +236,7 @@ async def _gateway(folder: Path) -> AsyncIterator[web.Application]:
     for resource in service.resources:
         await resource.open()
     assert service.web is not None
+    relax()
     yield service.web
     for resource in service.resources:
         await resource.close()

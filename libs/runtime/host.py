@@ -15,6 +15,7 @@ from libs.messaging.port import Bus, Subscription
 from libs.observability.ops import ops_application
 from libs.outbox.inbox import purge_inbox
 from libs.outbox.relay import Relay
+from libs.runtime.collector import relax
 from libs.runtime.service import Loop, Resource, Service
 from libs.runtime.settings import ServiceSettings
 
@@ -112,6 +113,7 @@ class Host:
         await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if starting.done():
             starting.result()
+            relax()
             print(ready_line or f"ready: {', '.join(s.name for s in self._services)}", flush=True)
             await stopping
         else:
