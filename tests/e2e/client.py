@@ -89,5 +89,5 @@ async def until(ask: Callable[[], Awaitable[Any]], seconds: float = 60) -> Any:
 @asynccontextmanager
 async def client_of(credentials: Credentials) -> AsyncIterator[Client]:
     timeout = aiohttp.ClientTimeout(total=60)
-    async with aiohttp.ClientSession(timeout=timeout, auto_decompress=False) as http:
+    async with aiohttp.ClientSession(timeout=timeout, auto_decompress=False, headers={"Accept-Encoding": "identity"}) as http:
         yield Client(http, credentials)
