@@ -193,7 +193,7 @@ class Sender:
                 await DeliveryStore(connection).release(list(unsent.values()))
 
 
-def trace_of(result: Result) -> AbstractContextManager[None]:
+def trace_of(result: Result) -> AbstractContextManager[object]:
     """The trace of the request that registered the upload."""
     return span("webhook.recorded", headers={"traceparent": result.claimed.webhook.traceparent or ""})
 
