@@ -23,13 +23,13 @@ ROOT = Path(__file__).parents[4]
 @pytest.fixture
 def long_video(samples: Samples) -> bytes:
     """Does not end during a test."""
-    return samples.video("long.mp4", size="1280x720", seconds=30)
+    return samples.video("long.mp4", size="1280x720", seconds=24)
 
 
 @pytest.fixture
 def video(samples: Samples) -> bytes:
     """Takes long enough to be interrupted, and then some more to end."""
-    return samples.video("interrupted.mp4", size="640x360", seconds=20)
+    return samples.video("interrupted.mp4", size="640x360", seconds=10)
 
 
 @asynccontextmanager
