@@ -39,7 +39,7 @@ lint: $(DEV) ## Style, types, import rules, compose file
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	@if docker compose version >/dev/null 2>&1; then docker compose --env-file .env.example config --quiet; \
+	@if docker compose version >/dev/null 2>&1; then docker compose config --quiet; \
 	else echo "docker compose is not here: docker-compose.yml is checked by the tests alone"; fi
 
 format: $(DEV) ## Put the code into shape
