@@ -17,10 +17,11 @@ from libs.messaging.amqp.dead_letter import RabbitMqDeadLetters
 from libs.messaging.amqp.declare import declare
 from libs.messaging.dead_letter import DeadLetters
 from libs.messaging.local_dead_letter import LocalDeadLetters
+from libs.object_store.port import StoreUnavailableError
 from libs.observability.logging import configure_logging
 from libs.outbox.unit_of_work import Outbox
 from libs.postgres.database import Database
-from libs.runtime.process import give_up, read_settings
+from libs.runtime.process import give_up, read_settings, s3_store
 from libs.runtime.secret import SecretBox, new_key
 from libs.runtime.settings import ServiceSettings
 from libs.runtime.wakeup import Wakeups
@@ -42,6 +43,8 @@ app.add_typer(tenant_commands, name="tenant")
 class Settings(ServiceSettings):
     bus_management_url: SecretStr | None = None
     """RabbitMQ's management plugin (`http://user:password@host:15672`); with it the topology is imported with its policies."""
+    s3_events_arn: str | None = None
+    """The store's name of the target of its notifications, e.g. `arn:rustfs:sqs:us-east-1:primary:webhook`."""
 
 
 class Role(StrEnum):
@@ -56,9 +59,11 @@ Service = Annotated[str, typer.Argument(help=f"One of {', '.join(SERVICES)}.")]
 
 @app.command()
 def prepare() -> None:
-    """Everything that has to be there before services start: `migrate`, then `topology apply`."""
+    """Everything that has to be there before services start: `migrate`, `topology apply`, and the store's notifications."""
     migrate()
     apply()
+    if (settings := _settings()).s3_events_arn:
+        asyncio.run(_announce(settings, settings.s3_events_arn))
 
 
 @app.command()
@@ -144,6 +149,18 @@ async def _create_tenant(settings: Settings, name: str, role: Role) -> dict[str,
         "api_key": api_key,
         "webhook_secret": box.open(tenant.webhook_secret_sealed),
     }
+
+
+async def _announce(settings: Settings, arn: str) -> None:
+    """Notifications are hints, so a store that sends none is no reason to stop a deployment."""
+    store = s3_store(settings)
+    try:
+        await store.announce("staging/", arn)
+        typer.echo(f"the store notifies {arn}")
+    except StoreUnavailableError as error:
+        typer.echo(f"the store takes no rule for notifications ({error}); the reconciler finds uploads all the same", err=True)
+    finally:
+        await store.close()
 
 
 async def _import_definitions(management_url: str) -> None:

@@ -19,6 +19,7 @@ from minio import Minio
 from minio.commonconfig import REPLACE, ComposeSource, CopySource
 from minio.deleteobjects import DeleteObject
 from minio.error import MinioException
+from minio.notificationconfig import NotificationConfig, PrefixFilterRule, QueueConfig
 
 from libs.object_store.port import ObjectChangedError, ObjectInfo, ObjectNotFoundError, StoreUnavailableError
 from libs.object_store.presign import Presigner
@@ -82,6 +83,12 @@ class S3Store:
     async def close(self) -> None:
         await asyncio.to_thread(self._threads.shutdown, wait=True, cancel_futures=True)
         self._http.clear()
+
+    async def announce(self, prefix: str, arn: str) -> None:
+        """Makes the store send a notification to its target `arn` for every object that comes in below `prefix`."""
+        rule = QueueConfig(queue=arn, events=["s3:ObjectCreated:*"], prefix_filter_rule=PrefixFilterRule(prefix))
+        await self._run(self._make_bucket)
+        await self._run(self._client.set_bucket_notification, self._bucket, NotificationConfig(queue_config_list=[rule]))
 
     async def check(self) -> None:
         if not await self._run(self._client.bucket_exists, bucket_name=self._bucket):
