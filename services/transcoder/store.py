@@ -51,7 +51,7 @@ class TranscoderStore:
                 SELECT upload_id FROM job WHERE state = 'open' AND lane = $1 AND next_at <= now()
                 ORDER BY next_at LIMIT $2 FOR UPDATE SKIP LOCKED
             )
-            RETURNING envelope, lease, attempts, store_errors, mime_type
+            RETURNING envelope, lease, attempts, store_errors, mime_type, percent
             """,
             lane,
             limit,
@@ -163,5 +163,5 @@ def _job(row: Any) -> Job:
     cause = Envelope.model_validate_json(row["envelope"])
     return Job(
         upload=UploadCompleted.model_validate(cause.data), cause=cause, lease=row["lease"], attempts=row["attempts"],
-        store_errors=row["store_errors"], mime_type=row["mime_type"],
+        store_errors=row["store_errors"], mime_type=row["mime_type"], percent=row["percent"],
     )  # fmt: skip

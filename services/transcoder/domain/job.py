@@ -25,6 +25,8 @@ class Job:
     """This one included."""
     store_errors: int
     mime_type: str | None = None
+    percent: int = 0
+    """What an earlier attempt reported; progress never goes back."""
 
     @property
     def is_exhausted(self) -> bool:

@@ -72,7 +72,7 @@ class Worker:
         """
         clock = asyncio.get_running_loop().time
         lease_seconds = self._outcomes.lease_seconds
-        reported, extended_at = 0, clock()
+        reported, extended_at = job.percent, clock()
         while True:
             await asyncio.sleep(min(REPORT_SECONDS, lease_seconds / 3))
             if progress.is_done:
