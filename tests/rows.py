@@ -1,7 +1,7 @@
 """`make rows`: which rows of the acceptance table are named by which tests.
 
-A test names a row in a comment at or above it: `# E-11`, `# J-02, J-19`. `python -m tests.rows` prints the list and fails when a row
-of a finished API is named nowhere.
+A test names a row in a comment at or above it: `# E-11`, `# J-02, J-19`. `python -m tests.rows` prints the list and fails when
+a row of a finished API is named nowhere.
 """
 
 import re
