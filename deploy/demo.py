@@ -7,6 +7,7 @@ leads over real servers.
 import asyncio
 import json
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -232,11 +233,17 @@ async def run() -> None:
 
 async def main() -> None:
     started = time.monotonic()
+    task = asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)  # what was started is stopped again
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
             await run()
     except TimeoutError:
         sys.exit(f"\nThe demo failed: not done after {PATIENCE_SECONDS} s.")
+    except asyncio.CancelledError:
+        sys.exit("\nThe demo was stopped.")
     except (DemoError, OSError, aiohttp.ClientError) as error:
         sys.exit(f"\nThe demo failed: {error}")
     step(f"All of it worked, in {time.monotonic() - started:.0f} s.")
