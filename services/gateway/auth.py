@@ -1,5 +1,6 @@
 """API keys: whom a key stands for, and what that one may do."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +18,7 @@ from services.gateway.store import TenantStore
 HEADER: Final = "X-API-Key"
 MAX_KEY_LENGTH: Final = 256
 MAX_CACHED: Final = 10_000
+LOOKUP_SECONDS: Final = 5
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Authenticator:
         self._known: dict[bytes, tuple[float, Principal]] = {}
 
     async def principal(self, headers: Mapping[str, str], permission: Permission) -> Principal:
-        """Raises UnknownKeyError or InsufficientRoleError."""
+        """Raises UnknownKeyError or InsufficientRoleError; TimeoutError when the database does not answer."""
         principal = await self._holder(headers.get(HEADER, ""))
         require(principal.role, permission)
         return principal
@@ -60,7 +62,7 @@ class Authenticator:
         until, principal = self._known.get(hashed, (0.0, None))
         if principal is not None and monotonic() < until:
             return principal
-        async with self._database.connection() as connection:
+        async with asyncio.timeout(LOOKUP_SECONDS), self._database.connection() as connection:
             holder = await TenantStore(connection).holder_of_key(hashed)
         if holder is None:
             self._known.pop(hashed, None)

@@ -1,6 +1,8 @@
 """Registers uploads: projection row and `UploadRegistered` in one commit, shared by concurrent requests."""
 
+import asyncio
 from collections.abc import Sequence
+from typing import Final
 
 from contracts.envelope import Envelope
 from libs.outbox.unit_of_work import RELAY, Outbox, envelop
@@ -9,6 +11,8 @@ from services.gateway.domain.error import NameTakenError
 from services.gateway.domain.registration import Registration
 from services.gateway.store import RegistrationStore
 from services.gateway.usecases.release import release_dead_name
+
+CONFLICT_SECONDS: Final = 10
 
 Prepared = tuple[Registration, Envelope]
 
@@ -19,7 +23,7 @@ class Registrar:
         self._inserts: Coalescer[Prepared, bool] = Coalescer(self._insert)
 
     async def register(self, new: Registration) -> None:
-        """Returns when it is durable. Raises NameTakenError."""
+        """Returns when it is durable. Raises NameTakenError; TimeoutError or another transient error: nobody knows."""
         prepared = (new, envelop(new.event(), source=self._outbox.database.service))
         if not await self._inserts.submit(prepared):
             await self._resolve_conflict(prepared)
@@ -33,7 +37,7 @@ class Registrar:
     async def _resolve_conflict(self, prepared: Prepared) -> None:
         """The rare case: a repeated insert that had worked the first time, a dead registration's name, or a taken one."""
         new, _ = prepared
-        async with self._outbox.unit_of_work() as work:
+        async with asyncio.timeout(CONFLICT_SECONDS), self._outbox.unit_of_work() as work:
             store = RegistrationStore(work.connection)
             if await store.is_registered(new.id):
                 return

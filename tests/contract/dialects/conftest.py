@@ -1,12 +1,16 @@
 """The gateway as it is composed in production, on a real PostgreSQL and the disk store, reached over HTTP."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+import asyncpg
+import pytest
 import pytest_asyncio
 from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
@@ -35,8 +39,10 @@ from services.gateway.handlers import HANDLERS
 from services.gateway.settings import Settings
 from services.gateway.store import TenantStore
 from services.gateway.store.tenant import Tenant
+from tests.servers import postgres
 
 BASE_URL = "https://uploads.example.com"
+SECRET_KEY = new_key()
 
 
 class Clock:
@@ -69,11 +75,13 @@ class Gateway:
         return await self.http.request(method, path, headers=headers, **options)
 
     async def emitted(self, event_type: type[Event]) -> list[Any]:
-        """What the gateway has published so far of this type, oldest first."""
+        """What the gateway has published so far of this type about the tenant, oldest first."""
         async with self.service.outbox.database.connection() as connection:
             rows = await connection.fetch("SELECT envelope FROM outbox ORDER BY id")
         envelopes = [Envelope.model_validate_json(row["envelope"]) for row in rows]
-        return [envelope.event() for envelope in envelopes if envelope.type == event_type.type]
+        tenant_id = str(self.tenant.id)
+        of_tenant = [envelope for envelope in envelopes if envelope.data["tenant_id"] == tenant_id]
+        return [envelope.event() for envelope in of_tenant if envelope.type == event_type.type]
 
     async def handle(self, *events: Event) -> None:
         """As if these had come from the bus, in this order."""
@@ -120,39 +128,53 @@ class Gateway:
             await connection.execute(statement, *values)
 
 
+@pytest.fixture(scope="module")
+def database_dsn(postgres_dsn: str) -> Iterator[str]:
+    """One database for a module: each test is a tenant of its own in it."""
+    name = f"dialects_{uuid4().hex}"
+    asyncio.run(_execute(postgres_dsn, f"CREATE DATABASE {name} TEMPLATE {postgres.TEMPLATE} STRATEGY FILE_COPY"))
+    yield postgres.database_dsn(postgres_dsn, name)
+    asyncio.run(_execute(postgres_dsn, f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+async def _execute(dsn: str, statement: str) -> None:
+    connection = await asyncpg.connect(dsn, timeout=10)
+    await connection.execute(statement)
+    await connection.close()
+
+
 @pytest_asyncio.fixture
 async def make_gateway(database_dsn: str, tmp_path: Path) -> AsyncIterator[Callable[..., Any]]:
     """`await make_gateway(egress_allow="…")`: a gateway with these settings."""
-    opened: list[Gateway] = []
+    async with AsyncExitStack() as opened:
+        count = 0
 
-    async def make(**settings: Any) -> Gateway:
-        chosen = Settings(
-            postgres_dsn=SecretStr(settings.pop("postgres_dsn", database_dsn)),
-            secret_key=SecretStr(new_key()),
-            base_url=BASE_URL,
-            data_dir=tmp_path / f"data{len(opened)}",
-            **{"gateway_key_cache_seconds": 0, **settings},
-        )
-        store = DiskStore(tmp_path / "objects", BASE_URL, "disk-secret")
-        clock = Clock()
-        service = build(chosen, store, clock=clock)
-        await service.outbox.database.open()
-        for resource in service.resources:
-            await resource.open()
-        tenant, keys = await add_tenant(service)
-        assert service.web is not None
-        http: TestClient[Any, Any] = TestClient(TestServer(service.web))
-        await http.start_server()
-        gateway = Gateway(service, http, tenant, keys, clock, store, chosen.data_dir)
-        opened.append(gateway)
-        return gateway
+        async def make(**settings: Any) -> Gateway:
+            nonlocal count
+            count += 1
+            chosen = Settings(
+                postgres_dsn=SecretStr(settings.pop("postgres_dsn", database_dsn)),
+                secret_key=SecretStr(SECRET_KEY),
+                base_url=BASE_URL,
+                data_dir=tmp_path / f"data{count}",
+                **{"gateway_key_cache_seconds": 0, **settings},
+            )
+            store = DiskStore(tmp_path / "objects", BASE_URL, "disk-secret")
+            clock = Clock()
+            service = build(chosen, store, clock=clock)
+            await service.outbox.database.open()
+            opened.push_async_callback(service.outbox.database.close)
+            for resource in service.resources:
+                await resource.open()
+                opened.push_async_callback(resource.close)
+            tenant, keys = await add_tenant(service)
+            assert service.web is not None
+            http: TestClient[Any, Any] = TestClient(TestServer(service.web))
+            await http.start_server()
+            opened.push_async_callback(http.close)
+            return Gateway(service, http, tenant, keys, clock, store, chosen.data_dir)
 
-    yield make
-    for gateway in opened:
-        await gateway.http.close()
-        for resource in gateway.service.resources:
-            await resource.close()
-        await gateway.service.outbox.database.close()
+        yield make
 
 
 @pytest_asyncio.fixture

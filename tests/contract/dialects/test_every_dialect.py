@@ -58,7 +58,7 @@ async def test_the_key_is_judged_before_the_body(face: Face, gateway: Gateway) -
 
 
 async def test_a_revoked_key_is_refused(face: Face, gateway: Gateway) -> None:
-    await gateway.sql("UPDATE api_keys SET revoked_at = now()")
+    await gateway.sql("UPDATE api_keys SET revoked_at = now() WHERE tenant_id = $1", gateway.tenant.id)
 
     response = await gateway.call("POST", face.path, json=face.body(gateway))
 

@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from yarl import URL
+
 from contracts.events import (
     FileDeleteRequested,
     FileRetentionChanged,
@@ -534,6 +536,30 @@ async def test_every_route_needs_a_key(gateway: Gateway) -> None:
         ("GET", FOLDER), ("POST", FOLDER), ("DELETE", FOLDER),
     ):  # fmt: skip
         await asked(gateway, method, path, 403, role=None)
+
+
+async def test_no_query_is_a_fault_of_the_server(gateway: Gateway) -> None:
+    for text in (
+        "%ED%A0%80",
+        "%FF",
+        "%00",
+        "\\",
+        "'",
+        "%",
+        "a" * 3000,
+        "..%2F..",
+        "%F0%9F%98%80",
+        "1e3",
+        "-1",
+        "99999999999999999999",
+    ):
+        for name in ("path", "folder", "cursor", "limit", "type", "tree"):
+            for path in (FILE, FOLDER):
+                response = await gateway.http.get(
+                    URL(f"{path}?{name}={text}", encoded=True), headers={"X-API-Key": gateway.keys["admin"]}
+                )
+                assert response.status in (200, 400, 404), (path, name, text)
+                assert "success" in await response.json()
 
 
 async def test_the_lifetime_of_the_url_is_a_setting(make_gateway: Callable[..., Any]) -> None:

@@ -27,7 +27,7 @@ from services.gateway.domain.role import Permission
 from services.gateway.store import UploadStore
 from services.gateway.usecases.delete import delete_upload
 
-DEADLINE_SECONDS = 15
+DATABASE_SECONDS = 10
 """After that the answer is 503: whatever was asked may or may not have happened."""
 
 _ID = Parameter("upload_id", "path", "The `id` of the upload", required=True, schema={"type": "string", "format": "uuid"})
@@ -118,26 +118,23 @@ class _Face:
         return web.json_response(text=created.model_dump_json())
 
     async def show(self, request: web.Request) -> web.Response:
-        async with asyncio.timeout(DEADLINE_SECONDS):
-            principal = await self._deps.auth.principal(request.headers, Permission.READ)
-            upload_id = _upload_id(request)
-            async with self._deps.database.connection() as connection:
-                upload = await UploadStore(connection).find_of_tenant(principal.tenant_id, upload_id, dialect=DIALECT)
+        principal = await self._deps.auth.principal(request.headers, Permission.READ)
+        upload_id = _upload_id(request)
+        async with asyncio.timeout(DATABASE_SECONDS), self._deps.database.connection() as connection:
+            upload = await UploadStore(connection).find_of_tenant(principal.tenant_id, upload_id, dialect=DIALECT)
         if upload is None:
             raise UploadNotFoundError
         return web.json_response(text=to_view(upload, self._deps.base_url).model_dump_json())
 
     async def delete(self, request: web.Request) -> web.Response:
-        async with asyncio.timeout(DEADLINE_SECONDS):
-            principal = await self._deps.auth.principal(request.headers, Permission.MODIFY)
-            upload_id = _upload_id(request)
-            async with self._deps.outbox.unit_of_work() as work:
-                upload = await UploadStore(work.connection).find_of_tenant(
-                    principal.tenant_id, upload_id, dialect=DIALECT, lock=True
-                )
-                if upload is None:
-                    raise UploadNotFoundError
-                await delete_upload(upload, work, self._deps.clock())
+        principal = await self._deps.auth.principal(request.headers, Permission.MODIFY)
+        upload_id = _upload_id(request)
+        async with asyncio.timeout(DATABASE_SECONDS), self._deps.outbox.unit_of_work() as work:
+            store = UploadStore(work.connection)
+            upload = await store.find_of_tenant(principal.tenant_id, upload_id, dialect=DIALECT, lock=True)
+            if upload is None:
+                raise UploadNotFoundError
+            await delete_upload(upload, work, self._deps.clock())
         return web.Response(status=204)
 
     async def _check_callback(self, url: str | None) -> None:

@@ -24,7 +24,7 @@ from services.gateway.store import UploadStore
 from services.gateway.usecases.delete import delete_upload
 from services.gateway.usecases.move import move_file
 
-DEADLINE_SECONDS: Final = 15
+DATABASE_SECONDS: Final = 10
 """After that the answer is 503: whatever was asked may or may not have happened."""
 
 
@@ -53,44 +53,41 @@ class Files:
         return web.json_response(text=created.model_dump_json(by_alias=True))
 
     async def show(self, request: web.Request) -> web.Response:
-        async with asyncio.timeout(DEADLINE_SECONDS):
-            principal = await self._deps.auth.principal(request.headers, Permission.READ)
-            path = parse_query(request, PathQuery).path
-            if not path.strip("/"):
-                raise InvalidFieldError("path", "path is required")
-            folder, name = split_path(path)
-            async with self._deps.database.connection() as connection:
-                upload = await UploadStore(connection).find_by_name(principal.tenant_id, folder, name)
+        principal = await self._deps.auth.principal(request.headers, Permission.READ)
+        path = parse_query(request, PathQuery).path
+        if not path.strip("/"):
+            raise InvalidFieldError("path", "path is required")
+        folder, name = split_path(path)
+        async with asyncio.timeout(DATABASE_SECONDS), self._deps.database.connection() as connection:
+            upload = await UploadStore(connection).find_by_name(principal.tenant_id, folder, name)
         if upload is None:
             raise UploadNotFoundError
         answer = FileAnswer(file=to_view(upload, self._deps.base_url, principal.client_id))
         return web.json_response(text=answer.model_dump_json(by_alias=True))
 
     async def move(self, request: web.Request) -> web.Response:
-        async with asyncio.timeout(DEADLINE_SECONDS):
-            principal = await self._deps.auth.principal(request.headers, Permission.MODIFY)
-            body = await read_json(request, MoveRequest)
-            name, folder, destination = file_name(body.name), folder_path(body.folder or ""), folder_path(body.destination)
-            async with self._deps.outbox.unit_of_work() as work:
-                await move_file(
-                    work,
-                    principal.tenant_id,
-                    folder=folder,
-                    name=name,
-                    destination=destination,
-                    now=self._deps.clock(),
-                    temporary_for=self._deps.limits.temporary,
-                )
+        principal = await self._deps.auth.principal(request.headers, Permission.MODIFY)
+        body = await read_json(request, MoveRequest)
+        name, folder, destination = file_name(body.name), folder_path(body.folder or ""), folder_path(body.destination)
+        async with asyncio.timeout(DATABASE_SECONDS), self._deps.outbox.unit_of_work() as work:
+            await move_file(
+                work,
+                principal.tenant_id,
+                folder=folder,
+                name=name,
+                destination=destination,
+                now=self._deps.clock(),
+                temporary_for=self._deps.limits.temporary,
+            )
         return web.json_response(text=Done(message="File moved").model_dump_json())
 
     async def delete(self, request: web.Request) -> web.Response:
-        async with asyncio.timeout(DEADLINE_SECONDS):
-            principal = await self._deps.auth.principal(request.headers, Permission.MODIFY)
-            body = await read_json(request, DeleteRequest)
-            name, folder = file_name(body.name), folder_path(body.folder or "")
-            async with self._deps.outbox.unit_of_work() as work:
-                upload = await UploadStore(work.connection).find_by_name(principal.tenant_id, folder, name, lock=True)
-                if upload is None:
-                    raise UploadNotFoundError
-                await delete_upload(upload, work, self._deps.clock(), while_busy=True)
+        principal = await self._deps.auth.principal(request.headers, Permission.MODIFY)
+        body = await read_json(request, DeleteRequest)
+        name, folder = file_name(body.name), folder_path(body.folder or "")
+        async with asyncio.timeout(DATABASE_SECONDS), self._deps.outbox.unit_of_work() as work:
+            upload = await UploadStore(work.connection).find_by_name(principal.tenant_id, folder, name, lock=True)
+            if upload is None:
+                raise UploadNotFoundError
+            await delete_upload(upload, work, self._deps.clock(), while_busy=True)
         return web.json_response(text=Done(message="File deleted").model_dump_json())

@@ -29,7 +29,8 @@ from services.gateway.domain.role import Permission
 from services.gateway.store import FolderStore, TenantStore, UploadStore, UsageStore
 from services.gateway.usecases.folder import create_folder, delete_folder
 
-DEADLINE_SECONDS: Final = 15
+DATABASE_SECONDS: Final = 10
+"""After that the answer is 503: whatever was asked may or may not have happened."""
 
 
 class Folders:
@@ -38,11 +39,10 @@ class Folders:
 
     async def storage(self, request: web.Request) -> web.Response:
         limits = self._deps.limits
-        async with asyncio.timeout(DEADLINE_SECONDS):
-            principal = await self._deps.auth.principal(request.headers, Permission.READ)
-            async with self._deps.database.connection() as connection:
-                used_bytes = await UsageStore(connection).used_bytes(principal.tenant_id)
-                blocked_at = await TenantStore(connection).storage_blocked_at(principal.tenant_id)
+        principal = await self._deps.auth.principal(request.headers, Permission.READ)
+        async with asyncio.timeout(DATABASE_SECONDS), self._deps.database.connection() as connection:
+            used_bytes = await UsageStore(connection).used_bytes(principal.tenant_id)
+            blocked_at = await TenantStore(connection).storage_blocked_at(principal.tenant_id)
         storage = Storage(
             used_bytes=used_bytes,
             free_allowance=limits.free_allowance_bytes,
@@ -53,41 +53,38 @@ class Folders:
         return web.json_response(text=StorageAnswer(storage=storage).model_dump_json())
 
     async def create(self, request: web.Request) -> web.Response:
-        async with asyncio.timeout(DEADLINE_SECONDS):
-            principal = await self._deps.auth.principal(request.headers, Permission.UPLOAD)
-            path = folder_path((await read_json(request, FolderRequest)).folder)
-            if not path:
-                raise InvalidFieldError("folder", "Invalid folder name")
-            async with self._deps.outbox.unit_of_work() as work:
-                created = await create_folder(work, principal.tenant_id, path)
+        principal = await self._deps.auth.principal(request.headers, Permission.UPLOAD)
+        path = folder_path((await read_json(request, FolderRequest)).folder)
+        if not path:
+            raise InvalidFieldError("folder", "Invalid folder name")
+        async with asyncio.timeout(DATABASE_SECONDS), self._deps.outbox.unit_of_work() as work:
+            created = await create_folder(work, principal.tenant_id, path)
         answer = FolderAnswer(timestamp=timestamp(self._deps.clock()), message=None if created else "Folder already exists")
         return web.json_response(text=answer.model_dump_json(exclude_none=True))
 
     async def delete(self, request: web.Request) -> web.Response:
-        async with asyncio.timeout(DEADLINE_SECONDS):
-            principal = await self._deps.auth.principal(request.headers, Permission.MODIFY)
-            path = folder_path((await read_json(request, FolderRequest)).folder)
-            if not path:
-                raise ReservedFolderError("Cannot delete root folder")
-            if path == TEMPORARY_FOLDER:
-                raise ReservedFolderError("Cannot delete the temp folder")
-            async with self._deps.outbox.unit_of_work() as work:
-                await delete_folder(work, principal.tenant_id, path)
+        principal = await self._deps.auth.principal(request.headers, Permission.MODIFY)
+        path = folder_path((await read_json(request, FolderRequest)).folder)
+        if not path:
+            raise ReservedFolderError("Cannot delete root folder")
+        if path == TEMPORARY_FOLDER:
+            raise ReservedFolderError("Cannot delete the temp folder")
+        async with asyncio.timeout(DATABASE_SECONDS), self._deps.outbox.unit_of_work() as work:
+            await delete_folder(work, principal.tenant_id, path)
         return web.json_response(text=Done(message="Folder deleted").model_dump_json())
 
     async def show(self, request: web.Request) -> web.Response:
-        async with asyncio.timeout(DEADLINE_SECONDS):
-            principal = await self._deps.auth.principal(request.headers, Permission.READ)
-            query = parse_query(request, ListQuery)
-            path = folder_path(query.path or query.folder or "")
-            async with self._deps.database.connection() as connection:
-                if path not in ("", TEMPORARY_FOLDER) and not await FolderStore(connection).exists(principal.tenant_id, path):
-                    raise FolderNotFoundError
-                answer: TreeAnswer | ListAnswer
-                if query.wants_tree:
-                    answer = await _tree(connection, principal.tenant_id, path)
-                else:
-                    answer = await self._page(connection, principal, path, query)
+        principal = await self._deps.auth.principal(request.headers, Permission.READ)
+        query = parse_query(request, ListQuery)
+        path = folder_path(query.path or query.folder or "")
+        answer: TreeAnswer | ListAnswer
+        async with asyncio.timeout(DATABASE_SECONDS), self._deps.database.connection() as connection:
+            if path not in ("", TEMPORARY_FOLDER) and not await FolderStore(connection).exists(principal.tenant_id, path):
+                raise FolderNotFoundError
+            if query.wants_tree:
+                answer = await _tree(connection, principal.tenant_id, path)
+            else:
+                answer = await self._page(connection, principal, path, query)
         return web.json_response(text=answer.model_dump_json(by_alias=True))
 
     async def _page(self, connection: Connection, principal: Principal, path: str, query: ListQuery) -> ListAnswer:
