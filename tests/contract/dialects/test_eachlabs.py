@@ -51,7 +51,7 @@ async def shown(gateway: Gateway, upload_id: str) -> dict[str, Any]:
 
 
 async def test_the_published_example_passes(gateway: Gateway) -> None:
-    """E-01, E-10, E-14, E-16, E-17"""
+    # E-01, E-10, E-14, E-16, E-17
     answer = await created(gateway, file_type="audio", content_type="audio/mp4", audio_duration_seconds=1008.32)
 
     upload_id = answer["id"]
@@ -69,7 +69,7 @@ async def test_the_published_example_passes(gateway: Gateway) -> None:
 
 
 async def test_the_upload_url_takes_one_put_within_fifteen_minutes(gateway: Gateway) -> None:
-    """E-11"""
+    # E-11
     answer = await created(gateway)
 
     query = parse_qs(urlsplit(answer["upload_url"]).query)
@@ -80,7 +80,7 @@ async def test_the_upload_url_takes_one_put_within_fifteen_minutes(gateway: Gate
 
 
 async def test_every_required_header_is_signed(gateway: Gateway) -> None:
-    """E-15, E-16"""
+    # E-15, E-16
     answer = await created(
         gateway, file_type="video", content_type="video/mp4", video_duration_seconds=12, video_bitrate_kbps=2500.5
     )
@@ -94,7 +94,7 @@ async def test_every_required_header_is_signed(gateway: Gateway) -> None:
 
 
 async def test_the_file_is_kept_for_thirty_days(gateway: Gateway) -> None:
-    """E-13"""
+    # E-13
     answer = await created(gateway)
 
     expires_at = datetime.strptime(answer["expires_at"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
@@ -112,7 +112,7 @@ async def test_the_retention_of_the_settings_shows_in_the_tag(make_gateway: Call
 
 
 async def test_without_a_content_type_the_put_declares_bytes(gateway: Gateway) -> None:
-    """E-04, E-05"""
+    # E-04, E-05
     answer = await created(gateway)
 
     assert answer["required_headers"]["Content-Type"] == "application/octet-stream"
@@ -121,26 +121,26 @@ async def test_without_a_content_type_the_put_declares_bytes(gateway: Gateway) -
 
 
 async def test_the_owner_has_the_form_of_an_organization(gateway: Gateway) -> None:
-    """E-02"""
+    # E-02
     assert await refusal(gateway, owner=...) == "owner is required"
     for owner in ("", "org-", "acme", "ORG-x", "org-a b", f"org-{'x' * 200}", " org-x"):
         assert "owner" in await refusal(gateway, owner=owner)
 
 
 async def test_the_owner_is_the_organization_of_the_key(gateway: Gateway) -> None:
-    """5.2.5"""
+    # 5.2.5
     assert "organization" in await refusal(gateway, 401, owner="org-someone-else")
 
 
 async def test_the_uploader_is_the_customer(gateway: Gateway) -> None:
-    """E-03"""
+    # E-03
     assert await refusal(gateway, uploader=...) == "uploader is required"
     for uploader in ("Customer", "", "admin"):
         assert "uploader" in await refusal(gateway, uploader=uploader)
 
 
 async def test_a_file_type_is_one_of_four(gateway: Gateway) -> None:
-    """E-04"""
+    # E-04
     for file_type in ("document", "VIDEO", ""):
         assert "file_type" in await refusal(gateway, file_type=file_type)
     for file_type in ("image", "video", "audio", "other"):
@@ -148,7 +148,7 @@ async def test_a_file_type_is_one_of_four(gateway: Gateway) -> None:
 
 
 async def test_an_unsupported_content_type_is_refused(gateway: Gateway) -> None:
-    """E-05, E-18"""
+    # E-05, E-18
     for content_type in ("video", "x/y", "application/x-msdownload", "video/mp4\r\nX: y", "vidéo/mp4", "", "a" * 300):
         assert "content_type" in await refusal(gateway, content_type=content_type)
 
@@ -159,7 +159,7 @@ async def test_a_content_type_fits_the_file_type(gateway: Gateway) -> None:
 
 
 async def test_durations_belong_to_their_file_type(gateway: Gateway) -> None:
-    """E-07, E-08, E-09"""
+    # E-07, E-08, E-09
     assert "only with file_type audio" in await refusal(gateway, audio_duration_seconds=1)
     assert "only with file_type audio" in await refusal(gateway, file_type="video", audio_duration_seconds=1)
     for field in ("video_duration_seconds", "video_bitrate_kbps"):
@@ -167,7 +167,7 @@ async def test_durations_belong_to_their_file_type(gateway: Gateway) -> None:
 
 
 async def test_a_duration_is_a_number(gateway: Gateway) -> None:
-    """E-07"""
+    # E-07
     values: tuple[object, ...] = ("5", True, -1, -0.5, 1e13, [], {})
     for value in values:
         assert "audio_duration_seconds" in await refusal(gateway, file_type="audio", audio_duration_seconds=value)
@@ -176,7 +176,7 @@ async def test_a_duration_is_a_number(gateway: Gateway) -> None:
 
 
 async def test_every_wrong_field_is_in_the_details(gateway: Gateway) -> None:
-    """E-21"""
+    # E-21
     response = await gateway.call("POST", PATH, json={"uploader": "x", "file_type": 5})
 
     answer = await response.json()
@@ -185,7 +185,7 @@ async def test_every_wrong_field_is_in_the_details(gateway: Gateway) -> None:
 
 
 async def test_the_request_id_is_the_callers_trace(gateway: Gateway) -> None:
-    """E-21"""
+    # E-21
     headers = {"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}
 
     response = await gateway.call("POST", PATH, role=None, headers=headers)
@@ -194,7 +194,7 @@ async def test_the_request_id_is_the_callers_trace(gateway: Gateway) -> None:
 
 
 async def test_the_callback_travels_with_the_registration(make_gateway: Callable[..., Any]) -> None:
-    """E-06"""
+    # E-06
     gateway = await make_gateway(egress_allow="127.0.0.0/8")
 
     answer = await created(gateway, content_type="image/png", file_type="image", callback_url="http://127.0.0.1:9999/hook?a=b")
@@ -217,14 +217,14 @@ async def test_a_callback_to_a_private_address_is_refused(gateway: Gateway) -> N
 
 
 async def test_an_expired_url_means_a_new_upload(gateway: Gateway) -> None:
-    """E-22"""
+    # E-22
     first, second = await created(gateway), await created(gateway)
 
     assert first["id"] != second["id"]
 
 
 async def test_the_status_follows_the_upload(gateway: Gateway) -> None:
-    """E-14, part 2.3"""
+    # E-14, part 2.3
     answer = await created(gateway, file_type="video", content_type="video/mp4")
     statuses = [(await shown(gateway, answer["id"]))["status"]]
     stored, completed = gateway.completion(answer["id"], size_bytes=1000, content_type="video/mp4")
@@ -270,7 +270,7 @@ async def test_each_end_of_an_upload_has_its_status(gateway: Gateway) -> None:
 
 
 async def test_the_public_url_serves_the_file_only_after_processing(gateway: Gateway) -> None:
-    """E-12"""
+    # E-12
     answer = await created(gateway, file_type="image", content_type="image/png")
     await gateway.store.write(f"files/{answer['id']}/original.png", _chunks(b"pixels"), content_type="image/png")
     path = urlsplit(answer["public_url"]).path

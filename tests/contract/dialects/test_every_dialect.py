@@ -43,7 +43,7 @@ async def test_a_valid_request_registers_one_upload(face: Face, gateway: Gateway
 
 
 async def test_a_missing_or_wrong_key_is_refused(face: Face, gateway: Gateway) -> None:
-    """E-19, 5.2.6"""
+    # E-19, 5.2.6
     for key in (None, "", "lsk_wrong", "x" * 5000, "schlüssel"):
         headers = {} if key is None else {"X-API-Key": key}
         response = await gateway.call("POST", face.path, role=None, headers=headers, json=face.body(gateway))
@@ -66,7 +66,7 @@ async def test_a_revoked_key_is_refused(face: Face, gateway: Gateway) -> None:
 
 
 async def test_all_but_the_lowest_role_may_upload(face: Face, gateway: Gateway) -> None:
-    """J-04"""
+    # J-04
     for role in ("render", "editor", "manager", "admin"):
         body = face.body(gateway)
         if face.text_field == "name":
@@ -75,14 +75,14 @@ async def test_all_but_the_lowest_role_may_upload(face: Face, gateway: Gateway) 
 
 
 async def test_a_role_below_render_may_not_upload(face: Face, gateway: Gateway) -> None:
-    """J-21"""
+    # J-21
     response = await gateway.call("POST", face.path, role="viewer", json=face.body(gateway))
 
     assert await refused(face, response, face.refusal["role"]) == "Insufficient permissions"
 
 
 async def test_a_malformed_body_is_refused(face: Face, gateway: Gateway) -> None:
-    """E-18"""
+    # E-18
     for body in MALFORMED:
         response = await gateway.call("POST", face.path, data=body, headers=JSON)
 
@@ -120,7 +120,7 @@ async def test_a_missing_required_field_is_refused(face: Face, gateway: Gateway)
 
 
 async def test_another_content_type_is_refused(face: Face, gateway: Gateway) -> None:
-    """J-05"""
+    # J-05
     for content_type in ("text/plain", "application/x-www-form-urlencoded", "application/json; charset=latin1", ""):
         response = await gateway.call("POST", face.path, data=b"{}", headers={"Content-Type": content_type})
 
@@ -148,7 +148,7 @@ async def test_a_wrong_method_is_refused_and_told_the_right_ones(face: Face, gat
 
 
 async def test_an_address_that_no_api_knows_is_a_problem_document(face: Face, gateway: Gateway) -> None:
-    """5.1.3"""
+    # 5.1.3
     for suffix in ("s", "/x/y/z", "%20"):
         response = await gateway.call("POST", face.path + suffix)
 
@@ -159,7 +159,7 @@ async def test_an_address_that_no_api_knows_is_a_problem_document(face: Face, ga
 async def test_a_bug_is_an_error_of_the_api_that_tells_nothing(
     face: Face, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """E-20"""
+    # E-20
 
     def broken(*_args: object, **_options: object) -> str:
         raise ZeroDivisionError("secret detail")

@@ -64,7 +64,7 @@ async def uploaded(gateway: Gateway, size: int = 1000, **fields: Any) -> str:
 
 
 async def test_the_published_example_passes(gateway: Gateway) -> None:
-    """J-01, J-11, J-12, J-23"""
+    # J-01, J-11, J-12, J-23
     answer = await create(gateway, folder="videos")
 
     assert set(answer) == {"success", "uploadUrl", "fileUrl", "expiresIn"}
@@ -76,7 +76,7 @@ async def test_the_published_example_passes(gateway: Gateway) -> None:
 
 
 async def test_the_upload_url_lives_for_two_minutes(gateway: Gateway) -> None:
-    """J-13"""
+    # J-13
     answer = await create(gateway)
 
     [event] = await gateway.emitted(UploadRegistered)
@@ -94,7 +94,7 @@ async def test_the_declared_size_is_exact(gateway: Gateway) -> None:
 
 
 async def test_missing_fields_have_their_messages(gateway: Gateway) -> None:
-    """J-18"""
+    # J-18
     for absent in (..., None, ""):
         assert await message(gateway, name=absent) == "name is required"
         assert await message(gateway, contentType=absent) == "contentType is required"
@@ -102,7 +102,7 @@ async def test_missing_fields_have_their_messages(gateway: Gateway) -> None:
 
 
 async def test_a_size_is_a_positive_integer(gateway: Gateway) -> None:
-    """J-08"""
+    # J-08
     sizes: tuple[object, ...] = (0, -1, "5", 1.5, True, [], {}, None)
     for size in sizes:
         assert await message(gateway, size=size) == "size is required and must be a positive number"
@@ -116,14 +116,14 @@ async def test_the_first_wrong_field_decides_the_message(gateway: Gateway) -> No
 
 
 async def test_500_mb_pass_and_one_byte_more_does_not(gateway: Gateway) -> None:
-    """J-02, J-08, J-19"""
+    # J-02, J-08, J-19
     assert (await create(gateway, size=524288000))["success"]
     for size in (524288001, 2**63, 10**30):
         assert await message(gateway, 413, size=size) == "File exceeds maximum size of 500 MB"
 
 
 async def test_characters_of_a_name_are_replaced_one_by_one(gateway: Gateway) -> None:
-    """J-06"""
+    # J-06
     for name, stored in {
         "my clip (1).mp4": "my_clip__1_.mp4",
         "a/b\\c.mp4": "a_b_c.mp4",
@@ -151,7 +151,7 @@ async def test_a_content_type_is_a_mime_type(gateway: Gateway) -> None:
 
 
 async def test_the_content_type_decides_the_shown_type(gateway: Gateway) -> None:
-    """J-07"""
+    # J-07
     for content_type, shown in {
         "image/png": "image", "VIDEO/mp4": "video", "audio/mpeg": "audio", "application/pdf": "other", "x-y/z; a=b": "other",
     }.items():  # fmt: skip
@@ -160,7 +160,7 @@ async def test_the_content_type_decides_the_shown_type(gateway: Gateway) -> None
 
 
 async def test_without_a_folder_the_file_lands_at_the_root(gateway: Gateway) -> None:
-    """J-09"""
+    # J-09
     for number, folder in enumerate((..., None, "", "/", "//")):
         answer = await create(gateway, name=f"{number}.mp4", folder=folder)
         assert answer["fileUrl"].endswith(f"/files/{number}.mp4")
@@ -168,7 +168,7 @@ async def test_without_a_folder_the_file_lands_at_the_root(gateway: Gateway) -> 
 
 
 async def test_folder_names_are_sanitised(gateway: Gateway) -> None:
-    """J-15"""
+    # J-15
     for number, (folder, stored) in enumerate(
         {
             "videos/raw": "videos/raw",
@@ -186,7 +186,7 @@ async def test_folder_names_are_sanitised(gateway: Gateway) -> None:
 
 
 async def test_a_blocked_storage_takes_no_more(gateway: Gateway) -> None:
-    """J-20"""
+    # J-20
     await gateway.sql("UPDATE tenants SET storage_blocked_at = now() WHERE id = $1", gateway.tenant.id)
 
     assert await message(gateway, 403) == "Storage is blocked. Add credits to continue uploading."
@@ -198,7 +198,7 @@ async def test_a_blocked_storage_takes_no_more(gateway: Gateway) -> None:
 
 
 async def test_a_name_belongs_to_one_live_file_of_a_folder(gateway: Gateway) -> None:
-    """J-22"""
+    # J-22
     await create(gateway)
 
     assert await message(gateway, 409) == TAKEN
@@ -210,7 +210,7 @@ async def test_a_name_belongs_to_one_live_file_of_a_folder(gateway: Gateway) -> 
 
 
 async def test_a_pending_file_blocks_its_name_until_its_url_expires(gateway: Gateway) -> None:
-    """5.4.11"""
+    # 5.4.11
     await create(gateway)
     first = await last_id(gateway)
     gateway.clock.offset = timedelta(seconds=110)
@@ -238,7 +238,7 @@ async def test_bytes_that_arrived_hold_the_name_although_the_url_expired(gateway
 
 
 async def test_a_file_in_temp_is_temporary(gateway: Gateway) -> None:
-    """J-10"""
+    # J-10
     await create(gateway, folder="temp")
 
     [event] = await gateway.emitted(UploadRegistered)
@@ -249,7 +249,7 @@ async def test_a_file_in_temp_is_temporary(gateway: Gateway) -> None:
 
 
 async def test_the_server_alone_makes_it_uploaded(gateway: Gateway) -> None:
-    """J-14, J-07"""
+    # J-14, J-07
     await create(gateway, folder="videos")
     upload_id = await last_id(gateway)
     stored, completed = gateway.completion(upload_id, size_bytes=3145728, content_type="video/mp4")
@@ -271,7 +271,7 @@ async def test_the_server_alone_makes_it_uploaded(gateway: Gateway) -> None:
 
 
 async def test_the_file_url_serves_the_bytes_after_the_upload(gateway: Gateway) -> None:
-    """J-12"""
+    # J-12
     answer = await create(gateway, size=6)
     upload_id = await last_id(gateway)
     path = urlsplit(answer["fileUrl"]).path
@@ -285,7 +285,7 @@ async def test_the_file_url_serves_the_bytes_after_the_upload(gateway: Gateway) 
 
 
 async def test_a_folder_is_created_once(gateway: Gateway) -> None:
-    """J-03, J-15, J-16, J-17, J-23"""
+    # J-03, J-15, J-16, J-17, J-23
     first = await asked(gateway, "POST", FOLDER, json={"folder": "videos/raw"})
     second = await asked(gateway, "POST", FOLDER, json={"folder": "/videos//raw/"})
     parent = await asked(gateway, "POST", FOLDER, json={"folder": "videos"})
@@ -297,7 +297,7 @@ async def test_a_folder_is_created_once(gateway: Gateway) -> None:
 
 
 async def test_folders_that_hold_files_exist_already(gateway: Gateway) -> None:
-    """J-16"""
+    # J-16
     await create(gateway, folder="videos/raw")
 
     for folder in ("videos/raw", "videos", "temp"):
@@ -305,7 +305,7 @@ async def test_folders_that_hold_files_exist_already(gateway: Gateway) -> None:
 
 
 async def test_a_folder_without_a_name_is_refused(gateway: Gateway) -> None:
-    """J-18"""
+    # J-18
     for body in ({}, {"folder": None}, {"folder": ""}):
         assert (await asked(gateway, "POST", FOLDER, 400, json=body))["message"] == "folder is required"
     for folder in ("!!!", "/", "日本", 5, ["a"], "x" * 600):
@@ -313,7 +313,7 @@ async def test_a_folder_without_a_name_is_refused(gateway: Gateway) -> None:
 
 
 async def test_the_storage_in_use_is_exact(gateway: Gateway) -> None:
-    """Part 2.5"""
+    # Part 2.5
     await uploaded(gateway, 1000, name="a")
     removed = await uploaded(gateway, 500, name="b")
     await uploaded(gateway, 70, name="c", folder="temp")
@@ -440,7 +440,7 @@ async def test_moving_into_temp_and_out_changes_the_retention(gateway: Gateway) 
 
 
 async def test_a_move_is_refused_with_its_messages(gateway: Gateway) -> None:
-    """Part 2.5"""
+    # Part 2.5
     await create(gateway, name="a")
     await create(gateway, name="a", folder="to")
 
@@ -493,7 +493,7 @@ async def test_a_pending_file_is_aborted_by_its_deletion(gateway: Gateway) -> No
 
 
 async def test_only_an_empty_folder_is_deleted(gateway: Gateway) -> None:
-    """Part 2.5"""
+    # Part 2.5
 
     async def delete(status: int, **body: object) -> str:
         return str((await asked(gateway, "DELETE", FOLDER, status, json=body))["message"])
@@ -514,7 +514,7 @@ async def test_only_an_empty_folder_is_deleted(gateway: Gateway) -> None:
 
 
 async def test_roles_below_editor_neither_move_nor_delete(gateway: Gateway) -> None:
-    """J-21"""
+    # J-21
     await create(gateway)
     for role in ("viewer", "render"):
         for method, path, body in (
@@ -530,7 +530,7 @@ async def test_roles_below_editor_neither_move_nor_delete(gateway: Gateway) -> N
 
 
 async def test_every_route_needs_a_key(gateway: Gateway) -> None:
-    """J-04, 5.2.6"""
+    # J-04, 5.2.6
     for method, path in (
         ("GET", "/v2/media"), ("GET", FILE), ("POST", FILE), ("PUT", FILE), ("DELETE", FILE),
         ("GET", FOLDER), ("POST", FOLDER), ("DELETE", FOLDER),

@@ -56,7 +56,7 @@ async def test_a_registration_that_is_repeated_is_one(outbox: Outbox) -> None:
 
 
 async def test_several_that_replace_a_dead_registration_abort_it_once(outbox: Outbox) -> None:
-    """5.4.11"""
+    # 5.4.11
     tenant_id = TenantId(uuid4())
     dead = registration(tenant_id=tenant_id)
     await Registrar(outbox).register(dead)

@@ -37,7 +37,7 @@ def test_the_first_word_is_the_class() -> None:
 
 
 def test_an_extension_fits_an_object_key() -> None:
-    """E-17"""
+    # E-17
     assert all(re.fullmatch(r"\.[a-z0-9]{1,10}", extension) for extension in EXTENSIONS.values())
     assert all(is_content_type(text) and text == text.lower() for text in EXTENSIONS)
     assert (extension_of("audio/mp4"), extension_of("Video/MP4; x=y"), extension_of("a/b")) == (".m4a", ".mp4", "")

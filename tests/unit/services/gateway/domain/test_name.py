@@ -12,7 +12,7 @@ from services.gateway.domain.name import file_name, file_url, folder_path, is_te
 
 @given(st.text(min_size=1, max_size=255))
 def test_a_name_keeps_its_length_and_holds_only_safe_characters(text: str) -> None:
-    """J-06"""
+    # J-06
     name = file_name(text)
 
     assert len(name) == len(text)
@@ -27,7 +27,7 @@ def test_a_name_that_was_made_safe_stays_as_it_is(text: str) -> None:
 
 @given(st.text(max_size=512))
 def test_a_folder_has_no_empty_segments_and_only_safe_characters(text: str) -> None:
-    """J-15"""
+    # J-15
     try:
         path = folder_path(text)
     except InvalidFieldError:
@@ -55,7 +55,7 @@ def test_parents_come_from_the_top() -> None:
 
 
 def test_only_temp_itself_and_what_is_below_is_temporary() -> None:
-    """J-10"""
+    # J-10
     assert is_temporary("temp")
     assert is_temporary("temp/x")
     assert not any(map(is_temporary, ("", "temporary", "a/temp", "Temp")))
@@ -67,6 +67,6 @@ def test_a_path_is_a_folder_and_a_name() -> None:
 
 
 def test_the_file_url_follows_the_template() -> None:
-    """J-12"""
+    # J-12
     assert file_url("https://x", "c1", "", "a.mp4") == "https://x/c1/files/a.mp4"
     assert file_url("https://x", "c1", "v/w", "a.mp4") == "https://x/c1/files/v/w/a.mp4"
