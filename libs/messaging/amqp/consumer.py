@@ -5,7 +5,7 @@ acked when the channel ends is delivered again; the inbox makes that harmless.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence, Set
 from datetime import timedelta
 
 import structlog
@@ -92,17 +92,21 @@ class Consumer:
                 await asyncio.sleep(REQUEUE_SECONDS)
             for message in unsettled:
                 await self._channel.basic_nack(_tag(message), requeue=True, wait=False)
-            await self._acknowledge(batch)
+            await self._acknowledge(batch, put_back={_tag(message) for message in unsettled})
         except Exception as error:
             log.warning("consumer.batch_unacknowledged", queue=self._subscription.queue, error=type(error).__name__)
             self._lost()  # with the connection goes what is unacknowledged: it comes again
 
-    async def _acknowledge(self, batch: Sequence[DeliveredMessage]) -> None:
-        """One acknowledgement for all, if nothing that is not in the batch lies below it."""
+    async def _acknowledge(self, batch: Sequence[DeliveredMessage], put_back: Set[int]) -> None:
+        """One acknowledgement for all that was not put back, if nothing that is not in the batch lies below it.
+
+        The broker ends the channel of who acknowledges by a tag that was put back.
+        """
         if _tag(batch[-1]) - self._settled != len(batch):
             raise RuntimeError("deliveries out of order")
         self._settled = _tag(batch[-1])
-        await self._channel.basic_ack(self._settled, multiple=True)
+        if settled := {_tag(message) for message in batch} - put_back:
+            await self._channel.basic_ack(max(settled), multiple=True)
 
     async def _outcomes(self, batch: Sequence[DeliveredMessage]) -> list[Outcome]:
         read = [_read(message) for message in batch]

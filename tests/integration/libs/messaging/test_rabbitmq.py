@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from uuid import UUID
 
 import aiormq
@@ -14,7 +14,7 @@ from pamqp.commands import Basic
 from contracts.events import UploadAborted, UploadExpired
 from libs.messaging.amqp.dead_letter import RabbitMqDeadLetters
 from libs.messaging.amqp.declare import declare, delete
-from libs.messaging.amqp.message import published
+from libs.messaging.amqp.message import Outgoing, published
 from libs.messaging.amqp.publisher import Publisher, TooLargeError, UnroutableError
 from libs.messaging.dispatch import consumer
 from libs.messaging.port import BusUnavailableError, Subscription
@@ -38,9 +38,11 @@ class Gateway:
         self._buses: list[RabbitMqBus] = []
         self.handled: list[UUID] = []
         self.error: Exception | None = None
+        self.failures = 0
 
     async def on_expired(self, event: UploadExpired, work: UnitOfWork) -> None:
         if self.error is not None:
+            self.failures += 1
             raise self.error
         self.handled.append(event.upload_id)
 
@@ -132,6 +134,29 @@ async def test_a_body_that_is_no_envelope_is_a_dead_letter(declare_topology: Dec
     await eventually(lambda: _count(dead_letters, 1))
     (letter,) = await dead_letters.list()
     assert (letter.message_id, letter.queue, letter.body) == ("no envelope", QUEUE, "{]")
+
+
+async def test_a_message_that_nowhere_can_be_moved_to_comes_again_and_holds_up_nobody(
+    declare_topology: DeclareTopology, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given no retry tier that takes anything
+    bus = await gateway.bus(await declare_topology(TOPOLOGY))
+
+    async def refuses(messages: Sequence[Outgoing]) -> list[Exception | None]:
+        return [BusUnavailableError("full")] * len(messages)
+
+    monkeypatch.setattr(bus._failed, "publish", refuses)
+    gateway.error = ValueError("at first")
+    await bus.start()
+    session = bus._session
+    # When a handler fails, and then no longer
+    event = expired()
+    assert await bus.publish([envelop(event, source="session")]) == [None]
+    await eventually(lambda: gateway.failures > 1)
+    gateway.error = None
+    # Then the message is handled, on the consumer that was there all the time
+    await eventually(lambda: gateway.handled == [event.upload_id])
+    assert bus._session is session
 
 
 @pytest.mark.timeout(180)
