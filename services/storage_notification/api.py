@@ -79,5 +79,5 @@ def _authorize(request: web.Request, token: str | None) -> None:
     kind, _, given = request.headers.get("Authorization", "").partition(" ")
     # Some stores send the configured token as it is, without a scheme.
     sent = given if kind.lower() == "bearer" else request.headers.get("Authorization", "")
-    if not token or not hmac.compare_digest(sent.strip().encode(), token.encode()):
+    if not token or not hmac.compare_digest(sent.strip().encode("utf-8", "surrogateescape"), token.encode()):
         raise UnauthorizedError("The token is missing or wrong.")

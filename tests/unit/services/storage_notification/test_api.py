@@ -1,5 +1,6 @@
 """Who may post notifications, and which bodies are refused before anybody looks at them."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -28,6 +29,13 @@ async def client() -> AsyncIterator[Client]:
 @pytest.mark.parametrize("header", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic right"}])
 async def test_without_the_token_nothing_is_taken(client: Client, header: dict[str, str]) -> None:
     assert (await client.post(PATH, json={}, headers=header)).status == 401
+
+
+async def test_a_token_that_is_no_text_is_refused(client: Client) -> None:
+    reader, writer = await asyncio.open_connection(client.host, client.port)
+    writer.write(f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nAuthorization: Bearer ".encode() + b"\xff\r\n\r\n")
+    assert (await reader.readline()).split()[1] == b"401"
+    writer.close()
 
 
 @pytest.mark.parametrize("header", ["Bearer right", "bearer right", "right"])
