@@ -13,6 +13,8 @@ from services.gateway.store.upload import UploadStore
 
 _UPLOAD_FILE = re.compile(r"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})(\.[a-z0-9]{1,10})?")
 _RENDITION = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/)*[A-Za-z0-9_-][A-Za-z0-9._-]*")
+_LONGEST_RENDITION = 100
+"""Characters; ours are shorter, and no store takes names of any length."""
 
 _RENDITION_TYPES = {
     ".m3u8": "application/vnd.apple.mpegurl",
@@ -52,7 +54,7 @@ async def original_by_name(uploads: UploadStore, client_id: str, path: str) -> P
 async def rendition(uploads: UploadStore, upload_id: str, name: str) -> Published | None:
     """Behind `/renditions/{upload_id}/{name}`: a file made from an upload that is READY."""
     match = _UPLOAD_FILE.fullmatch(upload_id)
-    if match is None or match[2] or _RENDITION.fullmatch(name) is None:
+    if match is None or match[2] or len(name) > _LONGEST_RENDITION or _RENDITION.fullmatch(name) is None:
         return None
     upload = await uploads.find(UploadId(UUID(upload_id)))
     if upload is None or not upload.ready or not _kept(upload):

@@ -106,7 +106,7 @@ async def test_renditions_are_readable_when_ready(gateway: "Gateway") -> None:
         assert await response.read() == b"#EXTM3U"
     async with gateway.client.get(f"/renditions/{new.id}/hls/720p/00001.ts") as response:
         assert (response.status, response.content_type) == (200, "video/mp2t")
-    for other in ("hls", "hls/", "..%2foriginal.mp4", ".hidden", "hls//master.m3u8", "ü"):
+    for other in ("hls", "hls/", "..%2foriginal.mp4", ".hidden", "hls//master.m3u8", "ü", "a" * 300, "a/" * 600 + "a"):
         assert await status_of(gateway, f"/renditions/{new.id}/{other}") == 404
 
 
