@@ -5,14 +5,17 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.e2e import platform
 from tests.e2e.client import Client, client_of
-from tests.e2e.conftest import running
+from tests.e2e.conftest import real_servers, running
 from tests.e2e.platform import SERVICES, Platform
+
+SERVERS = ("LONGSHORE_POSTGRES_DSN", "LONGSHORE_BUS_URL", "LONGSHORE_S3_URL")
 
 
 async def test_standalone_says_that_it_is_ready_writes_credentials_and_stops_cleanly(tmp_path: Path) -> None:
@@ -58,6 +61,24 @@ async def test_standalone_starts_again_after_kill(tmp_path: Path) -> None:
             assert (await client.until_terminal(created["id"]))["state"] == "READY"
     finally:
         await asyncio.to_thread(process.stop)
+
+
+@pytest.fixture
+def standalone_on_servers(tmp_path: Path, postgres_dsn: str) -> Iterator[Platform]:
+    with real_servers(tmp_path, postgres_dsn) as (built, _broker):
+        servers = {name: built.processes["gateway"].environment[name] for name in SERVERS}
+        alone = platform.standalone(tmp_path, **servers)
+        with running(alone):
+            yield alone
+
+
+async def test_standalone_works_on_real_servers_too(standalone_on_servers: Platform, image: bytes) -> None:
+    async with client_of(standalone_on_servers.credentials) as client:
+        created = await client.upload(image, file_type="image", content_type="image/png")
+        assert (await client.until_terminal(created["id"]))["state"] == "READY"
+        assert (await client.request("GET", created["public_url"])).body == image
+    assert not (standalone_on_servers.data_dir / "postgres").exists()
+    assert not (standalone_on_servers.data_dir / "objects").exists()
 
 
 def test_what_prevents_a_start_is_said_in_one_line(tmp_path: Path) -> None:
