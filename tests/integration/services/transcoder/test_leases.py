@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -188,3 +189,26 @@ async def test_a_store_that_fails_costs_no_attempt(database_dsn: str, tmp_path: 
 
         job = await rig.job(upload)
     assert (job["attempts"], job["store_errors"]) == (1, 2)
+
+
+async def test_a_store_that_hangs_costs_no_attempt(database_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = asyncio.Event()
+    read = DiskStore.read
+
+    async def hanging(self: DiskStore, key: str, **options: Any) -> AsyncIterator[bytes]:
+        await answers.wait()
+        async for chunk in read(self, key, **options):
+            yield chunk
+
+    monkeypatch.setattr(DiskStore, "read", hanging)
+    async with running(database_dsn, tmp_path) as rig:
+        upload = await rig.upload(b"plain text", "text/plain")
+
+        async def has_waited_longer_than_all_leases() -> bool:
+            job = await rig.job(upload)
+            return bool(job["store_errors"] > 3 or job["state"] != "open")
+
+        await until(has_waited_longer_than_all_leases)
+        answers.set()
+
+        only(await rig.ended(upload), ProcessingCompleted)
