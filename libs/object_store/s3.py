@@ -232,6 +232,9 @@ class S3Store:
                 metadata=metadata,
                 metadata_directive=REPLACE,
             )
+        # Some servers ignore the condition: what was copied is `match_etag` only if that still lies there.
+        if self._stat(source).etag != match_etag:
+            raise ObjectChangedError(source)
         return _written(target, result, found.size_bytes, kind, found.metadata)
 
     def _delete(self, keys: Sequence[str]) -> None:
