@@ -47,18 +47,21 @@ def build(settings: Settings, store: ObjectStore) -> StorageNotificationService:
 
 
 def _loops(settings: Settings, outbox: Outbox, store: ObjectStore, notification: StorageNotification) -> dict[str, Loop]:
+    stray_age = timedelta(hours=settings.storage_stray_hours)
     reconciler = Reconciler(
         outbox,
         store,
         notification,
         grace=timedelta(seconds=settings.storage_grace_seconds),
-        stray_age=timedelta(hours=settings.storage_stray_hours),
+        stray_age=stray_age,
+        unknown_age=timedelta(days=settings.storage_unknown_days),
     )
+    purge = Purge(outbox, keep_closed=stray_age + timedelta(days=1))
     wakeups = outbox.wakeups
     loops = {
         "reconciler": repeated(reconciler.once, wakeups, "reconciler", settings.storage_reconcile_seconds),
         "notices": repeated(Notices(outbox, notification).once, wakeups, NOTICES, 1),
-        "purge": repeated(Purge(outbox).once, wakeups, "purge", 15),
+        "purge": repeated(purge.once, wakeups, "purge", 15),
     }
     if settings.storage_events_queue and settings.bus_url:
         source = AmqpSource(settings.bus_url.get_secret_value(), settings.storage_events_queue, taking(notification.receive))

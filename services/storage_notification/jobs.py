@@ -26,13 +26,21 @@ class Reconciler:
     LEASE_TIME = timedelta(seconds=60)
 
     def __init__(
-        self, outbox: Outbox, store: ObjectStore, notification: StorageNotification, *, grace: timedelta, stray_age: timedelta
+        self,
+        outbox: Outbox,
+        store: ObjectStore,
+        notification: StorageNotification,
+        *,
+        grace: timedelta,
+        stray_age: timedelta,
+        unknown_age: timedelta,
     ) -> None:
         self._outbox = outbox
         self._objects = store
         self._notification = notification
         self._grace = grace
         self._stray_age = stray_age
+        self._unknown_age = unknown_age
         self._owner = uuid4()
 
     async def once(self) -> bool:
@@ -55,15 +63,20 @@ class Reconciler:
         now = datetime.now(UTC)
         # Young ones are left to their notification, which is cheaper.
         await self._notification.reconcile([found for found in page if found.modified_at <= now - self._grace])
-        await self._sweep([found.key for found in page if found.modified_at <= now - self._stray_age])
+        await self._sweep(page, now)
 
-    async def _sweep(self, old: Sequence[str]) -> None:
-        """Deletes what nobody registered, and what came in again after its upload had ended."""
+    async def _sweep(self, page: Sequence[ObjectInfo], now: datetime) -> None:
+        """Deletes what came in again after its upload had ended, and much later what nobody seems to have registered.
+
+        A registration may be under way for as long as a broker can be away.
+        """
+        old = [found.key for found in page if found.modified_at <= now - self._stray_age]
         if not old:
             return
+        very_old = {found.key for found in page if found.modified_at <= now - self._unknown_age}
         async with self._outbox.database.connection() as connection:
-            awaited = await NotificationStore(connection).open(old)
-        if strays := [key for key in old if key not in awaited]:
+            closed = await NotificationStore(connection).known(old)
+        if strays := [key for key in old if closed.get(key, key in very_old)]:
             await self._objects.delete(strays)
             STRAYS.inc(len(strays))
             log.info("strays.deleted", objects=len(strays))
@@ -89,16 +102,20 @@ class Notices:
 
 
 class Purge:
-    """Deletes rows that have no use any more, and counts the others."""
+    """Deletes rows that have no use any more, and counts the others.
 
-    def __init__(self, outbox: Outbox, *, batch: int = 5000) -> None:
+    `keep_closed` has to be longer than the age at which the sweep takes objects of closed uploads: it knows them by their rows.
+    """
+
+    def __init__(self, outbox: Outbox, *, keep_closed: timedelta, batch: int = 5000) -> None:
         self._outbox = outbox
+        self._keep_closed = keep_closed
         self._batch = batch
 
     async def once(self) -> bool:
         async with self._outbox.database.connection() as connection:
             store = NotificationStore(connection)
-            deleted = await store.purge(self._batch)
+            deleted = await store.purge(self._batch, self._keep_closed)
             for kind, count in (await store.counts()).items():
                 ROWS.labels(kind).set(count)
         return deleted >= self._batch

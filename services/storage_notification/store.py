@@ -28,6 +28,8 @@ OPEN = f"SELECT {_EXPECTED} FROM expected_objects WHERE key = ANY($1) AND closed
 
 CLOSED = "SELECT key FROM expected_objects WHERE key = ANY($1) AND closed_at IS NOT NULL"
 
+KNOWN = "SELECT key, closed_at IS NOT NULL AS closed FROM expected_objects WHERE key = ANY($1)"
+
 MARK_ANNOUNCED = f"""
     UPDATE expected_objects e
     SET announced_etag = x.etag,
@@ -64,15 +66,18 @@ TAKE_LEASE = """
 
 RETURN_LEASE = "DELETE FROM leases WHERE name = $1 AND owner = $2"
 
+PURGE_CLOSED = """
+    DELETE FROM expected_objects WHERE upload_id IN (
+        SELECT upload_id FROM expected_objects WHERE closed_at < now() - $2::interval LIMIT $1)
+"""
+
 PURGES = (
-    """DELETE FROM expected_objects WHERE upload_id IN (
-        SELECT upload_id FROM expected_objects WHERE closed_at < now() - interval '1 day' LIMIT $1)""",
     """DELETE FROM expected_objects WHERE upload_id IN (
         SELECT upload_id FROM expected_objects
         WHERE closed_at IS NULL AND deadline_at < now() - interval '7 days' LIMIT $1)""",
     "DELETE FROM notices WHERE key IN (SELECT key FROM notices WHERE received_at < now() - interval '1 hour' LIMIT $1)",
 )
-"""What ended a day ago, what never ended within a week, and notices that nobody asked for."""
+"""What never ended within a week, and notices that nobody asked for."""
 
 COUNTS = """
     SELECT (SELECT count(*) FROM expected_objects WHERE closed_at IS NULL) AS expected,
@@ -109,6 +114,10 @@ class NotificationStore:
         """Those of `keys` whose upload has ended."""
         return {row["key"] for row in await self._connection.fetch(CLOSED, list(keys))}
 
+    async def known(self, keys: Sequence[str]) -> dict[str, bool]:
+        """Those of `keys` that were registered: key → whether the upload has ended."""
+        return {row["key"]: row["closed"] for row in await self._connection.fetch(KNOWN, list(keys))}
+
     async def mark_announced(self, announcements: Sequence[Announcement]) -> list[Expected]:
         """Those that nobody else announced since they were read."""
         rows = await self._connection.fetch(
@@ -137,9 +146,11 @@ class NotificationStore:
     async def return_lease(self, name: str, owner: UUID) -> None:
         await self._connection.execute(RETURN_LEASE, name, owner)
 
-    async def purge(self, limit: int) -> int:
+    async def purge(self, limit: int, keep_closed: timedelta) -> int:
         """Rows that were deleted; at most `limit` of each kind."""
-        return sum([int((await self._connection.execute(purge, limit)).split()[-1]) for purge in PURGES])
+        done = [await self._connection.execute(PURGE_CLOSED, limit, keep_closed)]
+        done += [await self._connection.execute(purge, limit) for purge in PURGES]
+        return sum(int(status.split()[-1]) for status in done)
 
     async def counts(self) -> dict[str, int]:
         row = await self._connection.fetchrow(COUNTS)

@@ -36,13 +36,17 @@ class Watcher:
         self.store = store
         self.notification = StorageNotification(outbox, store, "storage")
         self.notices = Notices(outbox, self.notification)
-        self.purge = Purge(outbox)
+        self.purge = Purge(outbox, keep_closed=timedelta(days=2))
         self._deliver = consumer(outbox, HANDLERS)
 
     def reconciler(
-        self, *, grace: timedelta = timedelta(0), stray_age: timedelta = timedelta(hours=24), store: Any = None
+        self,
+        *,
+        grace: timedelta = timedelta(0),
+        stray_age: timedelta = timedelta(hours=24),
+        unknown_age: timedelta = timedelta(days=14),
     ) -> Reconciler:
-        return Reconciler(self.outbox, store or self.store, self.notification, grace=grace, stray_age=stray_age)
+        return Reconciler(self.outbox, self.store, self.notification, grace=grace, stray_age=stray_age, unknown_age=unknown_age)
 
     async def hear(self, *events: Event) -> None:
         envelopes = [Envelope.of(event, source="test", correlation_id="0" * 32) for event in events]

@@ -123,7 +123,7 @@ async def test_an_end_before_the_registration_leaves_nothing_expected(watcher: W
     await watcher.reconciler().once()
     assert await watcher.announced() == []
 
-    await watcher.rows("UPDATE expected_objects SET closed_at = now() - interval '2 days'")
+    await watcher.rows("UPDATE expected_objects SET closed_at = now() - interval '3 days'")
     await watcher.purge.once()
     assert await watcher.rows("SELECT * FROM expected_objects") == []
 

@@ -52,17 +52,36 @@ async def test_an_announcement_that_led_to_nothing_is_made_again_with_the_same_i
     assert [event.event_id for event in await watcher.announced()] == [event.event_id for event in first]
 
 
-async def test_strays_go_after_a_day_and_expected_objects_stay(watcher: Watcher) -> None:
+async def test_strays_of_ended_uploads_go_after_a_day_and_expected_objects_stay(watcher: Watcher) -> None:
     registered, ended = registration(), registration()
     await watcher.hear(registered, ended)
     await watcher.put(registered.staging_key)
     await watcher.hear(completion(ended, await watcher.put(ended.staging_key)))
-    stray = f"staging/{uuid4()}/token"
-    await watcher.put(stray)
-
     await watcher.reconciler().once()
-    assert len(await _staged(watcher)) == 3
+    assert len(await _staged(watcher)) == 2
     await watcher.reconciler(stray_age=timedelta(0)).once()
+
+    assert await _staged(watcher) == [registered.staging_key]
+
+
+async def test_bytes_whose_registration_is_still_under_way_outlive_a_long_outage_of_the_bus(watcher: Watcher) -> None:
+    registered = registration()
+    await watcher.put(registered.staging_key)
+
+    await watcher.reconciler(stray_age=timedelta(0)).once()
+    await watcher.hear(registered)
+    await watcher.reconciler(stray_age=timedelta(0)).once()
+
+    assert [event.upload_id for event in await watcher.announced()] == [registered.upload_id]
+
+
+async def test_what_nobody_ever_registered_goes_in_the_end(watcher: Watcher) -> None:
+    registered = registration()
+    await watcher.hear(registered)
+    await watcher.put(registered.staging_key)
+    await watcher.put(f"staging/{uuid4()}/token")
+
+    await watcher.reconciler(stray_age=timedelta(0), unknown_age=timedelta(0)).once()
 
     assert await _staged(watcher) == [registered.staging_key]
 
