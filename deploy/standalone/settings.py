@@ -18,6 +18,8 @@ class StandaloneSettings(ServiceSettings):
     log_format: Literal["json", "console"] = "console"
     sandbox: Literal["strict", "auto"] = "auto"
     """`auto` warns where media cannot be cut off from the network; a service of its own refuses to start there."""
+    gateway_recover_credentials: bool = True
+    """A lost `credentials.json` comes back with another key; there is no other process that could have it."""
     storage_events_token: SecretStr | None = None
     """What a real object store shows with its notifications; made where it is not set."""
 

@@ -42,6 +42,7 @@ def build(settings: Settings, store: ObjectStore, *, clock: Clock = utc_now) -> 
         settings.data_dir / "credentials.json",
         base_url=settings.public_base_url,
         ops_url=f"http://{settings.ops_host}:{settings.ops_port}",
+        recovers=settings.gateway_recover_credentials,
     )
     apis = [face.api(deps) for face in (eachlabs, json2video, platform, files)]
     return Service(

@@ -1,7 +1,8 @@
 """The first start: a demo tenant and the file that tells its credentials.
 
-Safe to run at every start and by several replicas at once. The API key itself exists only in the file: when that is lost
-or stands for nothing (restored database), the same tenant gets another key.
+Safe to run at every start and by several replicas at once: whoever finds no tenant makes it, the key and the file. The API
+key itself exists only in that file. Where it is lost or stands for nothing (restored database), an installation that is one
+process replaces it (`recovers`); a service beside others says no more than that the credentials were written elsewhere.
 """
 
 import asyncio
@@ -23,6 +24,8 @@ from services.gateway.auth import key_hash, new_api_key
 from services.gateway.store import TenantStore
 from services.gateway.store.tenant import Tenant
 
+KEY_NAME = "bootstrap"
+
 log = structlog.get_logger()
 
 
@@ -42,21 +45,33 @@ class Credentials:
 class Bootstrap:
     """A resource of the service: opened when the database is there, before anything is served."""
 
-    def __init__(self, outbox: Outbox, secrets_box: SecretBox, path: Path, *, base_url: str, ops_url: str) -> None:
+    def __init__(
+        self, outbox: Outbox, secrets_box: SecretBox, path: Path, *, base_url: str, ops_url: str, recovers: bool = False
+    ) -> None:
         self._outbox = outbox
         self._secrets_box = secrets_box
         self._path = path
         self._base_url = base_url
         self._ops_url = ops_url
+        self._recovers = recovers
 
     async def open(self) -> None:
-        known_key = await asyncio.to_thread(_api_key_in, self._path)
         async with self._outbox.unit_of_work() as work:
             store = TenantStore(work.connection)
             await store.lock_first_start()
-            tenant = await store.first() or await create_tenant(work, self._secrets_box, "Demo")
-            api_key = await self._api_key(store, tenant.id, known_key)
-            # Written before the commit: a file whose key is not in the database is noticed and replaced at the next start.
+            tenant = await store.first()
+            if tenant is None:
+                tenant = await create_tenant(work, self._secrets_box, "Demo")
+                api_key = await _new_key(store, tenant.id)
+            elif (known := await self._known_key(store, tenant.id)) is not None:
+                api_key = known
+            elif self._recovers:
+                await store.revoke_keys(tenant.id, KEY_NAME)
+                api_key = await _new_key(store, tenant.id)
+            else:
+                log.info("bootstrap.credentials_elsewhere", tenant_id=str(tenant.id), path=str(self._path))
+                return
+            # Written before the commit: a file whose key is not in the database is noticed at the next start.
             await asyncio.to_thread(_write, self._path, self._credentials(tenant, api_key))
 
     async def close(self) -> None:
@@ -65,14 +80,11 @@ class Bootstrap:
     async def check(self) -> None:
         pass
 
-    async def _api_key(self, store: TenantStore, tenant_id: TenantId, known_key: str | None) -> str:
-        if known_key is not None:
-            holder = await store.holder_of_key(key_hash(known_key))
-            if holder is not None and holder.tenant_id == tenant_id:
-                return known_key
-        api_key = new_api_key()
-        await store.insert_key(key_hash(api_key), tenant_id, "admin", "bootstrap")
-        return api_key
+    async def _known_key(self, store: TenantStore, tenant_id: TenantId) -> str | None:
+        """The key in the file, where it is one of this tenant."""
+        api_key = await asyncio.to_thread(_api_key_in, self._path)
+        holder = await store.holder_of_key(key_hash(api_key)) if api_key is not None else None
+        return api_key if holder is not None and holder.tenant_id == tenant_id else None
 
     def _credentials(self, tenant: Tenant, api_key: str) -> Credentials:
         return Credentials(
@@ -84,6 +96,12 @@ class Bootstrap:
             api_key=api_key,
             webhook_secret=self._secrets_box.open(tenant.webhook_secret_sealed),
         )
+
+
+async def _new_key(store: TenantStore, tenant_id: TenantId) -> str:
+    api_key = new_api_key()
+    await store.insert_key(key_hash(api_key), tenant_id, "admin", KEY_NAME)
+    return api_key
 
 
 async def create_tenant(work: UnitOfWork, secrets_box: SecretBox, name: str) -> Tenant:

@@ -24,3 +24,5 @@ class Settings(ServiceSettings):
     """Shown by `GET /v2/media` as `credits_per_week`."""
     gateway_key_cache_seconds: float = Field(default=5, ge=0)
     """How long a replica goes on accepting an API key that was revoked, and uploads of a tenant that was blocked."""
+    gateway_recover_credentials: bool = False
+    """Replace the key in `credentials.json` where the file is lost; for an installation of one process (standalone does)."""

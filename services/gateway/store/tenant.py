@@ -79,6 +79,15 @@ class TenantStore:
             "INSERT INTO api_keys (key_hash, tenant_id, role, name) VALUES ($1, $2, $3, $4)", key_hash, tenant_id, role, name
         )
 
+    async def revoke_keys(self, tenant_id: TenantId, name: str) -> int:
+        """How many keys of that name were valid until now."""
+        revoked = await self._connection.fetch(
+            "UPDATE api_keys SET revoked_at = now() WHERE tenant_id = $1 AND name = $2 AND revoked_at IS NULL RETURNING 1",
+            tenant_id,
+            name,
+        )
+        return len(revoked)
+
     async def storage_blocked_at(self, tenant_id: TenantId) -> datetime | None:
         at: datetime | None = await self._connection.fetchval("SELECT storage_blocked_at FROM tenants WHERE id = $1", tenant_id)
         return at

@@ -5,6 +5,10 @@ import json
 import re
 import stat
 from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
 
 from contracts.envelope import Envelope
 from contracts.events import TenantConfigured
@@ -17,11 +21,16 @@ from services.gateway.store import TenantStore
 KEY = new_key()
 
 
-def bootstrap(outbox: Outbox, path: Path, base_url: str = "http://127.0.0.1:8080") -> Bootstrap:
-    return Bootstrap(outbox, SecretBox(KEY), path, base_url=base_url, ops_url="http://127.0.0.1:8081")
+def bootstrap(outbox: Outbox, path: Path, base_url: str = "http://127.0.0.1:8080", recovers: bool = False) -> Bootstrap:
+    return Bootstrap(outbox, SecretBox(KEY), path, base_url=base_url, ops_url="http://127.0.0.1:8081", recovers=recovers)
 
 
-async def started(outbox: Outbox, path: Path, **options: str) -> dict[str, str]:
+async def is_known(outbox: Outbox, api_key: str) -> bool:
+    async with outbox.database.connection() as connection:
+        return await TenantStore(connection).holder_of_key(key_hash(api_key)) is not None
+
+
+async def started(outbox: Outbox, path: Path, **options: Any) -> dict[str, str]:
     await bootstrap(outbox, path, **options).open()
     credentials: dict[str, str] = json.loads(path.read_bytes())
     return credentials
@@ -71,23 +80,48 @@ async def test_another_start_changes_nothing_but_the_addresses(outbox: Outbox, t
     assert len(await configured(outbox)) == 1
 
 
-async def test_a_lost_file_comes_back_with_another_key_of_the_same_tenant(outbox: Outbox, tmp_path: Path) -> None:
+UNUSABLE = (None, "", "{", "[]", '{"api_key": 5}', '{"api_key": "lsk_unknown"}')
+
+
+async def test_a_lost_file_comes_back_with_another_key_instead_of_the_lost_one(outbox: Outbox, tmp_path: Path) -> None:
     path = tmp_path / "credentials.json"
-    first = await started(outbox, path)
-    for content in (None, "", "{", "[]", '{"api_key": 5}', '{"api_key": "lsk_unknown"}'):
+    first = last = await started(outbox, path)
+    for content in UNUSABLE:
         path.unlink()
         if content is not None:
             path.write_text(content)
-        found = await started(outbox, path)
+        found = await started(outbox, path, recovers=True)
 
-        assert found["api_key"] != first["api_key"]
         assert {**found, "api_key": ""} == {**first, "api_key": ""}
+        assert await is_known(outbox, found["api_key"])
+        assert not await is_known(outbox, last["api_key"])
+        last = found
 
 
-async def test_replicas_that_start_together_make_one_tenant(outbox: Outbox, tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", UNUSABLE)
+async def test_a_service_without_the_file_makes_no_key(outbox: Outbox, tmp_path: Path, content: str | None) -> None:
+    path = tmp_path / "credentials.json"
+    first = await started(outbox, tmp_path / "elsewhere.json")
+    if content is not None:
+        path.write_text(content)
+
+    with capture_logs() as logs:
+        await bootstrap(outbox, path).open()
+
+    assert [entry["event"] for entry in logs] == ["bootstrap.credentials_elsewhere"]
+    assert (path.read_text() if path.exists() else None) == content
+    assert await is_known(outbox, first["api_key"])
+    async with outbox.database.connection() as connection:
+        assert await connection.fetchval("SELECT count(*) FROM api_keys") == 1
+
+
+async def test_replicas_that_start_together_make_one_tenant_one_key_and_one_file(outbox: Outbox, tmp_path: Path) -> None:
     paths = [tmp_path / str(number) / "credentials.json" for number in range(4)]
 
-    await asyncio.gather(*(bootstrap(outbox, path).open() for path in (*paths, paths[0])))
+    await asyncio.gather(*(bootstrap(outbox, path).open() for path in (*paths, *paths)))
 
-    assert len({json.loads(path.read_bytes())["tenant_id"] for path in paths}) == 1
+    [written] = [path for path in paths if path.exists()]
+    assert await is_known(outbox, json.loads(written.read_bytes())["api_key"])
     assert len(await configured(outbox)) == 1
+    async with outbox.database.connection() as connection:
+        assert await connection.fetchval("SELECT count(*) FROM api_keys") == 1
