@@ -35,6 +35,9 @@ NOTICES = "notices"
 LOOKS = 32
 """Objects that are asked for at the same time."""
 
+ANSWER = timedelta(seconds=3)
+"""How long the store may take for what it is asked; less than the patience of those who wait for their notice to be kept."""
+
 
 @dataclass(frozen=True)
 class Receipt:
@@ -48,10 +51,13 @@ class Receipt:
 class StorageNotification:
     """`receive` for whatever a store sends, `reconcile` for what was found in it."""
 
-    def __init__(self, outbox: Outbox, store: ObjectStore, bucket: str | None = None) -> None:
+    def __init__(
+        self, outbox: Outbox, store: ObjectStore, bucket: str | None = None, *, answer_within: timedelta = ANSWER
+    ) -> None:
         self._outbox = outbox
         self._objects = store
         self._bucket = bucket
+        self._answer_seconds = answer_within.total_seconds()
         self._looks = asyncio.Semaphore(LOOKS)
         self._coalescer = Coalescer(self._notice, max_rows=500, max_writes=4)
 
@@ -115,7 +121,8 @@ class StorageNotification:
         return found, unanswered
 
     async def _stat(self, key: str) -> ObjectInfo | None:
-        async with self._looks:
+        # The time of waiting for others counts: a slow store must not add up.
+        async with asyncio.timeout(self._answer_seconds), self._looks:
             return await self._objects.stat(key)
 
     async def _announce(

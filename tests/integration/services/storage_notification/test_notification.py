@@ -100,6 +100,20 @@ async def test_a_notice_is_kept_while_the_store_does_not_answer(watcher: Watcher
     assert [event.upload_id for event in await watcher.announced()] == [registered.upload_id]
 
 
+async def test_a_notice_is_kept_while_the_store_takes_too_long(watcher: Watcher) -> None:
+    registered = registration()
+    await watcher.hear(registered)
+    await watcher.put(registered.staging_key)
+    hanging = StorageNotification(watcher.outbox, _Hanging(), answer_within=timedelta(milliseconds=50))  # type: ignore[arg-type]
+
+    receipt = await hanging.receive(records(s3_record(registered.staging_key)))
+    assert receipt.accepted == 1
+    await watcher.rows("UPDATE notices SET due_at = now() - $1::interval", timedelta(seconds=1))
+    await watcher.notices.once()
+
+    assert [event.upload_id for event in await watcher.announced()] == [registered.upload_id]
+
+
 async def test_after_the_end_of_an_upload_nothing_is_announced(watcher: Watcher) -> None:
     registered = registration()
     await watcher.hear(registered)
@@ -126,6 +140,11 @@ async def test_an_end_before_the_registration_leaves_nothing_expected(watcher: W
     await watcher.rows("UPDATE expected_objects SET closed_at = now() - interval '3 days'")
     await watcher.purge.once()
     assert await watcher.rows("SELECT * FROM expected_objects") == []
+
+
+class _Hanging:
+    async def stat(self, key: str) -> Any:
+        await asyncio.Event().wait()
 
 
 class _Away:
