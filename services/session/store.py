@@ -140,7 +140,9 @@ CLAIM_CLEANUPS = f"""
         WHERE cleanup_at <= now()
         ORDER BY cleanup_at LIMIT $1 FOR UPDATE SKIP LOCKED
     )
-    UPDATE sessions s SET cleanup_at = now() + $2::interval
+    UPDATE sessions s
+    SET cleanup_at = now() + power(2, least(cleanup_attempts, 5)) * $2::interval,
+        cleanup_attempts = least(cleanup_attempts + 1, 100)
     FROM due WHERE s.upload_id = due.upload_id
     RETURNING {_QUALIFIED}
 """
@@ -150,6 +152,7 @@ FINISH_CLEANUPS = f"""
     UPDATE sessions s
     SET cleanup_at = x.next_at,
         cleanups = s.cleanups + 1,
+        cleanup_attempts = 0,
         state = CASE WHEN s.removal IS NULL THEN s.state ELSE 'removed' END,
         changed_at = CASE WHEN s.removal IS NULL OR s.state = 'removed' THEN s.changed_at ELSE $4 END
     FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[]) AS x (upload_id, claimed_at, next_at)
@@ -254,6 +257,7 @@ class SessionStore:
         return [row["upload_id"] for row in await self._connection.fetch(END_RETENTION, limit)]
 
     async def claim_cleanups(self, limit: int, lease: timedelta) -> list[Session]:
+        """Due again after `lease`, and twice that after each attempt that came to nothing, up to 32 times as long."""
         return [_session(row) for row in await self._connection.fetch(CLAIM_CLEANUPS, limit, lease)]
 
     async def finish_cleanups(

@@ -19,7 +19,7 @@ from services.session.store import SessionStore
 log = structlog.get_logger()
 
 LEASE = timedelta(seconds=60)
-"""Also the pause before another try when the store failed."""
+"""Also the pause before the second try when the store failed; it doubles from then on."""
 
 
 class Cleanup:
@@ -45,13 +45,22 @@ class Cleanup:
         return bool(cleaned)
 
     async def _delete_staged(self, sessions: Sequence[Session]) -> Sequence[Session]:
+        """All with one request; where that fails each on its own, so that what cannot be deleted holds up nothing else."""
+        if await self._deleted(sessions):
+            return sessions
+        results = await asyncio.gather(*(self._deleted([session]) for session in sessions))
+        return [session for session, deleted in zip(sessions, results, strict=True) if deleted]
+
+    async def _deleted(self, sessions: Sequence[Session]) -> bool:
         try:
-            if keys := [key for session in sessions for key in doomed_keys(session)]:
-                await self._objects.delete(keys)
+            async with self._deletions:
+                if keys := [key for session in sessions for key in doomed_keys(session)]:
+                    await self._objects.delete(keys)
         except Exception as error:
-            log.warning("cleanup.postponed", sessions=len(sessions), error=type(error).__name__)
-            return ()
-        return sessions
+            first = str(sessions[0].upload_id)
+            log.warning("cleanup.postponed", sessions=len(sessions), upload_id=first, error=type(error).__name__)
+            return False
+        return True
 
     async def _remove(self, session: Session) -> Sequence[Session]:
         try:

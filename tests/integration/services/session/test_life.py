@@ -1,12 +1,15 @@
 """Deadlines, aborts, deletion, retention and what is said again."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from contracts.events import Event, FileDeleteRequested, FileRetentionChanged, Stage, UploadAbortRequested, UploadRegistered
+from libs.object_store.port import StoreUnavailableError
 from services.session.domain.session import State
+from services.session.jobs.cleanup import LEASE
 from services.session.jobs.resend import DELAYS, Resend
 from tests.integration.services.session.conftest import Sessions, chunks, registered_event, stored_event
 
@@ -105,6 +108,37 @@ async def test_a_deleted_file_is_gone_with_everything_made_of_it(
     assert await sessions.names_told(registered) == ["UploadCompleted", "FileDeleted"]
     assert await sessions.keys() == [other.object_key]
     assert (await sessions.session(registered)).state is State.REMOVED
+
+
+async def test_an_object_that_cannot_be_deleted_holds_up_nothing_else_and_is_tried_less_and_less_often(
+    sessions: Sessions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aborted = [registered_event() for _ in range(4)]
+    for registered in aborted:
+        await sessions.hear(registered, about(registered, UploadAbortRequested, reason="client"))
+        await sessions.put(registered, b"bytes")
+    stuck, delete = aborted[1], sessions.store.delete
+
+    async def refuse_one(keys: Sequence[str]) -> None:
+        if stuck.staging_key in keys:
+            raise StoreUnavailableError("AccessDenied")
+        await delete(keys)
+
+    monkeypatch.setattr(sessions.store, "delete", refuse_one)
+    await sessions.cleanup.once()
+    assert await sessions.keys() == [stuck.staging_key]
+    assert [(await sessions.session(registered)).cleanups for registered in aborted] == [1, 0, 1, 1]
+
+    await sessions.change(stuck, "cleanup_at = now()")
+    assert not await sessions.cleanup.once()
+    postponed = (await sessions.session(stuck)).cleanup_at
+    assert postponed is not None
+    assert postponed > datetime.now(UTC) + LEASE
+
+    monkeypatch.undo()
+    await sessions.change(stuck, "cleanup_at = now()")
+    await sessions.cleanup.once()
+    assert await sessions.keys() == []
 
 
 async def test_a_file_whose_time_is_over_is_really_removed(sessions: Sessions) -> None:
