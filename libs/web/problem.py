@@ -4,10 +4,15 @@ import orjson
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
+from libs.object_store.port import StoreUnavailableError
 from libs.observability.tracing import current_trace_id
-from libs.web.route import HttpError
+from libs.postgres.database import TRANSIENT_ERRORS
+from libs.web.route import Answer, HttpError
 
 CONTENT_TYPE = "application/problem+json"
+RETRY_AFTER_SECONDS = 5
+UNAVAILABLE_ERRORS: tuple[type[Exception], ...] = (StoreUnavailableError, *TRANSIENT_ERRORS)
+"""The database or the object store is away for now: 503, and no fault of the code."""
 
 
 class FieldProblem(BaseModel):
@@ -28,6 +33,8 @@ class Problem(BaseModel):
     request_id: str
     errors: list[FieldProblem] = []
 
+
+UNAVAILABLE = Answer("Busy or restarting.", Problem, CONTENT_TYPE, {"Retry-After": "Seconds."})
 
 _TITLES = {
     400: "Bad Request",
@@ -60,4 +67,8 @@ def problem_error(_request: web.Request, error: Exception) -> web.Response:
     if isinstance(error, ValidationError):
         errors = [{"field": ".".join(map(str, e["loc"])), "message": e["msg"]} for e in error.errors(include_url=False)]
         return problem(400, "invalid_request", "The request does not have the documented form.", errors=errors)
+    if isinstance(error, UNAVAILABLE_ERRORS):
+        response = problem(503, "unavailable", "The service is busy or restarting; try again.")
+        response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+        return response
     return problem(500, "internal_error", "Something went wrong here; it was logged under this request_id.")

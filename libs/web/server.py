@@ -124,7 +124,10 @@ def _refuse_nul(request: web.Request, takes_query: bool) -> None:
 
 
 def _render(api: Api, request: web.Request, error: Exception) -> web.Response:
-    """The API's answer to `error`; a fault of ours is logged with its traceback and tells the client nothing."""
+    """The API's answer to `error`; a fault of ours is logged with its traceback and tells the client nothing.
+
+    A server that is away for a while (503) is one line: the traceback would be that of every request meanwhile.
+    """
     if isinstance(error, web.HTTPException):
         error = _translated(error)
     try:
@@ -132,7 +135,9 @@ def _render(api: Api, request: web.Request, error: Exception) -> web.Response:
     except Exception:
         log.exception("http.render_failed", api=api.name)
         response = problem_error(request, error)
-    if response.status >= 500:
+    if response.status == 503:
+        log.warning("http.unavailable", api=api.name, error=type(error).__name__)
+    elif response.status >= 500:
         log.error("http.failed", api=api.name, error=type(error).__name__, exc_info=error)
     if isinstance(error, MethodNotAllowedError):
         response.headers["Allow"] = ", ".join(error.allowed)

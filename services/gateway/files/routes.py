@@ -1,10 +1,15 @@
 """File delivery: the addresses that eachlabs' `public_url`, json2video's `fileUrl` and renditions point at."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
 from aiohttp import web
 
 from libs.object_store.port import ObjectStore
 from libs.postgres.database import Database
-from libs.web.problem import CONTENT_TYPE, Problem, problem_error
+from libs.web.problem import CONTENT_TYPE, UNAVAILABLE, Problem, problem_error
 from libs.web.route import Answer, Api, HttpHandler, NotFoundError, Parameter, Route
 from services.gateway.deps import Deps
 from services.gateway.files.header import CORS, PREFLIGHT
@@ -12,6 +17,8 @@ from services.gateway.files.published import Published, original_by_id, original
 from services.gateway.files.send import send
 from services.gateway.store.upload import UploadStore
 
+DATABASE_SECONDS: Final = 10
+"""How long a request may wait for the database."""
 CLIENT_ID = "{client_id:c[a-z0-9]{11,31}}"
 
 _CONDITIONS = tuple(
@@ -31,6 +38,7 @@ _ANSWERS = {
     404: Answer("Nothing is published here.", Problem, CONTENT_TYPE),
     412: Answer("The file is not the one named in If-Match or If-Unmodified-Since.", Problem, CONTENT_TYPE),
     416: Answer("No such bytes.", Problem, CONTENT_TYPE, {"Content-Range": "`bytes */<size>`"}),
+    503: UNAVAILABLE,
 }
 
 
@@ -42,21 +50,26 @@ class FileDelivery:
         self._store = store
 
     async def public(self, request: web.Request) -> web.StreamResponse:
-        async with self._database.connection() as connection:
-            found = await original_by_id(UploadStore(connection), request.match_info["file_name"])
+        async with self._uploads() as uploads:
+            found = await original_by_id(uploads, request.match_info["file_name"])
         return await self._send(request, found)
 
     async def named(self, request: web.Request) -> web.StreamResponse:
         path = request.match_info
-        async with self._database.connection() as connection:
-            found = await original_by_name(UploadStore(connection), path["client_id"], path["path"])
+        async with self._uploads() as uploads:
+            found = await original_by_name(uploads, path["client_id"], path["path"])
         return await self._send(request, found)
 
     async def rendition(self, request: web.Request) -> web.StreamResponse:
         path = request.match_info
-        async with self._database.connection() as connection:
-            found = await rendition(UploadStore(connection), path["upload_id"], path["name"])
+        async with self._uploads() as uploads:
+            found = await rendition(uploads, path["upload_id"], path["name"])
         return await self._send(request, found)
+
+    @asynccontextmanager
+    async def _uploads(self) -> AsyncIterator[UploadStore]:
+        async with asyncio.timeout(DATABASE_SECONDS), self._database.connection() as connection:
+            yield UploadStore(connection)
 
     async def _send(self, request: web.Request, found: Published | None) -> web.StreamResponse:
         if found is None:

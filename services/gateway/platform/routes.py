@@ -2,7 +2,8 @@
 
 import asyncio
 import re
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from time import monotonic
 from typing import Final
 from uuid import UUID
@@ -11,8 +12,8 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from contracts.ids import TenantId, UploadId
-from libs.postgres.database import TRANSIENT_ERRORS
-from libs.web.problem import CONTENT_TYPE, Problem, problem, problem_error
+from libs.postgres.database import Connection
+from libs.web.problem import CONTENT_TYPE, UNAVAILABLE, Problem, problem, problem_error
 from libs.web.request import parse_query
 from libs.web.route import Answer, Api, NotFoundError, Parameter, Route
 from libs.web.server import CLOSING
@@ -29,6 +30,8 @@ from services.gateway.store.upload import UploadStore
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _LOOK_AGAIN_SECONDS: Final = 0.2
+DATABASE_SECONDS: Final = 10
+"""How long a request may wait for the database."""
 
 
 class Uploads:
@@ -43,7 +46,7 @@ class Uploads:
         if query.wait_version is not None:
             closing = request.app[CLOSING]
             await self._changed(principal.tenant_id, upload_id, query.wait_version, query.wait_seconds, closing)
-        async with self._deps.database.connection() as connection:
+        async with self._connection() as connection:
             uploads = UploadStore(connection)
             upload = await uploads.find_of_tenant(principal.tenant_id, upload_id)
             if upload is None:
@@ -55,7 +58,7 @@ class Uploads:
         principal = await self._principal(request)
         query = parse_query(request, ListQuery)
         before = Cursor.parse(query.cursor) if query.cursor else None
-        async with self._deps.database.connection() as connection:
+        async with self._connection() as connection:
             found = await ListingStore(connection).newest(
                 principal.tenant_id,
                 states=_states(query.state),
@@ -69,6 +72,11 @@ class Uploads:
         summaries = [self._translator.summary(upload, principal.client_id) for upload in shown]
         return _json(UploadPage(uploads=summaries, next_cursor=more))
 
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Connection]:
+        async with asyncio.timeout(DATABASE_SECONDS), self._deps.database.connection() as connection:
+            yield connection
+
     async def _principal(self, request: web.Request) -> Principal:
         return await self._deps.auth.principal(request.headers, Permission.READ)
 
@@ -78,7 +86,7 @@ class Uploads:
         """Returns when the upload is past `known_version`, is not there, the time is over, or the server stops."""
         end = monotonic() + seconds
         while True:
-            async with self._deps.database.connection() as connection:
+            async with self._connection() as connection:
                 version = await ListingStore(connection).version(tenant_id, upload_id)
             left = end - monotonic()
             if version is None or version > known_version or left <= 0 or closing.is_set():
@@ -92,6 +100,7 @@ def api(deps: Deps) -> Api:
     refused = {
         400: Answer("A parameter is not as documented.", Problem, CONTENT_TYPE),
         401: Answer("No valid API key.", Problem, CONTENT_TYPE, {"WWW-Authenticate": "`ApiKey`"}),
+        503: UNAVAILABLE,
     }
     return Api(
         name="platform",
@@ -178,6 +187,4 @@ def _render_error(request: web.Request, error: Exception) -> web.Response:
         return response
     if isinstance(error, InsufficientRoleError):
         return problem(403, error.code, error.message)
-    if isinstance(error, TRANSIENT_ERRORS):
-        return problem(503, "unavailable", "The database does not answer now; try again.")
     return problem_error(request, error)
