@@ -70,6 +70,7 @@ def dependencies(settings: Settings, outbox: Outbox, store: ObjectStore, clock: 
             eachlabs_url=timedelta(seconds=settings.gateway_eachlabs_url_seconds),
             json2video_url=timedelta(seconds=settings.gateway_json2video_url_seconds),
             put_grace=timedelta(seconds=settings.gateway_put_grace_seconds),
+            put_bytes_per_second=settings.gateway_put_bytes_per_second,
             free_allowance_bytes=settings.gateway_free_allowance_bytes,
             credits_per_week=settings.gateway_credits_per_week,
         ),

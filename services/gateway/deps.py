@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from libs.egress.policy import Policy
 from libs.object_store.port import ObjectStore
@@ -10,6 +11,9 @@ from libs.outbox.unit_of_work import Outbox
 from libs.postgres.database import Database
 from services.gateway.auth import Authenticator
 from services.gateway.usecases.register import Registrar
+
+UNDECLARED_BYTES: Final = 2**30
+"""What an upload of undeclared size is taken for when it comes to how long it may take."""
 
 
 @dataclass(frozen=True)
@@ -22,8 +26,14 @@ class Limits:
     eachlabs_url: timedelta
     json2video_url: timedelta
     put_grace: timedelta
+    put_bytes_per_second: int
     free_allowance_bytes: int
     credits_per_week: float
+
+    def put_deadline(self, url_expires_at: datetime, size_bytes: int | None) -> datetime:
+        """When no PUT that began before `url_expires_at` is waited for any more (decision 5.4.10: long ones finish)."""
+        expected_bytes = min(UNDECLARED_BYTES, self.max_upload_bytes) if size_bytes is None else size_bytes
+        return url_expires_at + max(self.put_grace, timedelta(seconds=expected_bytes / self.put_bytes_per_second))
 
 
 Clock = Callable[[], datetime]

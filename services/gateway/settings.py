@@ -17,7 +17,9 @@ class Settings(ServiceSettings):
     gateway_json2video_url_seconds: int = Field(default=120, gt=0, le=604800)
     """How long an upload URL of the json2video API may be used (J-13)."""
     gateway_put_grace_seconds: int = Field(default=900, ge=0)
-    """How long after the URL's end an upload that began in time may still arrive."""
+    """How long after the URL's end an upload that began in time may at least still arrive."""
+    gateway_put_bytes_per_second: int = Field(default=128 * 2**10, gt=0)
+    """The slowest upload that is waited for: its size (1 GiB where none is declared) at this rate, if that is longer."""
     gateway_free_allowance_bytes: int = Field(default=50 * 2**20, ge=0)
     """Shown by `GET /v2/media` as `free_allowance`."""
     gateway_credits_per_week: float = Field(default=0, ge=0)

@@ -19,6 +19,7 @@ def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
         "LONGSHORE_GATEWAY_EACHLABS_URL_SECONDS": "2",
         "LONGSHORE_GATEWAY_JSON2VIDEO_URL_SECONDS": "2",
         "LONGSHORE_GATEWAY_PUT_GRACE_SECONDS": "1",
+        "LONGSHORE_GATEWAY_PUT_BYTES_PER_SECOND": str(2**30),
         "LONGSHORE_GATEWAY_RETENTION_SECONDS": "8",
     }
     built = platform.standalone(tmp_path_factory.mktemp("hasty"), **seconds)

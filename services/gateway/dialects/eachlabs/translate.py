@@ -70,7 +70,7 @@ def to_registration(body: UploadRequest, principal: Principal, deps: Deps, now: 
         dialect=DIALECT,
         registered_at=now,
         url_expires_at=url_expires_at,
-        deadline_at=url_expires_at + deps.limits.put_grace,
+        deadline_at=deps.limits.put_deadline(url_expires_at, None),
         file_expires_at=file_expires_at,
         content_type=content_type,
         max_size_bytes=deps.limits.max_upload_bytes,

@@ -39,7 +39,7 @@ def to_registration(body: FileRequest, principal: Principal, deps: Deps, now: da
         dialect=DIALECT,
         registered_at=now,
         url_expires_at=url_expires_at,
-        deadline_at=url_expires_at + deps.limits.put_grace,
+        deadline_at=deps.limits.put_deadline(url_expires_at, body.size),
         file_expires_at=now + deps.limits.temporary if temporary else None,
         content_type=body.content_type,
         max_size_bytes=body.size,

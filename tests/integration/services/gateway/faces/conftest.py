@@ -168,7 +168,7 @@ async def gateway(open_outbox: Callable[[str], Awaitable[Outbox]], tmp_path: Pat
         registrar=Registrar(outbox),
         objects=store,
         callbacks=Policy(),
-        limits=Limits(10**9, day, day, day, day, day, 0, 0),
+        limits=Limits(10**9, day, day, day, day, day, 2**17, 0, 0),
     )
     apis = [platform.api(deps), files.api(deps)]
     async with TestClient(TestServer(application([*apis, documentation(apis, title="Test", version="1")]))) as client:
