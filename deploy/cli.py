@@ -19,7 +19,7 @@ from libs.messaging.dead_letter import DeadLetters
 from libs.messaging.local_dead_letter import LocalDeadLetters
 from libs.object_store.port import StoreUnavailableError
 from libs.observability.logging import configure_logging
-from libs.outbox.unit_of_work import Outbox
+from libs.outbox.unit_of_work import Outbox, UnitOfWork
 from libs.postgres.database import Database
 from libs.runtime.process import give_up, read_settings, s3_store
 from libs.runtime.secret import SecretBox, new_key
@@ -28,16 +28,22 @@ from libs.runtime.wakeup import Wakeups
 from services.gateway.auth import key_hash, new_api_key
 from services.gateway.bootstrap import create_tenant
 from services.gateway.store import TenantStore
+from services.gateway.store.tenant import Tenant
 
 T = TypeVar("T")
+
+OPERATOR = "operator"
+"""The name of a key that was given none."""
 
 app = typer.Typer(help=__doc__, add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 topology_commands = typer.Typer(help="Exchanges, queues and policies.", no_args_is_help=True)
 dead_letter_commands = typer.Typer(help="Messages that a service could not handle.", no_args_is_help=True)
 tenant_commands = typer.Typer(help="Tenants and their keys.", no_args_is_help=True)
+key_commands = typer.Typer(help="API keys of a tenant; several may have the same name.", no_args_is_help=True)
 app.add_typer(topology_commands, name="topology")
 app.add_typer(dead_letter_commands, name="dead-letters")
 app.add_typer(tenant_commands, name="tenant")
+tenant_commands.add_typer(key_commands, name="key")
 
 
 class Settings(ServiceSettings):
@@ -48,12 +54,14 @@ class Settings(ServiceSettings):
 
 
 class Role(StrEnum):
+    VIEWER = "viewer"
     RENDER = "render"
     EDITOR = "editor"
     MANAGER = "manager"
     ADMIN = "admin"
 
 
+TenantName = Annotated[str, typer.Argument(metavar="TENANT", help="Its id, org or client id.")]
 Service = Annotated[str, typer.Argument(help=f"One of {', '.join(SERVICES)}.")]
 
 
@@ -131,17 +139,53 @@ def create(name: str, role: Role = Role.ADMIN) -> None:
     typer.echo(json.dumps(asyncio.run(_create_tenant(_settings("postgres_dsn", "secret_key"), name, role)), indent=2))
 
 
+@tenant_commands.command("list")
+def list_tenants() -> None:
+    """Every tenant with its valid keys, oldest first."""
+    for tenant in asyncio.run(_in_gateway(lambda work: TenantStore(work.connection).all())):
+        blocked = "  storage blocked" if tenant.storage_blocked_at else ""
+        keys = ", ".join(tenant.keys) or "no keys"
+        typer.echo(f"{tenant.id}  {tenant.org}  {tenant.client_id}  {tenant.name}  [{keys}]{blocked}")
+
+
+@tenant_commands.command("block")
+def block(tenant: TenantName) -> None:
+    """Refuse its uploads; what it has stays readable."""  # J-20
+    asyncio.run(_with_tenant(tenant, lambda store, found: store.block_storage(found.id)))
+
+
+@tenant_commands.command("unblock")
+def unblock(tenant: TenantName) -> None:
+    """Take its uploads again."""
+    asyncio.run(_with_tenant(tenant, lambda store, found: store.unblock_storage(found.id)))
+
+
+@key_commands.command("add")
+def add_key(tenant: TenantName, role: Role = Role.ADMIN, name: str = OPERATOR) -> None:
+    """Print a new key; it is shown this once."""
+    api_key = new_api_key()
+    asyncio.run(_with_tenant(tenant, lambda store, found: store.insert_key(key_hash(api_key), found.id, role, name)))
+    typer.echo(api_key)
+
+
+@key_commands.command("revoke")
+def revoke_keys(tenant: TenantName, name: str) -> None:
+    """Every key of this name, within LONGSHORE_GATEWAY_KEY_CACHE_SECONDS."""
+    count = asyncio.run(_with_tenant(tenant, lambda store, found: store.revoke_keys(found.id, name)))
+    if not count:
+        give_up(f"the tenant has no valid key named {name}")
+    typer.echo(f"{count} revoked")
+
+
 async def _create_tenant(settings: Settings, name: str, role: Role) -> dict[str, str]:
-    box = SecretBox(_text(settings.secret_key))
-    database = Database(_text(settings.postgres_dsn), "gateway", max_connections=2)
-    await database.open()
-    try:
-        async with Outbox(database, Wakeups()).unit_of_work() as work:
-            tenant = await create_tenant(work, box, name)
-            api_key = new_api_key()
-            await TenantStore(work.connection).insert_key(key_hash(api_key), tenant.id, role, "operator")
-    finally:
-        await database.close()
+    box, api_key = SecretBox(_text(settings.secret_key)), new_api_key()
+
+    async def make(work: UnitOfWork) -> Tenant:
+        tenant = await create_tenant(work, box, name)
+        await TenantStore(work.connection).insert_key(key_hash(api_key), tenant.id, role, OPERATOR)
+        return tenant
+
+    tenant = await _in_gateway(make)
     return {
         "tenant_id": str(tenant.id),
         "client_id": tenant.client_id,
@@ -149,6 +193,27 @@ async def _create_tenant(settings: Settings, name: str, role: Role) -> dict[str,
         "api_key": api_key,
         "webhook_secret": box.open(tenant.webhook_secret_sealed),
     }
+
+
+async def _with_tenant(name: str, do: Callable[[TenantStore, Tenant], Awaitable[T]]) -> T:
+    async def find_and_do(work: UnitOfWork) -> T:
+        store = TenantStore(work.connection)
+        if (found := await store.named(name)) is None:
+            give_up(f"there is no tenant {name}")
+        return await do(store, found)
+
+    return await _in_gateway(find_and_do)
+
+
+async def _in_gateway(do: Callable[[UnitOfWork], Awaitable[T]]) -> T:
+    """In one transaction of the gateway."""
+    database = Database(_text(_settings("postgres_dsn").postgres_dsn), "gateway", max_connections=2)
+    await database.open()
+    try:
+        async with Outbox(database, Wakeups()).unit_of_work() as work:
+            return await do(work)
+    finally:
+        await database.close()
 
 
 async def _announce(settings: Settings, arn: str) -> None:

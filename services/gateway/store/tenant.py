@@ -19,6 +19,19 @@ class Tenant:
 
 
 @dataclass(frozen=True)
+class Listed:
+    """A tenant in a list of all."""
+
+    id: TenantId
+    name: str
+    org: str
+    client_id: str
+    storage_blocked_at: datetime | None
+    keys: list[str]
+    """`<name> (<role>)` of the valid ones."""
+
+
+@dataclass(frozen=True)
 class KeyHolder:
     """Whom an API key stands for."""
 
@@ -52,6 +65,30 @@ class TenantStore:
             tenant_id,
         )
         return Tenant(**row) if row else None
+
+    async def named(self, name: str) -> Tenant | None:
+        """By what an operator has at hand: id, org or client id."""
+        row = await self._connection.fetchrow(
+            """
+            SELECT id, name, org, client_id, storage_blocked_at, revision, webhook_secret_sealed
+            FROM tenants WHERE $1 IN (id::text, org, client_id)
+            """,
+            name,
+        )
+        return Tenant(**row) if row else None
+
+    async def all(self) -> list[Listed]:
+        """Oldest first."""
+        rows = await self._connection.fetch(
+            """
+            SELECT t.id, t.name, t.org, t.client_id, t.storage_blocked_at,
+                   coalesce(array_agg(k.name || ' (' || k.role || ')' ORDER BY k.created_at)
+                            FILTER (WHERE k.revoked_at IS NULL AND k.name IS NOT NULL), '{}') AS keys
+            FROM tenants t LEFT JOIN api_keys k ON k.tenant_id = t.id
+            GROUP BY t.id ORDER BY t.created_at, t.id
+            """
+        )
+        return [Listed(**row) for row in rows]
 
     async def first(self) -> Tenant | None:
         """The tenant that was made at the first start."""
@@ -87,6 +124,15 @@ class TenantStore:
             name,
         )
         return len(revoked)
+
+    async def block_storage(self, tenant_id: TenantId) -> None:
+        """From the first time on; another one changes nothing."""
+        await self._connection.execute(
+            "UPDATE tenants SET storage_blocked_at = now() WHERE id = $1 AND storage_blocked_at IS NULL", tenant_id
+        )
+
+    async def unblock_storage(self, tenant_id: TenantId) -> None:
+        await self._connection.execute("UPDATE tenants SET storage_blocked_at = NULL WHERE id = $1", tenant_id)
 
     async def storage_blocked_at(self, tenant_id: TenantId) -> datetime | None:
         at: datetime | None = await self._connection.fetchval("SELECT storage_blocked_at FROM tenants WHERE id = $1", tenant_id)
