@@ -1,5 +1,5 @@
 # `make` alone prints what there is. Everything Python lives in .venv; nothing else of the machine is touched, except
-# that `make test` installs RabbitMQ's package when it is missing and it may.
+# that `make test` installs the packages of RabbitMQ and compose when they are missing and it may.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -26,7 +26,7 @@ demo: $(RUNTIME) ## Send a video and an image through it and watch them arrive
 check: $(DEV) lint ## The fast part: style, types, import rules, unit tests
 	$(BIN)/pytest -q tests/unit
 
-test: $(DEV) ## Everything, against real servers (installs RabbitMQ's package when it is missing and we are root)
+test: $(DEV) ## Everything, against real servers (installs RabbitMQ and compose when they are missing and we are root)
 	tests/install.sh
 	$(MAKE) --no-print-directory lint
 	$(BIN)/pytest tests
@@ -40,7 +40,8 @@ lint: $(DEV) ## Style, types, import rules, compose file
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	@if docker compose version >/dev/null 2>&1; then docker compose config --quiet; \
-	else echo "docker compose is not here: docker-compose.yml is checked by the tests alone"; fi
+	elif docker-compose version >/dev/null 2>&1; then docker-compose config --quiet; \
+	else echo "docker compose is not here: docker-compose.yml is not checked"; fi
 
 format: $(DEV) ## Put the code into shape
 	$(BIN)/ruff check --fix
