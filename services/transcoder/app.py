@@ -11,6 +11,7 @@ from libs.runtime.service import Loop, Service
 from libs.runtime.wakeup import Wakeups
 from services.transcoder.adapters.inspector import Inspector
 from services.transcoder.adapters.sandbox import Limits, Sandbox
+from services.transcoder.adapters.secrecy import hide_from_children
 from services.transcoder.adapters.transcoder import Transcoder
 from services.transcoder.adapters.workspace import Workspace
 from services.transcoder.domain.job import Lane
@@ -25,8 +26,12 @@ from services.transcoder.usecases.working import Worker
 
 
 def build(settings: Settings, store: ObjectStore) -> Service:
-    """Raises SandboxUnavailableError where `sandbox` is `strict` and this machine has no namespaces for us."""
+    """Raises SandboxUnavailableError where `sandbox` is `strict` and this machine has no namespaces for us.
+
+    From here on nobody but root may look into this process.
+    """
     assert settings.postgres_dsn is not None
+    hide_from_children()
     database = Database(settings.postgres_dsn.get_secret_value(), "transcoder", max_connections=settings.postgres_pool)
     outbox = Outbox(database, Wakeups())
     workspace = Workspace(settings.work_dir)
