@@ -1,5 +1,7 @@
 """From the outbox to the bus: claim a batch, publish it, delete what the bus has confirmed, all in one transaction.
 
+Where the bus is a broker that could lose what it confirmed, that is kept a while (`libs.outbox.resend`).
+
 The rows stay locked while they are published, so several relays share the work (`SKIP LOCKED`) and a crash frees them at
 once: they are published again under the same ids. A row is never dropped: what keeps failing stays, with a longer and longer
 pause, and shows in `longshore_outbox_stuck`.
@@ -37,6 +39,10 @@ CLAIM = """
     ORDER BY next_at, id LIMIT $1 FOR UPDATE SKIP LOCKED
 """
 DELETE = "DELETE FROM outbox WHERE id = ANY($1::bigint[])"
+KEEP = f"""
+    WITH taken AS ({DELETE} RETURNING event_id, envelope)
+    INSERT INTO sent_events (event_id, envelope) SELECT event_id, envelope FROM taken ON CONFLICT DO NOTHING
+"""
 POSTPONE = """
     UPDATE outbox SET attempts = attempts + 1, last_error = failed.error, next_at = clock_timestamp() + failed.pause
     FROM unnest($1::bigint[], $2::interval[], $3::text[]) AS failed (id, pause, error) WHERE outbox.id = failed.id
@@ -74,11 +80,15 @@ class Failed:
 
 
 class Relay:
-    """The relay of one service's outbox. Several may run at once, in one process or many."""
+    """The relay of one service's outbox. Several may run at once, in one process or many.
 
-    def __init__(self, outbox: Outbox, bus: Bus) -> None:
+    `keep`: what was sent stays in `sent_events`, for `Resend`, which also ends it there.
+    """
+
+    def __init__(self, outbox: Outbox, bus: Bus, *, keep: bool = False) -> None:
         self._outbox = outbox
         self._bus = bus
+        self._done = KEEP if keep else DELETE
         self._service = outbox.database.service
         self._measure_at = 0.0
 
@@ -115,7 +125,7 @@ class Relay:
                 for row, answer in zip(rows, answers, strict=True)
                 if answer is not None and not isinstance(answer, BusUnavailableError)
             ]
-            await connection.execute(DELETE, taken)
+            await connection.execute(self._done, taken)
             await self._postpone(connection, failed)
         metric.PUBLISHED.labels(self._service).inc(len(taken))
         for answer in answers:
@@ -132,17 +142,10 @@ class Relay:
                 envelopes[position] = Envelope.model_validate_json(row["envelope"])
             except ValidationError:
                 answers[position] = UnreadableRowError("it holds no envelope")
-        published = await self._ask(list(envelopes.values()))
+        published = await ask(self._bus, list(envelopes.values()))
         for position, answer in zip(envelopes, published, strict=True):
             answers[position] = answer
         return answers
-
-    async def _ask(self, envelopes: Sequence[Envelope]) -> Sequence[Exception | None]:
-        try:
-            async with asyncio.timeout(PUBLISH_SECONDS):
-                return await self._bus.publish(envelopes)
-        except TimeoutError:
-            return [BusUnavailableError(f"no answer within {PUBLISH_SECONDS} s")] * len(envelopes)
 
     async def _postpone(self, connection: Connection, failed: Sequence[Failed]) -> None:
         if not failed:
@@ -164,3 +167,12 @@ class Relay:
         metric.PENDING.labels(self._service).set(row["pending"])
         metric.STUCK.labels(self._service).set(row["stuck"])
         metric.OLDEST.labels(self._service).set(row["oldest"])
+
+
+async def ask(bus: Bus, envelopes: Sequence[Envelope]) -> Sequence[Exception | None]:
+    """Publishes with an end: a bus that does not answer in time is unavailable."""
+    try:
+        async with asyncio.timeout(PUBLISH_SECONDS):
+            return await bus.publish(envelopes)
+    except TimeoutError:
+        return [BusUnavailableError(f"no answer within {PUBLISH_SECONDS} s")] * len(envelopes)

@@ -15,6 +15,7 @@ from libs.messaging.port import Bus, Subscription
 from libs.observability.ops import ops_application
 from libs.outbox.inbox import purge_inbox
 from libs.outbox.relay import Relay
+from libs.outbox.resend import Resend
 from libs.runtime.collector import relax
 from libs.runtime.service import Loop, Resource, Service
 from libs.runtime.settings import ServiceSettings
@@ -64,8 +65,12 @@ class Host:
                 subscription = Subscription(service.name, event_type.type, service.prefetch)
                 self._bus.subscribe(subscription, consumer(service.outbox, service.handlers))
         await until_open(self._bus.start, "bus")
+        # The in-process bus is the outbox itself: there is no broker that could lose anything.
+        resend = self._settings.resend and self._settings.bus_url is not None
         for service in self._services:
-            self._supervise(f"{service.name}.relay", Relay(service.outbox, self._bus).run)
+            self._supervise(f"{service.name}.relay", Relay(service.outbox, self._bus, keep=resend).run)
+            if resend:
+                self._supervise(f"{service.name}.resend", Resend(service.outbox, self._bus).run)
             self._supervise(f"{service.name}.inbox-purge", purge_inbox(service.outbox))
             for name, loop in service.loops.items():
                 self._supervise(f"{service.name}.{name}", loop)

@@ -8,7 +8,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class ServiceSettings(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix="LONGSHORE_", frozen=True, extra="ignore", use_attribute_docstrings=True)
+    model_config = SettingsConfigDict(
+        env_prefix="LONGSHORE_", env_ignore_empty=True, frozen=True, extra="ignore", use_attribute_docstrings=True
+    )
 
     data_dir: Path = Path(".data")
     """Everything that a standalone installation keeps."""
@@ -18,6 +20,8 @@ class ServiceSettings(BaseSettings):
     """Connections per service process."""
     bus_url: SecretStr | None = None
     """RabbitMQ (`amqp://…`); standalone uses its in-process bus when it is not set."""
+    resend: bool = True
+    """Publish every event again 2 min, 10 min and 1 h later (same event ids), in case RabbitMQ lost it."""
     s3_url: SecretStr | None = None
     """`http(s)://ACCESS_KEY:SECRET_KEY@host:port/bucket?region=…`; standalone uses its disk store when it is not set."""
     s3_public_url: str | None = None

@@ -14,7 +14,6 @@ from services.session.jobs.cleanup import Cleanup
 from services.session.jobs.deadline import Deadline
 from services.session.jobs.gauge import Gauges
 from services.session.jobs.promotion import Promotion
-from services.session.jobs.resend import DELAYS, Resend
 from services.session.jobs.retention import Retention
 from services.session.settings import Settings
 
@@ -44,9 +43,4 @@ def _loops(settings: Settings, outbox: Outbox, store: ObjectStore) -> dict[str, 
     for lane in (SMALL, LARGE):
         promotion = Promotion(outbox, store, lane, batch=batch, copies=parallel, lease=lease)
         loops[lane.name] = repeated(promotion.once, wakeups, lane.name, 1)
-    # The in-process bus is the outbox itself: there is no broker that could lose anything.
-    if settings.session_resend and settings.bus_url is not None:
-        for delay in DELAYS:
-            name = f"resend.{delay.total_seconds():.0f}s"
-            loops[name] = repeated(Resend(outbox, delay, batch=500).once, wakeups, name, 10)
     return loops

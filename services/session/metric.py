@@ -7,7 +7,6 @@ from services.session.domain.session import Session
 
 TRANSITIONS = Counter("longshore_session_transitions", "Uploads that reached a state", ["state"])
 WAITING = Gauge("longshore_session_waiting", "Sessions that wait for a job", ["job"])
-RESENT = Counter("longshore_session_resent", "Events announced again by the sweeper")
 
 log = structlog.get_logger()
 

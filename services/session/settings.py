@@ -12,5 +12,3 @@ class Settings(ServiceSettings):
     """Server-side copies and deletions under way at the same time, per process."""
     session_lease_seconds: float = Field(default=20, ge=3)
     """How long a promotion belongs to a process that no longer renews it."""
-    session_resend: bool = True
-    """Announce the end of an upload again 2 min, 10 min and 1 h later (same event ids), in case the bus lost it."""

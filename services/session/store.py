@@ -1,7 +1,6 @@
 """All SQL of the session service."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -160,35 +159,11 @@ FINISH_CLEANUPS = f"""
     RETURNING {_QUALIFIED}
 """
 
-START_ROUND = """
-    INSERT INTO resend_rounds (delay_seconds, changed_at, upload_id)
-    VALUES ($1, now() - $2::interval, '00000000-0000-0000-0000-000000000000')
-    ON CONFLICT DO NOTHING
-"""
-
-LOCK_ROUND = "SELECT changed_at, upload_id FROM resend_rounds WHERE delay_seconds = $1 FOR UPDATE SKIP LOCKED"
-
-CHANGED = f"""
-    SELECT {_SELECTED} FROM sessions
-    WHERE (changed_at, upload_id) > (greatest($1, now() - $3::interval), $2) AND changed_at <= now() - $4::interval
-    ORDER BY changed_at, upload_id LIMIT $5
-"""
-
-MOVE_ROUND = "UPDATE resend_rounds SET changed_at = $2, upload_id = $3 WHERE delay_seconds = $1"
-
 WAITING = """
     SELECT (SELECT count(*) FROM sessions WHERE state = 'stored') AS promotion,
            (SELECT count(*) FROM sessions WHERE cleanup_at <= now()) AS cleanup,
            (SELECT count(*) FROM sessions WHERE state = 'registered' AND deadline_at <= now()) AS deadline
 """
-
-
-@dataclass(frozen=True)
-class Position:
-    """How far a round of re-announcing came."""
-
-    changed_at: datetime
-    upload_id: UUID
 
 
 class SessionStore:
@@ -266,22 +241,6 @@ class SessionStore:
         """`cleaned`: upload, its `cleanup_at` as claimed, the next time."""
         ids, claimed, following = (list(column) for column in zip(*cleaned, strict=True))
         return [_session(row) for row in await self._connection.fetch(FINISH_CLEANUPS, ids, claimed, following, now)]
-
-    async def start_round(self, delay: timedelta, horizon: timedelta) -> None:
-        await self._connection.execute(START_ROUND, int(delay.total_seconds()), horizon)
-
-    async def lock_round(self, delay: timedelta) -> Position | None:
-        """None: another replica is at it."""
-        row = await self._connection.fetchrow(LOCK_ROUND, int(delay.total_seconds()))
-        return Position(row["changed_at"], row["upload_id"]) if row else None
-
-    async def changed_since(self, position: Position, horizon: timedelta, delay: timedelta, limit: int) -> list[Session]:
-        """Sessions that were closed or removed after `position`, at least `delay` and at most `horizon` ago, oldest first."""
-        rows = await self._connection.fetch(CHANGED, position.changed_at, position.upload_id, horizon, delay, limit)
-        return [_session(row) for row in rows]
-
-    async def move_round(self, delay: timedelta, position: Position) -> None:
-        await self._connection.execute(MOVE_ROUND, int(delay.total_seconds()), position.changed_at, position.upload_id)
 
     async def waiting(self) -> dict[str, int]:
         """Job → how many sessions wait for it."""

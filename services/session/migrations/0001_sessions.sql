@@ -40,11 +40,3 @@ CREATE INDEX sessions_deadline ON sessions (deadline_at) WHERE state = 'register
 CREATE INDEX sessions_retention ON sessions (file_expires_at)
     WHERE state = 'completed' AND removal IS NULL AND file_expires_at IS NOT NULL;
 CREATE INDEX sessions_cleanup ON sessions (cleanup_at) WHERE cleanup_at IS NOT NULL;
-CREATE INDEX sessions_changed ON sessions (changed_at, upload_id) WHERE changed_at IS NOT NULL;
-
--- How far each round of re-announcing came: (changed_at, upload_id) of the last session that it told again.
-CREATE TABLE resend_rounds (
-    delay_seconds integer     PRIMARY KEY,
-    changed_at    timestamptz NOT NULL,
-    upload_id     uuid        NOT NULL
-);

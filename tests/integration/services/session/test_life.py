@@ -10,7 +10,6 @@ from contracts.events import Event, FileDeleteRequested, FileRetentionChanged, S
 from libs.object_store.port import StoreUnavailableError
 from services.session.domain.session import State
 from services.session.jobs.cleanup import LEASE
-from services.session.jobs.resend import DELAYS, Resend
 from tests.integration.services.session.conftest import Sessions, chunks, registered_event, stored_event
 
 
@@ -186,46 +185,3 @@ async def test_the_latest_retention_counts_even_if_it_comes_first(sessions: Sess
     await sessions.promotion().once()
 
     assert not await sessions.retention.once()
-
-
-@pytest.mark.parametrize("delay", DELAYS)
-async def test_how_an_upload_ended_is_said_again_once_in_each_round(sessions: Sessions, delay: timedelta) -> None:
-    registered = await complete(sessions)
-    (first,) = await sessions.told(registered)
-    resend = Resend(sessions.outbox, delay, batch=10)
-
-    async def said_after(time: timedelta) -> list[Event]:
-        async with sessions.outbox.database.connection() as connection:
-            await connection.execute("DELETE FROM outbox")
-        await sessions.change(registered, f"changed_at = now() - interval '{time.total_seconds()} s'")
-        await resend.once()
-        return await sessions.told(registered)
-
-    assert await said_after(delay - timedelta(seconds=20)) == []
-    assert await said_after(delay + timedelta(seconds=20)) == [first]
-    assert await said_after(delay + timedelta(seconds=30)) == []
-
-
-async def test_what_ended_long_ago_is_not_said_again(sessions: Sessions) -> None:
-    registered = await complete(sessions)
-    await sessions.change(registered, "changed_at = now() - interval '3 hours'")
-    async with sessions.outbox.database.connection() as connection:
-        await connection.execute("DELETE FROM outbox")
-
-    for delay in DELAYS:
-        await Resend(sessions.outbox, delay, batch=10).once()
-
-    assert await sessions.told(registered) == []
-
-
-async def test_a_round_goes_through_many_sessions_that_ended_at_the_same_moment(sessions: Sessions) -> None:
-    uploads = [registered_event() for _ in range(12)]
-    await sessions.hear(*uploads, *[about(registered, UploadAbortRequested, reason="client") for registered in uploads])
-    async with sessions.outbox.database.connection() as connection:
-        await connection.execute("DELETE FROM outbox")
-        await connection.execute("UPDATE sessions SET changed_at = now() - interval '3 minutes'")
-    resend = Resend(sessions.outbox, DELAYS[0], batch=5)
-
-    assert [await resend.once() for _ in range(4)] == [True, True, False, False]
-
-    assert [await sessions.names_told(registered) for registered in uploads] == [["UploadAborted"]] * 12
