@@ -19,25 +19,33 @@ from libs.runtime.settings import ServiceSettings
 T = TypeVar("T")
 S = TypeVar("S", bound=ServiceSettings)
 
-REQUIRED = ("bus_url", "postgres_dsn", "s3_url", "secret_key")
-"""What a service cannot do without when it runs alone."""
+REQUIRED = ("bus_url", "postgres_dsn")
+"""What no service can do without when it runs alone."""
 
 WRONG_SETTINGS = 2
 """Exit status: starting again changes nothing."""
 
 
-def main(name: str, build: Callable[[S, ObjectStore], Service], settings_class: type[S]) -> None:
-    """Runs until SIGINT or SIGTERM. Settings that are missing or wrong end it with one line that names them."""
-    settings = read_settings(settings_class, required=REQUIRED)
+def main(name: str, build: Callable[[S], Service], settings_class: type[S], *, needs: tuple[str, ...]) -> None:
+    """Runs until SIGINT or SIGTERM. Settings that are missing or wrong end it with one line that names them.
+
+    `needs` are the fields that this service requires besides `REQUIRED`: it is given no secret that it has no use for.
+    """
+    settings = read_settings(settings_class, required=(*REQUIRED, *needs))
     configure_logging(settings.log_level, settings.log_format)
     configure_tracing(name)
     uvloop.run(_run(name, build, settings))
 
 
-async def _run(name: str, build: Callable[[S, ObjectStore], Service], settings: S) -> None:
-    service = built(lambda: build(settings, s3_store(settings)))
+async def _run(name: str, build: Callable[[S], Service], settings: S) -> None:
+    service = built(lambda: build(settings))
     bus = RabbitMqBus(_value(settings.bus_url), name)
     await Host(settings, [service], bus, service.web).run(f"ready: {name}")
+
+
+def on_s3(build: Callable[[S, ObjectStore], Service]) -> Callable[[S], Service]:
+    """`build` with the store that `s3_url` names."""
+    return lambda settings: build(settings, s3_store(settings))
 
 
 def built(build: Callable[[], T]) -> T:

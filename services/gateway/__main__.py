@@ -1,5 +1,5 @@
-from libs.runtime.process import main
+from libs.runtime.process import main, on_s3
 from services.gateway.app import build
 from services.gateway.settings import Settings
 
-main("gateway", build, Settings)
+main("gateway", on_s3(build), Settings, needs=("s3_url", "secret_key"))

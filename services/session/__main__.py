@@ -1,5 +1,5 @@
-from libs.runtime.process import main
+from libs.runtime.process import main, on_s3
 from services.session.app import build
 from services.session.settings import Settings
 
-main("session", build, Settings)
+main("session", on_s3(build), Settings, needs=("s3_url",))

@@ -1,5 +1,5 @@
-from libs.runtime.process import main
+from libs.runtime.process import main, on_s3
 from services.storage_notification.app import build
 from services.storage_notification.settings import Settings
 
-main("storage_notification", build, Settings)
+main("storage_notification", on_s3(build), Settings, needs=("s3_url",))
