@@ -60,7 +60,7 @@ def dependencies(settings: Settings, outbox: Outbox, store: ObjectStore, clock: 
         base_url=settings.public_base_url,
         outbox=outbox,
         auth=Authenticator(outbox.database, cache_seconds=settings.gateway_key_cache_seconds),
-        registrar=Registrar(outbox),
+        registrar=Registrar(outbox, store),
         objects=store,
         callbacks=Policy(parse_networks(settings.egress_allow)),
         limits=Limits(

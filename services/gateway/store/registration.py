@@ -60,18 +60,30 @@ class RegistrationStore:
         found: bool = await self._connection.fetchval("SELECT EXISTS (SELECT FROM uploads WHERE id = $1)", upload_id)
         return found
 
-    async def release_expired_name(self, tenant_id: TenantId, folder: str, name: str, at: datetime) -> UploadId | None:
-        """Frees the name of a registration whose URL died before any bytes were noticed (decision 5.4.11); which it was."""
-        released: UploadId | None = await self._connection.fetchval(
+    async def find_expired(self, tenant_id: TenantId, folder: str, name: str, at: datetime) -> tuple[UploadId, str] | None:
+        """Id and staging key of the name's holder, where its URL was over before any bytes were noticed."""
+        row = await self._connection.fetchrow(
             """
-            UPDATE uploads SET holds_name = false, deleted_at = $4, updated_at = $4
+            SELECT id, staging_key FROM uploads
             WHERE tenant_id = $1 AND folder = $2 AND name = $3 AND holds_name
               AND state = 'REGISTERED' AND url_expires_at <= $4
-            RETURNING id
             """,
             tenant_id,
             folder,
             name,
             at,
         )
-        return released
+        return (row["id"], row["staging_key"]) if row else None
+
+    async def release_name(self, upload_id: UploadId, at: datetime) -> bool:
+        """Frees the name of a registration of which no bytes were noticed to this moment."""
+        released: bool | None = await self._connection.fetchval(
+            """
+            UPDATE uploads SET holds_name = false, deleted_at = $2, updated_at = $2
+            WHERE id = $1 AND holds_name AND state = 'REGISTERED' AND url_expires_at <= $2
+            RETURNING true
+            """,
+            upload_id,
+            at,
+        )
+        return released is not None

@@ -3,12 +3,12 @@
 from datetime import datetime, timedelta
 
 from contracts.events import FileRetentionChanged, Stage
-from contracts.ids import TenantId
+from contracts.ids import TenantId, UploadId
 from libs.outbox.unit_of_work import UnitOfWork
 from services.gateway.domain.error import DestinationTakenError, UploadNotFoundError
 from services.gateway.domain.name import is_temporary
 from services.gateway.store import UploadStore
-from services.gateway.usecases.release import release_dead_name
+from services.gateway.usecases.release import release_name
 
 
 async def move_file(
@@ -18,10 +18,13 @@ async def move_file(
     folder: str,
     name: str,
     destination: str,
+    replaces: UploadId | None,
     now: datetime,
     temporary_for: timedelta,
 ) -> None:
-    """Into `temp`: the file is temporary from now on. Out of it: it is kept.
+    """`replaces`: the dead registration (`find_dead`) that holds the name in `destination`.
+
+    Into `temp`: the file is temporary from now on. Out of it: it is kept.
 
     Raises UploadNotFoundError or DestinationTakenError.
     """
@@ -31,7 +34,8 @@ async def move_file(
         raise UploadNotFoundError
     if folder == destination:
         raise DestinationTakenError
-    await release_dead_name(work, tenant_id, destination, name, now)
+    if replaces is not None:
+        await release_name(work, tenant_id, replaces, now)
     temporary = is_temporary(destination)
     file_expires_at = upload.file_expires_at
     if temporary != upload.temporary:

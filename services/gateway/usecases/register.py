@@ -5,12 +5,14 @@ from collections.abc import Sequence
 from typing import Final
 
 from contracts.envelope import Envelope
+from contracts.ids import UploadId
+from libs.object_store.port import ObjectStore
 from libs.outbox.unit_of_work import RELAY, Outbox, envelop
 from libs.postgres.coalesce import Coalescer
 from services.gateway.domain.error import NameTakenError
 from services.gateway.domain.registration import Registration
 from services.gateway.store import RegistrationStore
-from services.gateway.usecases.release import release_dead_name
+from services.gateway.usecases.release import find_dead, release_name
 
 CONFLICT_SECONDS: Final = 10
 
@@ -18,12 +20,17 @@ Prepared = tuple[Registration, Envelope]
 
 
 class Registrar:
-    def __init__(self, outbox: Outbox) -> None:
+    def __init__(self, outbox: Outbox, objects: ObjectStore) -> None:
         self._outbox = outbox
+        self._objects = objects
         self._inserts: Coalescer[Prepared, bool] = Coalescer(self._insert)
 
     async def register(self, new: Registration) -> None:
-        """Returns when it is durable. Raises NameTakenError; TimeoutError or another transient error: nobody knows."""
+        """Returns when it is durable.
+
+        Raises NameTakenError, or StoreUnavailableError where that cannot be told; after TimeoutError or another transient
+        error nobody knows.
+        """
         prepared = (new, envelop(new.event(), source=self._outbox.database.service))
         if not await self._inserts.submit(prepared):
             await self._resolve_conflict(prepared)
@@ -37,11 +44,20 @@ class Registrar:
     async def _resolve_conflict(self, prepared: Prepared) -> None:
         """The rare case: a repeated insert that had worked the first time, a dead registration's name, or a taken one."""
         new, _ = prepared
-        async with asyncio.timeout(CONFLICT_SECONDS), self._outbox.unit_of_work() as work:
-            store = RegistrationStore(work.connection)
-            if await store.is_registered(new.id):
-                return
-            if new.name is not None:
-                await release_dead_name(work, new.tenant_id, new.folder, new.name, new.registered_at)
-            if not await store.insert([prepared]):
-                raise NameTakenError
+        async with asyncio.timeout(CONFLICT_SECONDS):
+            dead = await self._find_dead(new)
+            async with self._outbox.unit_of_work() as work:
+                store = RegistrationStore(work.connection)
+                if await store.is_registered(new.id):
+                    return
+                if dead is not None:
+                    await release_name(work, new.tenant_id, dead, new.registered_at)
+                if not await store.insert([prepared]):
+                    raise NameTakenError
+
+    async def _find_dead(self, new: Registration) -> UploadId | None:
+        if new.name is None:
+            return None
+        return await find_dead(
+            self._outbox, self._objects, new.tenant_id, folder=new.folder, name=new.name, now=new.registered_at
+        )

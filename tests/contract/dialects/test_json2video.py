@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
 from yarl import URL
 
 from contracts.events import (
@@ -14,6 +15,7 @@ from contracts.events import (
     UploadAbortRequested,
     UploadRegistered,
 )
+from libs.object_store.port import StoreUnavailableError
 from tests.contract.dialects.conftest import BASE_URL, Gateway, add_tenant
 from tests.contract.dialects.faces import json2video_message
 
@@ -235,6 +237,33 @@ async def test_bytes_that_arrived_hold_the_name_although_the_url_expired(gateway
     gateway.clock.offset = timedelta(hours=1)
 
     assert await message(gateway, 409) == TAKEN
+
+
+async def test_bytes_that_nobody_noticed_yet_hold_the_name_too(gateway: Gateway) -> None:
+    # 5.4.11
+    await create(gateway, name="a", folder="to")
+    [registered] = await gateway.emitted(UploadRegistered)
+    await gateway.put(registered.staging_key)
+    gateway.clock.offset = timedelta(hours=1)
+    await create(gateway, name="a")
+
+    assert await message(gateway, 409, name="a", folder="to") == TAKEN
+    await asked(gateway, "PUT", FILE, 409, json={"name": "a", "destination": "to"})
+
+    assert await gateway.emitted(UploadAbortRequested) == []
+
+
+async def test_while_the_store_is_away_nobody_is_replaced(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def away(key: str) -> None:
+        raise StoreUnavailableError(key)
+
+    await create(gateway)
+    gateway.clock.offset = timedelta(hours=1)
+    monkeypatch.setattr(gateway.store, "stat", away)
+
+    await create(gateway, 503)
+
+    assert await gateway.emitted(UploadAbortRequested) == []
 
 
 async def test_a_file_in_temp_is_temporary(gateway: Gateway) -> None:

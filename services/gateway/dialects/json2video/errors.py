@@ -5,7 +5,7 @@ from typing import Any, Final
 from aiohttp import web
 from pydantic import ValidationError
 
-from libs.postgres.database import TRANSIENT_ERRORS
+from libs.web.problem import UNAVAILABLE_ERRORS
 from libs.web.route import HttpError
 from services.gateway.dialects.json2video.schemas import ErrorBody
 from services.gateway.domain.error import GatewayError
@@ -46,7 +46,7 @@ def render_error(_request: web.Request, error: Exception) -> web.Response:
         case GatewayError() if error.code in ANSWERS:
             status, message = ANSWERS[error.code]
             return _answer(status, message or error.message)
-    if isinstance(error, TRANSIENT_ERRORS):
+    if isinstance(error, UNAVAILABLE_ERRORS):
         response = _answer(503, "The service is busy or restarting. Try again.")
         response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
         return response

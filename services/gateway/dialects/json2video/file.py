@@ -23,6 +23,7 @@ from services.gateway.domain.role import Permission
 from services.gateway.store import UploadStore
 from services.gateway.usecases.delete import delete_upload
 from services.gateway.usecases.move import move_file
+from services.gateway.usecases.release import find_dead
 
 DATABASE_SECONDS: Final = 10
 """After that the answer is 503: whatever was asked may or may not have happened."""
@@ -69,16 +70,20 @@ class Files:
         principal = await self._deps.auth.principal(request.headers, Permission.MODIFY)
         body = await read_json(request, MoveRequest)
         name, folder, destination = file_name(body.name), folder_path(body.folder or ""), folder_path(body.destination)
-        async with asyncio.timeout(DATABASE_SECONDS), self._deps.outbox.unit_of_work() as work:
-            await move_file(
-                work,
-                principal.tenant_id,
-                folder=folder,
-                name=name,
-                destination=destination,
-                now=self._deps.clock(),
-                temporary_for=self._deps.limits.temporary,
-            )
+        deps, tenant_id, now = self._deps, principal.tenant_id, self._deps.clock()
+        async with asyncio.timeout(DATABASE_SECONDS):
+            dead = await find_dead(deps.outbox, deps.objects, tenant_id, folder=destination, name=name, now=now)
+            async with deps.outbox.unit_of_work() as work:
+                await move_file(
+                    work,
+                    tenant_id,
+                    folder=folder,
+                    name=name,
+                    destination=destination,
+                    replaces=dead,
+                    now=now,
+                    temporary_for=deps.limits.temporary,
+                )
         return web.json_response(text=Done(message="File moved").model_dump_json())
 
     async def delete(self, request: web.Request) -> web.Response:

@@ -2,12 +2,14 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest_asyncio
 
 from contracts.ids import TenantId, new_upload_id
+from libs.object_store.disk import DiskStore
 from libs.outbox.unit_of_work import Outbox
 from services.gateway.domain.registration import Registration
 from services.gateway.usecases.register import Registrar
@@ -18,6 +20,11 @@ NOW = datetime(2026, 9, 1, 10, tzinfo=UTC)
 @pytest_asyncio.fixture
 async def outbox(open_outbox: Callable[[str], Awaitable[Outbox]]) -> Outbox:
     return await open_outbox("gateway")
+
+
+def registrar(outbox: Outbox) -> Registrar:
+    """Its object store is one in which nothing lies."""
+    return Registrar(outbox, DiskStore(Path("/nowhere"), "http://127.0.0.1:1", "secret"))
 
 
 def registration(**fields: Any) -> Registration:
@@ -39,5 +46,5 @@ def registration(**fields: Any) -> Registration:
 
 async def registered(outbox: Outbox, **fields: Any) -> Registration:
     new = registration(**fields)
-    await Registrar(outbox).register(new)
+    await registrar(outbox).register(new)
     return new

@@ -12,8 +12,7 @@ from contracts.ids import TenantId
 from libs.outbox.unit_of_work import Outbox, envelop
 from services.gateway.domain.error import NameTakenError
 from services.gateway.store import RegistrationStore
-from services.gateway.usecases.register import Registrar
-from tests.integration.services.gateway.conftest import NOW, registration
+from tests.integration.services.gateway.conftest import NOW, registrar, registration
 
 
 async def envelopes(outbox: Outbox) -> list[Envelope]:
@@ -23,12 +22,12 @@ async def envelopes(outbox: Outbox) -> list[Envelope]:
 
 
 async def test_of_many_that_want_one_name_one_gets_it(outbox: Outbox) -> None:
-    registrar = Registrar(outbox)
+    one = registrar(outbox)
     tenant_id = TenantId(uuid4())
     wanted = [registration(tenant_id=tenant_id) for _ in range(20)]
     others = [registration(tenant_id=tenant_id, name=f"{number}.mp4") for number in range(20)]
 
-    outcomes = await asyncio.gather(*map(registrar.register, [*wanted, *others]), return_exceptions=True)
+    outcomes = await asyncio.gather(*map(one.register, [*wanted, *others]), return_exceptions=True)
 
     assert [type(outcome) for outcome in outcomes[:20]].count(NameTakenError) == 19
     assert outcomes[20:] == [None] * 20
@@ -38,10 +37,10 @@ async def test_of_many_that_want_one_name_one_gets_it(outbox: Outbox) -> None:
 
 
 async def test_files_without_a_name_never_collide(outbox: Outbox) -> None:
-    registrar = Registrar(outbox)
+    one = registrar(outbox)
     tenant_id = TenantId(uuid4())
 
-    await asyncio.gather(*(registrar.register(registration(tenant_id=tenant_id, name=None)) for _ in range(10)))
+    await asyncio.gather(*(one.register(registration(tenant_id=tenant_id, name=None)) for _ in range(10)))
 
     assert len(await envelopes(outbox)) == 10
 
@@ -49,8 +48,8 @@ async def test_files_without_a_name_never_collide(outbox: Outbox) -> None:
 async def test_a_registration_that_is_repeated_is_one(outbox: Outbox) -> None:
     """As after a commit whose answer was lost."""
     new = registration()
-    await Registrar(outbox).register(new)
-    await Registrar(outbox).register(new)
+    await registrar(outbox).register(new)
+    await registrar(outbox).register(new)
 
     assert len(await envelopes(outbox)) == 1
 
@@ -59,13 +58,13 @@ async def test_several_that_replace_a_dead_registration_abort_it_once(outbox: Ou
     # 5.4.11
     tenant_id = TenantId(uuid4())
     dead = registration(tenant_id=tenant_id)
-    await Registrar(outbox).register(dead)
+    await registrar(outbox).register(dead)
     later = NOW + timedelta(minutes=2)
     fresh = [
         registration(tenant_id=tenant_id, registered_at=later, url_expires_at=later + timedelta(minutes=2)) for _ in range(5)
     ]
 
-    outcomes = await asyncio.gather(*map(Registrar(outbox).register, fresh), return_exceptions=True)
+    outcomes = await asyncio.gather(*map(registrar(outbox).register, fresh), return_exceptions=True)
 
     assert outcomes.count(None) == 1
     aborted = [e for e in await envelopes(outbox) if e.type == UploadAbortRequested.type]
@@ -73,11 +72,11 @@ async def test_several_that_replace_a_dead_registration_abort_it_once(outbox: Ou
 
 
 async def test_a_row_that_the_database_refuses_harms_no_other(outbox: Outbox) -> None:
-    registrar = Registrar(outbox)
+    one = registrar(outbox)
     wrong = registration(name="nul\0.mp4")
     right = [registration(name=f"{number}.mp4") for number in range(5)]
 
-    outcomes = await asyncio.gather(*map(registrar.register, [*right, wrong]), return_exceptions=True)
+    outcomes = await asyncio.gather(*map(one.register, [*right, wrong]), return_exceptions=True)
 
     assert outcomes[:5] == [None] * 5
     assert isinstance(outcomes[5], Exception)
@@ -96,7 +95,7 @@ async def test_a_conflicting_row_writes_no_event(outbox: Outbox) -> None:
 
 async def test_the_event_says_what_the_row_says(outbox: Outbox) -> None:
     new = registration(folder="videos", temporary=True, extension=".mp4")
-    await Registrar(outbox).register(new)
+    await registrar(outbox).register(new)
 
     [envelope] = await envelopes(outbox)
     event = envelope.event()
@@ -108,9 +107,9 @@ async def test_the_event_says_what_the_row_says(outbox: Outbox) -> None:
 
 
 async def test_a_waiter_that_leaves_is_not_written(outbox: Outbox) -> None:
-    registrar = Registrar(outbox)
-    staying = asyncio.create_task(registrar.register(registration(name="a")))
-    leaving = asyncio.create_task(registrar.register(registration(name="b")))
+    one = registrar(outbox)
+    staying = asyncio.create_task(one.register(registration(name="a")))
+    leaving = asyncio.create_task(one.register(registration(name="b")))
     leaving.cancel()
 
     await staying

@@ -83,7 +83,7 @@ class Gateway:
             name=name,
             extension=extension,
         )
-        await Registrar(self.outbox).register(new)
+        await Registrar(self.outbox, self.store).register(new)
         await self.happened(new.event())
         return new
 
@@ -165,7 +165,7 @@ async def gateway(open_outbox: Callable[[str], Awaitable[Outbox]], tmp_path: Pat
         base_url=BASE_URL,
         outbox=outbox,
         auth=Authenticator(outbox.database, cache_seconds=0),
-        registrar=Registrar(outbox),
+        registrar=Registrar(outbox, store),
         objects=store,
         callbacks=Policy(),
         limits=Limits(10**9, day, day, day, day, day, 2**17, 0, 0),
