@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
 from uuid import UUID
 
 import aiormq
@@ -21,6 +22,7 @@ from libs.messaging.port import BusUnavailableError, Subscription
 from libs.messaging.rabbitmq import RabbitMqBus
 from libs.messaging.topology import EVENTS, Topology, Version, definitions
 from libs.outbox.relay import Relay
+from libs.outbox.resend import Resend
 from libs.outbox.unit_of_work import UnitOfWork, envelop
 from tests.contract.bus_harness import TIERS, DeclareTopology, OpenOutbox, eventually, expired
 from tests.servers.rabbitmq import RabbitMqServer
@@ -197,6 +199,29 @@ async def test_a_broker_that_ends_and_comes_back_loses_nothing(
     await asyncio.wait({relay})
     await bus.stop()
     await delete(url, TOPOLOGY)
+
+
+async def test_what_a_broker_lost_with_its_queues_arrives_with_the_next_round(
+    declare_topology: DeclareTopology, open_outbox: OpenOutbox, gateway: Gateway
+) -> None:
+    # Given an event that the broker confirmed and nobody has consumed
+    url = await declare_topology(TOPOLOGY)
+    bus = await gateway.bus(url)
+    outbox = await open_outbox("session")
+    event = expired()
+    async with outbox.unit_of_work() as work:
+        work.emit(event)
+    alone = RabbitMqBus(url, "test", TIERS)
+    await alone.start()
+    assert await Relay(outbox, alone, keep=True).once() == 1
+    await alone.stop()
+    # When all of the broker's data is gone and its topology is applied again
+    await delete(url, TOPOLOGY)
+    await declare(url, TOPOLOGY)
+    await bus.start()
+    await Resend(outbox, bus, [timedelta(0), timedelta(hours=1)]).once()
+    # Then it arrives
+    await eventually(lambda: gateway.handled == [event.upload_id])
 
 
 async def test_a_blocked_broker_takes_nothing_and_recovers(
