@@ -37,6 +37,23 @@ def test_every_variable_of_compose_is_explained_and_no_secret_has_a_default() ->
     assert [name for name, default in used.items() if default and re.search("PASSWORD|KEY|SECRET|TOKEN", name)] == []
 
 
+SHARED = {"LONGSHORE_POSTGRES_DSN", "LONGSHORE_BUS_URL"}
+SECRETS = {
+    "gateway": SHARED | {"LONGSHORE_S3_URL", "LONGSHORE_S3_PRESIGN_KEY", "LONGSHORE_SECRET_KEY"},
+    "session": SHARED | {"LONGSHORE_S3_URL"},
+    "storage-notification": SHARED | {"LONGSHORE_S3_URL", "LONGSHORE_STORAGE_EVENTS_TOKEN"},
+    "transcoder": SHARED | {"LONGSHORE_S3_URL"},
+    "delivery": SHARED | {"LONGSHORE_SECRET_KEY"},
+}
+
+
+@pytest.mark.parametrize(("container", "secrets"), SECRETS.items())
+def test_a_service_is_given_the_secrets_that_it_uses_and_no_others(container: str, secrets: set[str]) -> None:
+    environment = compose()["services"][container]["environment"]
+
+    assert {name for name in environment if re.search("DSN|BUS_URL|S3_URL|KEY|TOKEN", name)} == secrets
+
+
 def test_compose_accepts_its_file() -> None:
     found = [command for command in (["docker", "compose"], ["docker-compose"]) if _answers(command)]
     if not found:
@@ -57,6 +74,7 @@ def test_kubernetes_has_a_deployment_and_a_scaler_for_each_service() -> None:
     for name, deployment in deployments.items():
         containers = deployment["spec"]["template"]["spec"]["containers"]
         assert containers[0]["args"] == [f"services.{name.replace('-', '_')}"]
+        assert containers[0]["envFrom"] == [{"secretRef": {"name": f"longshore-{name}"}}]
     assert {d["metadata"]["name"] for d in documents if d["kind"] == "ScaledObject"} == names
 
 
