@@ -70,7 +70,7 @@ async def s3_store(server: str) -> AsyncIterator[Adapter]:
     store = S3Store.from_url(s3.bucket_url(server))
     await store.open()
     try:
-        yield Adapter(store, frozenset() if "LONGSHORE_TEST_S3_URL" in os.environ else RCLONE_DEVIATES)
+        yield Adapter(store, RCLONE_DEVIATES if s3.is_rclone(server) else frozenset())
     finally:
         await delete_prefix(store, "")
         await store.close()

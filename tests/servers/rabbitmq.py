@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 from uuid import uuid4
 
+from tests.servers.container import docker_answers
+
 IMAGE = "rabbitmq:4.2-alpine"
 START_SECONDS = 60
 STOP_SECONDS = 20
@@ -53,7 +55,7 @@ def start(folder: Path) -> Iterator[RabbitMqServer]:
 
 def start_own(folder: Path) -> Iterator[RabbitMqServer]:
     """A server that tests may kill."""
-    server = ContainerServer() if _docker_answers() else LocalServer(folder / "rabbitmq")
+    server = ContainerServer() if docker_answers() else LocalServer(folder / "rabbitmq")
     try:
         server.start()
         yield server
@@ -258,17 +260,6 @@ def _definitions() -> dict[str, Any]:
         "vhosts": [{"name": vhost} for vhost in VHOSTS],
         "permissions": [{"user": "guest", "vhost": vhost, **everything} for vhost in VHOSTS],
     }
-
-
-def _docker_answers() -> bool:
-    if not Path("/var/run/docker.sock").exists() and "DOCKER_HOST" not in os.environ:
-        return False
-    try:
-        import docker  # type: ignore[import-untyped]
-
-        return bool(docker.from_env(timeout=3).ping())
-    except Exception:
-        return False
 
 
 def free_port() -> int:

@@ -1,4 +1,5 @@
-"""An S3 server for tests: `LONGSHORE_TEST_S3_URL` (`http(s)://KEY:SECRET@host:port`), else `rclone serve s3` from PyPI.
+"""An S3 server for tests: `LONGSHORE_TEST_S3_URL` (`http(s)://KEY:SECRET@host:port`), else RustFS in a container where a Docker
+engine answers, else `rclone serve s3` from PyPI.
 
 One server per test run, one bucket per test. `S3Server.stop` and `start` are for tests of what happens without it.
 """
@@ -8,12 +9,17 @@ import subprocess
 import sysconfig
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from socket import create_connection, socket
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+from tests.servers.container import docker_answers
+
+IMAGE = "rustfs/rustfs:1.0.0"
+START_SECONDS = 60
 ACCESS_KEY, SECRET_KEY = "longshore-test", "longshore-test-secret"
 
 
@@ -68,13 +74,45 @@ def running(folder: Path) -> Iterator[str]:
     """The URL of a server, without a bucket; see `bucket_url`."""
     if given := os.environ.get("LONGSHORE_TEST_S3_URL"):
         yield given.rstrip("/")
-        return
-    server = S3Server(folder / "s3")
-    server.start()
-    try:
-        yield server.url
-    finally:
-        server.stop()
+    elif docker_answers():
+        yield from _in_container()
+    else:
+        server = S3Server(folder / "s3")
+        server.start()
+        try:
+            yield server.url
+        finally:
+            server.stop()
+
+
+def _in_container() -> Iterator[str]:
+    """The store that docker-compose.yml has."""
+    from testcontainers.core.container import DockerContainer
+
+    key, secret = "longshore-container", uuid4().hex
+    settings = {"RUSTFS_VOLUMES": "/data", "RUSTFS_ACCESS_KEY": key, "RUSTFS_SECRET_KEY": secret, "RUSTFS_REGION": "us-east-1"}
+    container = DockerContainer(IMAGE).with_envs(**settings).with_exposed_ports(9000)
+    with container:
+        host, port = container.get_container_host_ip(), int(container.get_exposed_port(9000))
+        _wait_until_ready(host, port)
+        yield f"http://{key}:{secret}@{host}:{port}"
+
+
+def _wait_until_ready(host: str, port: int) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        with suppress(OSError, HTTPException), closing(HTTPConnection(host, port, timeout=2)) as http:
+            http.request("GET", "/health/ready")
+            with http.getresponse() as answer:
+                if answer.status == 200:
+                    return
+        time.sleep(0.1)
+    raise RuntimeError(f"the container {IMAGE} was not ready within {START_SECONDS} s")
+
+
+def is_rclone(server_url: str) -> bool:
+    """It deviates from S3 here and there."""
+    return urlsplit(server_url).username == ACCESS_KEY
 
 
 def bucket_url(server_url: str) -> str:
