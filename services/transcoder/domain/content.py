@@ -42,10 +42,19 @@ def check_declared(declared: str | None, actual: str) -> None:
 
     Which of the three is not compared: `video/mp4` may well hold nothing but sound.
     """
-    declared_class = (declared or "").partition("/")[0].strip().lower()
-    if declared_class in MEDIA_CLASSES and actual.partition("/")[0] not in MEDIA_CLASSES:
+    declared_class = _class(declared)
+    if declared_class in MEDIA_CLASSES and _class(actual) not in MEDIA_CLASSES:
         article = "a" if declared_class == "video" else "an"
         raise ContentTypeMismatchError(f"The file was declared as {article} {declared_class}, but it is {actual}.")
+
+
+def is_claimed_media(declared: str | None) -> bool:
+    """True where the client said that it is an image, video or audio file. Nobody else's file fails for not being one."""
+    return _class(declared) in MEDIA_CLASSES
+
+
+def _class(mime_type: str | None) -> str:
+    return (mime_type or "").partition("/")[0].strip().lower()
 
 
 def refined(mime_type: str, *, has_video: bool) -> str:

@@ -43,6 +43,8 @@ class Progress:
 
     percent: int = 0
     mime_type: str | None = None
+    is_inspected: bool = False
+    """It is the media file that its first bytes promise, and that has been said."""
     is_done: bool = False
     """Committed; what is left is tidying up."""
 
@@ -68,16 +70,17 @@ class Processor:
             progress.mime_type = content.mime_type
             await asyncio.to_thread(output.mkdir)
             if content.image_format is not None:
-                made, seconds = await self._image(job, path, content, output), None
+                made, seconds = await self._image(job, path, content, output, progress), None
             else:
                 made, seconds = await self._media(job, path, content, output, progress)
             renditions = await self._publish(job, output, made, seconds)
             await self.outcomes.completed(job, progress.mime_type, renditions)
             progress.is_done = True
 
-    async def _image(self, job: Job, path: Path, content: Content, output: Path) -> list[MadeFile]:
+    async def _image(self, job: Job, path: Path, content: Content, output: Path, progress: Progress) -> list[MadeFile]:
         info, thumbnail = await self.inspector.image(path, content, output if job.upload.transcode else None)
         await self.outcomes.inspected(job, content.mime_type, info, None)
+        progress.is_inspected = True
         return [thumbnail] if thumbnail else []
 
     async def _media(
@@ -86,6 +89,7 @@ class Processor:
         source = await self.inspector.media(path, content)
         progress.mime_type = refined(content.mime_type, has_video=source.size is not None)
         await self.outcomes.inspected(job, progress.mime_type, None, source.info)
+        progress.is_inspected = True
         if source.size is None or not job.upload.transcode:
             return [], None
         return await self.transcoder.run(path, output, source, progress.reach), source.info.duration_seconds

@@ -8,9 +8,10 @@ import structlog
 
 from libs.object_store.port import ObjectStore, StoreUnavailableError, delete_prefix
 from libs.observability.tracing import span
-from services.transcoder.domain.error import MediaError
+from services.transcoder.domain.content import UNKNOWN, is_claimed_media
+from services.transcoder.domain.error import MediaError, UnreadableMediaError
 from services.transcoder.domain.job import Job
-from services.transcoder.usecases.outcome import LeaseLostError, Outcomes
+from services.transcoder.usecases.outcome import LeaseLostError, Outcomes, Sniffed
 from services.transcoder.usecases.processing import Processor, Progress, renditions_prefix
 
 REPORT_STEP_PERCENT: Final = 10
@@ -36,7 +37,7 @@ class Worker:
             with span("transcoder.process", headers=headers):
                 await self._under_lease(job, progress)
         except MediaError as error:
-            await self._outcomes.failed(job, error, progress.mime_type)
+            await self._refused(job, error, progress)
         except LeaseLostError:
             await self._abandon(job)
         except StoreUnavailableError as error:
@@ -47,6 +48,14 @@ class Worker:
             raise
         except Exception as error:
             await self._outcomes.attempt_failed(job, error)
+
+    async def _refused(self, job: Job, error: MediaError, progress: Progress) -> None:
+        """Fails what was declared as media, or turned out to be. A text that begins like a GIF is a text: it is complete."""
+        declared = job.upload.object.content_type
+        if progress.is_inspected or is_claimed_media(declared) or not isinstance(error, UnreadableMediaError):
+            await self._outcomes.failed(job, error, progress.mime_type)
+        else:
+            await self._outcomes.sniffed([Sniffed(job, declared or UNKNOWN)])
 
     async def _under_lease(self, job: Job, progress: Progress) -> None:
         """Works while the lease is kept; whichever ends first ends the other."""

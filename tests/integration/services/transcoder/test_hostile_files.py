@@ -85,17 +85,18 @@ async def test_two_hundred_damaged_files_each_end_once(rig: Rig, samples: Sample
     ]
     others = [b"%PDF-1.7 " * 90, b"PK\x03\x04" + bytes(900), b"{" * 900, b"<svg>" * 90]
     damaged = [
-        spoiled(kind[seed % len(kind)], seed)
-        for kind, count in ((pictures, 90), (streams, 15), (others, 95))
+        (spoiled(kind[seed % len(kind)], seed), declared)
+        for kind, count, declared in ((pictures, 90, "image/png"), (streams, 15, "video/mp4"), (others, 95, None))
         for seed in range(count)
     ]
-    uploads = await asyncio.gather(*(rig.put(content) for content in damaged))
+    uploads = await asyncio.gather(*(rig.put(content, declared) for content, declared in damaged))
     for upload in uploads:
         await rig.handle(upload)
 
     ends = [(await rig.ended(upload))[-1] for upload in uploads]
 
-    assert {end.code for end in ends if isinstance(end, ProcessingFailed)} <= {"unreadable_media", "limit_exceeded"}
+    codes = {end.code for end in ends if isinstance(end, ProcessingFailed)}
+    assert codes <= {"unreadable_media", "limit_exceeded", "content_type_mismatch"}
     assert sum(isinstance(end, ProcessingFailed) for end in ends) > 40
     for upload in uploads:
         assert (await rig.job(upload))["attempts"] <= 1

@@ -31,6 +31,17 @@ async def test_plain_file_is_completed_without_renditions(rig: Rig, content: byt
     assert (completed.mime_type, completed.renditions, completed.version) == (actual, (), Stage.PROCESSED)
 
 
+@pytest.mark.parametrize("declared", ["text/plain", None])
+@pytest.mark.parametrize(
+    "content", [b"GIF89a was a format\n", b"ID3 is a tag format\n" * 20, b"G" * 1000, b"abcdftypisom,text\n"]
+)
+async def test_a_text_that_begins_like_media_is_a_text(rig: Rig, content: bytes, declared: str | None) -> None:
+    events = await rig.processed(content, declared)
+
+    actual = declared or "application/octet-stream"
+    assert (only(events, FileInspected).mime_type, only(events, ProcessingCompleted).mime_type) == (actual, actual)
+
+
 async def test_declared_media_that_is_none_fails_for_good(rig: Rig) -> None:
     upload = await rig.upload(b"just words", "video/mp4")
 
