@@ -141,6 +141,13 @@ async def test_the_query_string_is_not_logged(client: Client) -> None:
     assert "secret" not in str(lines)
 
 
+async def test_a_control_character_in_the_path_is_logged_encoded(client: Client) -> None:
+    with capture_logs() as lines:
+        async with client.get("/v/items/%1b[31mred"):
+            pass
+    assert [line["path"] for line in lines if line["event"] == "http.request"] == ["/v/items/%1B%5B31mred"]
+
+
 def test_two_routes_with_one_method_and_path_are_refused() -> None:
     api = Api("twice", "Twice", [_route("GET", "/a", _hello, "a"), _route("GET", "/a", _hello, "b")], problem_error)
     with pytest.raises(ValueError, match="two routes"):
