@@ -90,7 +90,8 @@ class EmbeddedPostgres:
         return [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
 
     def _spawn(self, command: list[str], folder: Path) -> subprocess.Popen[bytes]:
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_", "LANG"))}
+        left_out = ("PG", "LC_", "LANG", "LONGSHORE_")  # what it would follow, and secrets that are none of its business
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
         with self._log.open("ab") as log:
             return subprocess.Popen(  # noqa: S603 - our own words, no shell
                 [str(_binaries() / command[0]), *command[1:]],

@@ -44,6 +44,17 @@ async def test_what_was_committed_survives_a_stop_and_a_start(folder: Path) -> N
     assert not (folder / "postgres" / "postmaster.pid").exists()
 
 
+def test_it_is_told_no_secret_of_ours(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LONGSHORE_SECRET_KEY", "known")
+    server = EmbeddedPostgres(folder / "postgres")
+    server.start()
+    try:
+        pid = int((folder / "postgres" / "postmaster.pid").read_text().split()[0])
+        assert "LONGSHORE_SECRET_KEY" not in psutil.Process(pid).environ()
+    finally:
+        server.stop()
+
+
 async def test_a_server_that_a_killed_process_left_behind_is_replaced(folder: Path) -> None:
     killed = subprocess.run([sys.executable, "-c", KILLED, str(folder / "postgres")], check=False, timeout=60)
     assert killed.returncode == -signal.SIGKILL
