@@ -2,7 +2,6 @@
 
 import os
 import sys
-from urllib.error import URLError
 from urllib.request import urlopen
 
 URL = f"http://127.0.0.1:{os.environ.get('LONGSHORE_OPS_PORT', '8081')}/readyz"
@@ -10,5 +9,5 @@ URL = f"http://127.0.0.1:{os.environ.get('LONGSHORE_OPS_PORT', '8081')}/readyz"
 if __name__ == "__main__":
     try:
         urlopen(URL, timeout=3).close()
-    except URLError as error:
+    except OSError as error:
         sys.exit(f"not ready: {error}")
