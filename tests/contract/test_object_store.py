@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -38,12 +38,6 @@ RCLONE_DEVIATES = frozenset(
 class Adapter:
     store: ObjectStore
     deviates: frozenset[str] = frozenset()
-
-
-@pytest.fixture(scope="session")
-def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with s3.running(tmp_path_factory.mktemp("s3")) as url:
-        yield url
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""The gateway as it is composed in production, on a real PostgreSQL and the disk store, reached over HTTP."""
+"""The gateway as it is composed in production, on a real PostgreSQL and each kind of object store, reached over HTTP."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -30,6 +30,8 @@ from contracts.events import (
 )
 from contracts.ids import TenantId, UploadId
 from libs.object_store.disk import DiskStore
+from libs.object_store.port import ObjectStore
+from libs.object_store.s3 import S3Store
 from libs.outbox.unit_of_work import envelop
 from libs.runtime.secret import new_key
 from libs.runtime.service import Service
@@ -39,7 +41,7 @@ from services.gateway.handlers import HANDLERS
 from services.gateway.settings import Settings
 from services.gateway.store import TenantStore
 from services.gateway.store.tenant import Tenant
-from tests.servers import postgres
+from tests.servers import postgres, s3
 
 BASE_URL = "https://uploads.example.com"
 SECRET_KEY = new_key()
@@ -63,7 +65,7 @@ class Gateway:
     keys: dict[str, str]
     """Role → API key of the tenant."""
     clock: Clock
-    store: DiskStore
+    store: ObjectStore
     data_dir: Path
 
     async def call(
@@ -151,8 +153,19 @@ async def _execute(dsn: str, statement: str) -> None:
     await connection.close()
 
 
+@pytest.fixture(params=["disk", "s3"])
+def make_store(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], ObjectStore]:
+    """A store of each kind: every statement of an API holds on both."""
+    if request.param == "disk":
+        return lambda: DiskStore(tmp_path / "objects", BASE_URL, "disk-secret")
+    s3_url = s3.bucket_url(request.getfixturevalue("s3_server"))
+    return lambda: S3Store.from_url(s3_url)
+
+
 @pytest_asyncio.fixture
-async def make_gateway(database_dsn: str, tmp_path: Path) -> AsyncIterator[Callable[..., Any]]:
+async def make_gateway(
+    database_dsn: str, tmp_path: Path, make_store: Callable[[], ObjectStore]
+) -> AsyncIterator[Callable[..., Any]]:
     """`await make_gateway(egress_allow="…")`: a gateway with these settings."""
     async with AsyncExitStack() as opened:
         count = 0
@@ -167,7 +180,7 @@ async def make_gateway(database_dsn: str, tmp_path: Path) -> AsyncIterator[Calla
                 data_dir=tmp_path / f"data{count}",
                 **{"gateway_key_cache_seconds": 0, **settings},
             )
-            store = DiskStore(tmp_path / "objects", BASE_URL, "disk-secret")
+            store = make_store()
             clock = Clock()
             service = build(chosen, store, clock=clock)
             await service.outbox.database.open()
