@@ -2,9 +2,12 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+import logging
+import sys
+from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
+import structlog
 from typer.testing import CliRunner
 
 from deploy.cli import app
@@ -18,9 +21,20 @@ run = CliRunner().invoke
 
 
 @pytest.fixture(autouse=True)
-def _environment(monkeypatch: pytest.MonkeyPatch, database_dsn: str) -> None:
+def _environment(monkeypatch: pytest.MonkeyPatch, database_dsn: str) -> Iterator[None]:
     monkeypatch.setenv("LONGSHORE_POSTGRES_DSN", database_dsn)
     monkeypatch.setenv("LONGSHORE_SECRET_KEY", new_key())
+    # The command's own logging is for a process of its own: here it would outlive the streams that the runner closes.
+    monkeypatch.setattr("deploy.cli.configure_logging", _log_to_stderr)
+    yield
+    structlog.reset_defaults()
+
+
+def _log_to_stderr(*_settings: str) -> None:
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(sys.__stderr__),
+    )
 
 
 def test_a_secret_key_is_one_that_encrypts() -> None:
