@@ -68,7 +68,12 @@ def test_the_schedule_is_read_from_the_environment(monkeypatch: pytest.MonkeyPat
     assert Settings(delivery_schedule_seconds=(0, 2)).delivery_schedule_seconds == (0, 2)
 
 
-@pytest.mark.parametrize("text", ["", "5", "0,-1", "0,soon"])
+def test_an_empty_schedule_in_the_environment_is_none_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LONGSHORE_DELIVERY_SCHEDULE_SECONDS", "")
+    assert Settings().delivery_schedule_seconds == STANDARD_SECONDS
+
+
+@pytest.mark.parametrize("text", [",", "5", "0,-1", "0,soon"])
 def test_a_schedule_that_makes_no_sense_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv("LONGSHORE_DELIVERY_SCHEDULE_SECONDS", text)
     with pytest.raises(ValidationError):
