@@ -60,7 +60,7 @@ def own_processes(tmp_path_factory: pytest.TempPathFactory, postgres_dsn: str) -
 async def test_a_killed_service_loses_nothing(own_processes: tuple[Platform, RabbitMqServer], service: str) -> None:
     built, _broker = own_processes
     async with _ends(built) as (client, receiver):
-        created = await _registered(client, receiver, 20)
+        created = await _registered(client, receiver, COUNT)
         puts = asyncio.create_task(_put_all(client, created))
         process = built.processes[service]
         await asyncio.to_thread(process.kill)
@@ -72,12 +72,12 @@ async def test_a_killed_service_loses_nothing(own_processes: tuple[Platform, Rab
 async def test_a_broker_that_is_killed_and_comes_back_loses_nothing(own_processes: tuple[Platform, RabbitMqServer]) -> None:
     built, broker = own_processes
     async with _ends(built) as (client, receiver):
-        created = await _registered(client, receiver, 20)
+        created = await _registered(client, receiver, COUNT)
         puts = asyncio.create_task(_put_all(client, created))
         await asyncio.to_thread(broker.kill)
         await puts
         created += await _registered(client, receiver, 5, prefix="without-broker")  # accepted all the same
-        await _put_all(client, created[20:])
+        await _put_all(client, created[COUNT:])
         await asyncio.to_thread(broker.start)
         await _all_announced(client, receiver, created)
 
