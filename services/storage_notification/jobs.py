@@ -23,7 +23,8 @@ class Reconciler:
     """
 
     LEASE = "reconciler"
-    LEASE_TIME = timedelta(seconds=60)
+    LEASE_TIME = timedelta(seconds=15)
+    """Longer than a page takes, and no longer than uploads may wait where its holder was killed. Two that scan do no harm."""
 
     def __init__(
         self,

@@ -16,13 +16,14 @@ from tests.e2e.platform import SERVICES, Platform
 from tests.e2e.receiver import Receiver, receiving
 from tests.servers.rabbitmq import RabbitMqServer
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(400)
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 COUNT = 200
-PATIENCE_SECONDS = 90
+PATIENCE_SECONDS = 200
+"""More than the two minutes after which an event that a broker lost is published again."""
 
 
 @pytest.fixture
@@ -66,6 +67,7 @@ async def test_a_killed_service_loses_nothing(own_processes: tuple[Platform, Rab
         await asyncio.to_thread(process.kill)
         await puts
         await asyncio.to_thread(process.start)
+        await _put_missing(client, created)
         await _all_announced(client, receiver, created)
 
 
@@ -113,7 +115,12 @@ async def _put_missing(client: Client, created: list[dict[str, Any]]) -> None:
 
 async def _all_announced(client: Client, receiver: Receiver, created: list[dict[str, Any]]) -> None:
     paths = {upload["path"] for upload in created}
-    await receiver.wait_until(lambda: paths <= {call.path for call in receiver.calls}, PATIENCE_SECONDS)
+    try:
+        await receiver.wait_until(lambda: paths <= {call.path for call in receiver.calls}, PATIENCE_SECONDS)
+    except TimeoutError:
+        unannounced = paths - {call.path for call in receiver.calls}
+        states = [await client.state(upload["id"]) for upload in created if upload["path"] in unannounced]
+        pytest.fail(f"{len(states)} of {len(created)} were not announced, among them {states[:3]}")
     for upload in created:
         calls = receiver.calls_at(upload["path"])
         assert len({(call.webhook_id, call.body) for call in calls}) == 1
