@@ -71,6 +71,11 @@ class Value(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
 
 
+Transfer: TypeAlias = Literal["single_put", "multipart", "streamed", "fetched"]
+"""How the bytes come in: a PUT to a signed URL; parts to signed URLs and a completion call; through the gateway, so that they
+lie in the store before the registration; fetched by the platform itself."""
+
+
 class Constraints(Value):
     """What the bytes must satisfy; the session service compares it with what the store holds."""
 
@@ -101,6 +106,13 @@ class StoredObject(Value):
     stored_at: AwareDatetime
 
 
+class GeoLocation(Value):
+    latitude: float
+    """Degrees, north positive."""
+    longitude: float
+    """Degrees, east positive."""
+
+
 class ImageInfo(Value):
     format: str
     width: int
@@ -111,6 +123,9 @@ class ImageInfo(Value):
     dpi: tuple[float, float] | None = None
     sequence: bool = False
     """True where the image has more than one frame."""
+    datetime_original: str | None = None
+    """EXIF, ISO 8601 without a zone: `2018-09-13T16:23:40`."""
+    geo_location: GeoLocation | None = None
 
 
 class VideoStream(Value):
@@ -182,8 +197,10 @@ class UploadRegistered(UploadEvent):
     type: ClassVar[str] = "upload.registered.v1"
     publisher: ClassVar[str] = "gateway"
 
-    dialect: Literal["eachlabs", "json2video", "platform"]
-    transfer: Literal["single_put"] = "single_put"
+    dialect: Literal["eachlabs", "json2video", "platform", "uploadcare"]
+    transfer: Transfer = "single_put"
+    multipart_id: str | None = None
+    """The store's id of the open multipart upload under `staging_key`; it is aborted when the upload ends without it."""
     staging_key: str
     """Where the client's URL writes; never served."""
     object_key: str
@@ -202,7 +219,7 @@ class UploadRegistered(UploadEvent):
 
 
 class UploadFinishRequested(UploadEvent):
-    """The client says that it sent everything (APIs with a completion call)."""
+    """The client says that it sent everything (APIs with a completion call): the object lies under its staging key now."""
 
     type: ClassVar[str] = "upload.finish-requested.v1"
     publisher: ClassVar[str] = "gateway"
@@ -248,6 +265,35 @@ class FetchRequested(UploadEvent):
     source_url: str
     staging_key: str
     max_size_bytes: NonNegativeInt
+    allowed_types: tuple[str, ...] = ()
+    """MIME types (`image/png`, `image/*`) that alone are accepted; empty: all."""
+    forbidden_types: tuple[str, ...] = ()
+    """MIME types that are refused."""
+
+
+class WebhookRequested(Event):
+    """A webhook whose body an API's own face has written: it is to be sent byte for byte, and retried as any other."""
+
+    type: ClassVar[str] = "webhook.requested.v1"
+    publisher: ClassVar[str] = "gateway"
+
+    webhook_id: UUID
+    """The same for the same news to the same receiver."""
+    tenant_id: TenantId
+    upload_id: UploadId
+    url: str
+    format: Literal["uploadcare"]
+    """How it is signed."""
+    name: str
+    """The API's name of the news, e.g. `file.uploaded`."""
+    body: str
+    """JSON text."""
+    secret_encrypted: str | None = None
+    """Of this receiver; None: it is not signed."""
+
+    @property
+    def aggregate_id(self) -> UUID:
+        return self.webhook_id
 
 
 # ---------------------------------------------------------------- ingest
@@ -268,6 +314,19 @@ class FetchProgressed(UploadEvent):
         return self.sequence
 
 
+class FetchCompleted(UploadEvent):
+    """All bytes of the source lie under the staging key."""
+
+    type: ClassVar[str] = "fetch.completed.v1"
+    publisher: ClassVar[str] = "ingest"
+
+    size_bytes: NonNegativeInt
+    file_name: str | None = None
+    """From the answer's Content-Disposition, else the last segment of the final address; as it was found there."""
+    content_type: str | None = None
+    """As the source declared it."""
+
+
 class FetchFailed(UploadEvent):
     """The platform could not fetch the source."""
 
@@ -275,7 +334,11 @@ class FetchFailed(UploadEvent):
     publisher: ClassVar[str] = "ingest"
 
     code: str
+    """Stable: `fetch_client_error` (4xx), `fetch_server_error` (5xx), `fetch_network_error`, `fetch_timeout`,
+    `fetch_too_large`, `fetch_type_forbidden`, `fetch_too_many_redirects`, `fetch_url_refused`, `fetch_empty`,
+    `fetch_internal`."""
     message: str
+    """What fills the code's sentence: `404 Not Found`, `the name has no address`, the size; fit for the user."""
 
 
 # ---------------------------------------------------------------- storage_notification
@@ -317,7 +380,7 @@ class UploadRejected(UploadEvent):
     publisher: ClassVar[str] = "session"
 
     code: str
-    """Stable: `size_mismatch`, `too_large`, `too_small`, `content_type_mismatch`."""
+    """Stable: `size_mismatch`, `too_large`, `too_small`, `content_type_mismatch`, `infected`, and those of FetchFailed."""
     message: str
 
 
@@ -437,9 +500,9 @@ class DeliveryChanged(Event):
 
 EVENTS: tuple[type[Event], ...] = (
     TenantConfigured, UploadRegistered, UploadFinishRequested, UploadAbortRequested, FileDeleteRequested,
-    FileRetentionChanged, FetchRequested, FetchProgressed, FetchFailed, ObjectStored, UploadCompleted, UploadRejected,
-    UploadAborted, UploadExpired, FileExpired, FileDeleted, FileInspected, ProcessingProgressed, ProcessingCompleted,
-    ProcessingFailed, DeliveryChanged,
+    FileRetentionChanged, FetchRequested, WebhookRequested, FetchProgressed, FetchCompleted, FetchFailed, ObjectStored,
+    UploadCompleted, UploadRejected, UploadAborted, UploadExpired, FileExpired, FileDeleted, FileInspected,
+    ProcessingProgressed, ProcessingCompleted, ProcessingFailed, DeliveryChanged,
 )  # fmt: skip
 
 EVENT_BY_TYPE: dict[str, type[Event]] = {event.type: event for event in EVENTS}

@@ -9,6 +9,7 @@ from typing import Any, Final
 from contracts.events import (
     DeliveryChanged,
     Event,
+    FetchCompleted,
     FetchFailed,
     FetchProgressed,
     FetchRequested,
@@ -31,6 +32,7 @@ from contracts.events import (
     UploadFinishRequested,
     UploadRegistered,
     UploadRejected,
+    WebhookRequested,
 )
 from libs.outbox.unit_of_work import UnitOfWork
 from libs.runtime.service import Handlers
@@ -158,7 +160,9 @@ HANDLERS: Final[Handlers] = {
     FileDeleteRequested: on_noted,
     FileRetentionChanged: on_file_retention_changed,
     FetchRequested: on_noted,
+    WebhookRequested: on_known_here,
     FetchProgressed: on_known_here,
+    FetchCompleted: on_noted,
     FetchFailed: on_fetch_failed,
     ObjectStored: on_object_stored,
     UploadCompleted: on_upload_completed,

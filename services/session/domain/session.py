@@ -146,8 +146,7 @@ def retain(session: Session, event: FileRetentionChanged, _now: datetime) -> Ses
 def fail_fetch(session: Session, event: FetchFailed, now: datetime) -> Session:
     if session.state not in OPEN:
         return session
-    reason = f"{event.code}: {event.message}"
-    return close(replace(session, reject_code="fetch_failed", reject_message=reason), State.REJECTED, now)
+    return close(replace(session, reject_code=event.code, reject_message=event.message), State.REJECTED, now)
 
 
 def close(session: Session, state: State, now: datetime) -> Session:

@@ -140,7 +140,7 @@ def test_the_newest_object_and_the_highest_revision_count() -> None:
 def test_a_failed_fetch_rejects_with_its_reason() -> None:
     (event,) = announcements(run([REGISTERED, FETCH_FAILED]))
     assert isinstance(event, UploadRejected)
-    assert (event.code, event.message, event.version) == ("fetch_failed", "timeout: too slow", Stage.CLOSED)
+    assert (event.code, event.message, event.version) == ("timeout", "too slow", Stage.CLOSED)
 
 
 def test_deleting_what_was_never_completed_aborts_it_for_good() -> None:
