@@ -11,7 +11,7 @@ from libs.runtime.service import Service
 from libs.runtime.wakeup import Wakeups
 from libs.web.docs import documentation
 from libs.web.server import application
-from services.gateway.auth import Authenticator
+from services.gateway.auth import Authenticator, Operators
 from services.gateway.bootstrap import Bootstrap
 from services.gateway.deps import Clock, Deps, Limits, utc_now
 from services.gateway.dialects.eachlabs import routes as eachlabs
@@ -19,7 +19,9 @@ from services.gateway.dialects.json2video import routes as json2video
 from services.gateway.files import routes as files
 from services.gateway.handlers import HANDLERS
 from services.gateway.jobs import FoldUsage
+from services.gateway.platform import projects
 from services.gateway.platform import routes as platform
+from services.gateway.projects import Projects
 from services.gateway.settings import Settings
 from services.gateway.usecases.register import Registrar
 
@@ -35,16 +37,18 @@ def build(settings: Settings, store: ObjectStore, *, clock: Clock = utc_now) -> 
         raise ValueError("LONGSHORE_POSTGRES_DSN and LONGSHORE_SECRET_KEY are required")
     database = Database(settings.postgres_dsn.get_secret_value(), "gateway", max_connections=settings.postgres_pool)
     outbox = Outbox(database, Wakeups())
-    deps = dependencies(settings, outbox, store, clock)
+    secrets_box = SecretBox(settings.secret_key.get_secret_value())
+    deps = dependencies(settings, outbox, secrets_box, store, clock)
     bootstrap = Bootstrap(
         outbox,
-        SecretBox(settings.secret_key.get_secret_value()),
+        secrets_box,
         settings.data_dir / "credentials.json",
         base_url=settings.public_base_url,
         ops_url=f"http://{settings.ops_host}:{settings.ops_port}",
+        max_file_size_bytes=settings.gateway_max_upload_bytes,
         recovers=settings.gateway_recover_credentials,
     )
-    apis = [face.api(deps) for face in (eachlabs, json2video, platform, files)]
+    apis = [face.api(deps) for face in (eachlabs, json2video, platform, projects, files)]
     return Service(
         name="gateway",
         outbox=outbox,
@@ -55,20 +59,25 @@ def build(settings: Settings, store: ObjectStore, *, clock: Clock = utc_now) -> 
     )
 
 
-def dependencies(settings: Settings, outbox: Outbox, store: ObjectStore, clock: Clock) -> Deps:
+def dependencies(settings: Settings, outbox: Outbox, secrets_box: SecretBox, store: ObjectStore, clock: Clock) -> Deps:
+    cache_seconds = settings.gateway_key_cache_seconds
     return Deps(
         base_url=settings.public_base_url,
         outbox=outbox,
-        auth=Authenticator(outbox.database, cache_seconds=settings.gateway_key_cache_seconds),
+        auth=Authenticator(outbox.database, cache_seconds=cache_seconds),
+        operators=Operators(outbox.database),
+        projects=Projects(outbox.database, secrets_box, cache_seconds=cache_seconds),
+        secrets_box=secrets_box,
         registrar=Registrar(outbox, store),
         objects=store,
-        callbacks=Policy(parse_networks(settings.egress_allow)),
+        egress=Policy(parse_networks(settings.egress_allow)),
         limits=Limits(
             max_upload_bytes=settings.gateway_max_upload_bytes,
             retention=timedelta(seconds=settings.gateway_retention_seconds),
             temporary=timedelta(seconds=settings.gateway_temporary_seconds),
             eachlabs_url=timedelta(seconds=settings.gateway_eachlabs_url_seconds),
             json2video_url=timedelta(seconds=settings.gateway_json2video_url_seconds),
+            uploadcare_part_url=timedelta(seconds=settings.gateway_uploadcare_part_url_seconds),
             put_grace=timedelta(seconds=settings.gateway_put_grace_seconds),
             put_bytes_per_second=settings.gateway_put_bytes_per_second,
             free_allowance_bytes=settings.gateway_free_allowance_bytes,

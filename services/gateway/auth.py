@@ -1,4 +1,4 @@
-"""API keys: whom a key stands for, and what that one may do."""
+"""API keys: whom a key stands for, and what that one may do. Operators' tokens: who manages the installation."""
 
 import asyncio
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from contracts.ids import TenantId
 from libs.postgres.database import Database
 from services.gateway.domain.error import UnknownKeyError
 from services.gateway.domain.role import Permission, Role, require
-from services.gateway.store import TenantStore
+from services.gateway.store import OperatorStore, TenantStore
 
 HEADER: Final = "X-API-Key"
 MAX_KEY_LENGTH: Final = 256
@@ -74,3 +74,24 @@ class Authenticator:
             self._known.clear()
         self._known[hashed] = (monotonic() + self._cache_seconds, principal)
         return principal
+
+
+def new_operator_token() -> str:
+    return f"lso_{token_urlsafe(32)}"
+
+
+class Operators:
+    """`Authorization: Bearer <admin token>`; looked up each time, since it is rare."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def require(self, headers: Mapping[str, str]) -> None:
+        """Raises UnknownKeyError; TimeoutError when the database does not answer."""
+        scheme, _, token = headers.get("Authorization", "").partition(" ")
+        token = token.strip()
+        if scheme.lower() != "bearer" or not 0 < len(token) <= MAX_KEY_LENGTH:
+            raise UnknownKeyError
+        async with asyncio.timeout(LOOKUP_SECONDS), self._database.connection() as connection:
+            if not await OperatorStore(connection).is_token(key_hash(token)):
+                raise UnknownKeyError

@@ -1,8 +1,9 @@
-"""The first start: a demo tenant and the file that tells its credentials.
+"""The first start: a demo tenant with a project, an operator's token, and the file that tells the credentials.
 
-Safe to run at every start and by several replicas at once: whoever finds no tenant makes it, the key and the file. The API
-key itself exists only in that file. Where it is lost or stands for nothing (restored database), an installation that is one
-process replaces it (`recovers`); a service beside others says no more than that the credentials were written elsewhere.
+Safe to run at every start and by several replicas at once: whoever finds no tenant makes it, the keys and the file. The API
+key and the operator's token exist only in that file. Where they are lost or stand for nothing (restored database), an
+installation that is one process replaces them (`recovers`); a service beside others says no more than that the credentials
+were written elsewhere.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ import base64
 import os
 import secrets
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -20,8 +22,9 @@ from contracts.events import TenantConfigured
 from contracts.ids import TenantId
 from libs.outbox.unit_of_work import Outbox, UnitOfWork
 from libs.runtime.secret import SecretBox
-from services.gateway.auth import key_hash, new_api_key
-from services.gateway.store import TenantStore
+from services.gateway.auth import key_hash, new_api_key, new_operator_token
+from services.gateway.domain.project import Project, ProjectId, ProjectStatus, new_public_key, new_secret_key
+from services.gateway.store import OperatorStore, ProjectStore, TenantStore
 from services.gateway.store.tenant import Tenant
 
 KEY_NAME = "bootstrap"
@@ -40,19 +43,39 @@ class Credentials:
     org: str
     api_key: str
     webhook_secret: str
+    public_key: str
+    secret_key: str
+    admin_token: str
+
+
+@dataclass(frozen=True)
+class Keys:
+    """What cannot be read back from the database."""
+
+    api_key: str
+    admin_token: str
 
 
 class Bootstrap:
     """A resource of the service: opened when the database is there, before anything is served."""
 
     def __init__(
-        self, outbox: Outbox, secrets_box: SecretBox, path: Path, *, base_url: str, ops_url: str, recovers: bool = False
+        self,
+        outbox: Outbox,
+        secrets_box: SecretBox,
+        path: Path,
+        *,
+        base_url: str,
+        ops_url: str,
+        max_file_size_bytes: int,
+        recovers: bool = False,
     ) -> None:
         self._outbox = outbox
         self._secrets_box = secrets_box
         self._path = path
         self._base_url = base_url
         self._ops_url = ops_url
+        self._max_file_size_bytes = max_file_size_bytes
         self._recovers = recovers
 
     async def open(self) -> None:
@@ -60,19 +83,16 @@ class Bootstrap:
             store = TenantStore(work.connection)
             await store.lock_first_start()
             tenant = await store.first()
+            is_new = tenant is None
             if tenant is None:
                 tenant = await create_tenant(work, self._secrets_box, "Demo")
-                api_key = await _new_key(store, tenant.id)
-            elif (known := await self._known_key(store, tenant.id)) is not None:
-                api_key = known
-            elif self._recovers:
-                await store.revoke_keys(tenant.id, KEY_NAME)
-                api_key = await _new_key(store, tenant.id)
-            else:
+            project = await self._project(ProjectStore(work.connection), tenant)
+            keys = await self._keys(work, tenant, is_new=is_new)
+            if keys is None:
                 log.info("bootstrap.credentials_elsewhere", tenant_id=str(tenant.id), path=str(self._path))
                 return
             # Written before the commit: a file whose key is not in the database is noticed at the next start.
-            await asyncio.to_thread(_write, self._path, self._credentials(tenant, api_key))
+            await asyncio.to_thread(_write, self._path, self._credentials(tenant, project, keys))
 
     async def close(self) -> None:
         pass
@@ -80,28 +100,68 @@ class Bootstrap:
     async def check(self) -> None:
         pass
 
-    async def _known_key(self, store: TenantStore, tenant_id: TenantId) -> str | None:
-        """The key in the file, where it is one of this tenant."""
-        api_key = await asyncio.to_thread(_api_key_in, self._path)
-        holder = await store.holder_of_key(key_hash(api_key)) if api_key is not None else None
-        return api_key if holder is not None and holder.tenant_id == tenant_id else None
+    async def _project(self, store: ProjectStore, tenant: Tenant) -> Project:
+        """The tenant's first one, made where there is none."""
+        project = await store.first(tenant.id)
+        if project is None:
+            secret_sealed = self._secrets_box.seal(new_secret_key())
+            project = demo_project(tenant.id, secret_sealed, self._max_file_size_bytes, datetime.now(UTC))
+            await store.insert(project)
+        return project
 
-    def _credentials(self, tenant: Tenant, api_key: str) -> Credentials:
+    async def _keys(self, work: UnitOfWork, tenant: Tenant, *, is_new: bool) -> Keys | None:
+        """Those of the file, or new ones where they may be made here."""
+        tenants, operators = TenantStore(work.connection), OperatorStore(work.connection)
+        known = await asyncio.to_thread(_read, self._path)
+        api_key = known.get("api_key")
+        holder = await tenants.holder_of_key(key_hash(api_key)) if api_key else None
+        if api_key is None or holder is None or holder.tenant_id != tenant.id:
+            if not (is_new or self._recovers):
+                return None
+            await tenants.revoke_keys(tenant.id, KEY_NAME)
+            api_key = new_api_key()
+            await tenants.insert_key(key_hash(api_key), tenant.id, "admin", KEY_NAME)
+        admin_token = known.get("admin_token")
+        if admin_token is None or not await operators.is_token(key_hash(admin_token)):
+            await operators.revoke_tokens(KEY_NAME)
+            admin_token = new_operator_token()
+            await operators.insert_token(key_hash(admin_token), KEY_NAME)
+        return Keys(api_key, admin_token)
+
+    def _credentials(self, tenant: Tenant, project: Project, keys: Keys) -> Credentials:
         return Credentials(
             base_url=self._base_url,
             ops_url=self._ops_url,
             tenant_id=str(tenant.id),
             client_id=tenant.client_id,
             org=tenant.org,
-            api_key=api_key,
+            api_key=keys.api_key,
             webhook_secret=self._secrets_box.open(tenant.webhook_secret_sealed),
+            public_key=project.public_key,
+            secret_key=self._secrets_box.open(project.secret_sealed),
+            admin_token=keys.admin_token,
         )
 
 
-async def _new_key(store: TenantStore, tenant_id: TenantId) -> str:
-    api_key = new_api_key()
-    await store.insert_key(key_hash(api_key), tenant_id, "admin", KEY_NAME)
-    return api_key
+def demo_project(tenant_id: TenantId, secret_sealed: str, max_file_size_bytes: int, now: datetime) -> Project:
+    """Open to everybody who knows its public key: no signatures, no rate limit, any type."""
+    return Project(
+        id=ProjectId(uuid4()),
+        tenant_id=tenant_id,
+        name="Demo",
+        public_key=new_public_key(),
+        secret_sealed=secret_sealed,
+        signed_uploads=False,
+        auto_store=True,
+        max_file_size_bytes=max_file_size_bytes,
+        rate_limit=None,
+        allowed_types=(),
+        forbidden_types=(),
+        allowed_origins=(),
+        status=ProjectStatus.ACTIVE,
+        created_at=now,
+        updated_at=now,
+    )
 
 
 async def create_tenant(work: UnitOfWork, secrets_box: SecretBox, name: str) -> Tenant:
@@ -129,12 +189,13 @@ async def create_tenant(work: UnitOfWork, secrets_box: SecretBox, name: str) -> 
     return tenant
 
 
-def _api_key_in(path: Path) -> str | None:
+def _read(path: Path) -> dict[str, str]:
+    """What the file says, as far as it can be read."""
     try:
-        api_key = orjson.loads(path.read_bytes())["api_key"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return api_key if isinstance(api_key, str) else None
+        content = orjson.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return {name: value for name, value in content.items() if isinstance(value, str)} if isinstance(content, dict) else {}
 
 
 def _write(path: Path, credentials: Credentials) -> None:

@@ -9,7 +9,9 @@ from libs.egress.policy import Policy
 from libs.object_store.port import ObjectStore
 from libs.outbox.unit_of_work import Outbox
 from libs.postgres.database import Database
-from services.gateway.auth import Authenticator
+from libs.runtime.secret import SecretBox
+from services.gateway.auth import Authenticator, Operators
+from services.gateway.projects import Projects
 from services.gateway.usecases.register import Registrar
 
 UNDECLARED_BYTES: Final = 2**30
@@ -25,6 +27,7 @@ class Limits:
     temporary: timedelta
     eachlabs_url: timedelta
     json2video_url: timedelta
+    uploadcare_part_url: timedelta
     put_grace: timedelta
     put_bytes_per_second: int
     free_allowance_bytes: int
@@ -49,10 +52,13 @@ class Deps:
     """The address that clients use, without a slash at its end."""
     outbox: Outbox
     auth: Authenticator
+    operators: Operators
+    projects: Projects
+    secrets_box: SecretBox
     registrar: Registrar
     objects: ObjectStore
-    callbacks: Policy
-    """Where callback addresses may lead."""
+    egress: Policy
+    """Where addresses that users supply may lead."""
     limits: Limits
     clock: Clock = utc_now
 

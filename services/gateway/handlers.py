@@ -70,6 +70,17 @@ async def on_file_retention_changed(event: FileRetentionChanged, work: UnitOfWor
     await store.note(event.upload_id, _entry(event, work, event.version, file_expires_at=event.file_expires_at))
 
 
+async def on_fetch_progressed(event: FetchProgressed, work: UnitOfWork) -> None:
+    """Not in the timeline: it is a state of the moment."""
+    await ProjectionStore(work.connection).fetching(event.upload_id, event.done_bytes, event.total_bytes)
+
+
+async def on_fetch_completed(event: FetchCompleted, work: UnitOfWork) -> None:
+    store = ProjectionStore(work.connection)
+    await store.fetched(event.upload_id, event.size_bytes, event.file_name, event.content_type)
+    await store.note(event.upload_id, _entry(event, work, event.version, size_bytes=event.size_bytes))
+
+
 async def on_fetch_failed(event: FetchFailed, work: UnitOfWork) -> None:
     await ProjectionStore(work.connection).note(event.upload_id, _entry(event, work, event.version, code=event.code))
 
@@ -161,8 +172,8 @@ HANDLERS: Final[Handlers] = {
     FileRetentionChanged: on_file_retention_changed,
     FetchRequested: on_noted,
     WebhookRequested: on_known_here,
-    FetchProgressed: on_known_here,
-    FetchCompleted: on_noted,
+    FetchProgressed: on_fetch_progressed,
+    FetchCompleted: on_fetch_completed,
     FetchFailed: on_fetch_failed,
     ObjectStored: on_object_stored,
     UploadCompleted: on_upload_completed,

@@ -11,11 +11,13 @@ class Settings(ServiceSettings):
     gateway_retention_seconds: int = Field(default=30 * 86400, gt=0)
     """How long a file of the eachlabs API is kept (E-13)."""
     gateway_temporary_seconds: int = Field(default=86400, gt=0)
-    """How long a file in json2video's `temp` folder is kept (J-10)."""
+    """How long a file in json2video's `temp` folder (J-10), and one of Uploadcare that is not stored (U-03), is kept."""
     gateway_eachlabs_url_seconds: int = Field(default=900, gt=0, le=604800)
     """How long an upload URL of the eachlabs API may be used (E-11)."""
     gateway_json2video_url_seconds: int = Field(default=120, gt=0, le=604800)
     """How long an upload URL of the json2video API may be used (J-13)."""
+    gateway_uploadcare_part_url_seconds: int = Field(default=86400, gt=0, le=604800)
+    """How long the part URLs of a multipart upload of the Uploadcare API may be used."""
     gateway_put_grace_seconds: int = Field(default=900, ge=0)
     """How long after the URL's end an upload that began in time may at least still arrive."""
     gateway_put_bytes_per_second: int = Field(default=128 * 2**10, gt=0)
@@ -25,6 +27,7 @@ class Settings(ServiceSettings):
     gateway_credits_per_week: float = Field(default=0, ge=0)
     """Shown by `GET /v2/media` as `credits_per_week`."""
     gateway_key_cache_seconds: float = Field(default=5, ge=0)
-    """How long a replica goes on accepting an API key that was revoked, and uploads of a tenant that was blocked."""
+    """How long a replica goes on accepting an API key that was revoked, uploads of a tenant that was blocked, and a project's
+    old settings."""
     gateway_recover_credentials: bool = False
     """Replace the key in `credentials.json` where the file is lost; for an installation of one process (standalone does)."""

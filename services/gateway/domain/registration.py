@@ -1,33 +1,57 @@
-"""An upload that is about to be registered: the projection's first row and the event about it."""
+"""An upload that is about to be registered: the projection's first row and the events about it."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 from uuid import uuid4
 
-from contracts.events import Callback, Constraints, Stage, UploadRegistered
+from contracts.events import Callback, Constraints, FetchRequested, Stage, Transfer, UploadEvent, UploadRegistered
 from contracts.ids import TenantId, UploadId
+from services.gateway.domain.project import ProjectId
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the platform shall fetch the bytes."""
+
+    url: str
+    allowed_types: tuple[str, ...] = ()
+    forbidden_types: tuple[str, ...] = ()
+    saved_hash: bytes | None = None
+    """By this the file may be found again; None where that was not asked for."""
 
 
 @dataclass(frozen=True)
 class Registration:
     id: UploadId
     tenant_id: TenantId
-    dialect: Literal["eachlabs", "json2video"]
+    dialect: Literal["eachlabs", "json2video", "uploadcare"]
     registered_at: datetime
     url_expires_at: datetime
     deadline_at: datetime
     file_expires_at: datetime | None
     content_type: str
-    """Bound by the signed URL."""
+    """Declared, and bound by the signed URL where there is one. Of a fetched file the source tells it."""
     max_size_bytes: int
+    transfer: Transfer = "single_put"
+    multipart_id: str | None = None
+    """The store's id of the multipart upload that was opened for it."""
+    source: Source | None = None
+    """Of a fetched one."""
     size_bytes: int | None = None
     """Exact, where the API asks for it."""
     folder: str = ""
     name: str | None = None
-    """A named file is found by its name, which no other live file of the folder has."""
+    holds_name: bool = False
+    """It is found by its name, which no other live file of the folder has."""
     temporary: bool = False
     extension: str = ""
+    transcode: bool = True
+    project_id: ProjectId | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
+    """What the client wants to be kept beside the file."""
+    kept_at: datetime | None = None
+    """When it was marked to be kept; None where that is not said, or not yet."""
     view: dict[str, Any] = field(default_factory=dict)
     callback: Callback | None = None
     token: str = field(default_factory=lambda: uuid4().hex)
@@ -40,21 +64,42 @@ class Registration:
     def object_key(self) -> str:
         return f"files/{self.id}/original{self.extension}"
 
+    def events(self) -> tuple[UploadEvent, ...]:
+        """What the world is told with the registration."""
+        return (self.event(), *((self._fetch(self.source),) if self.source else ()))
+
     def event(self) -> UploadRegistered:
         return UploadRegistered(
             upload_id=self.id,
             tenant_id=self.tenant_id,
             version=Stage.REGISTERED,
             dialect=self.dialect,
+            transfer=self.transfer,
+            multipart_id=self.multipart_id,
             staging_key=self.staging_key,
             object_key=self.object_key,
             constraints=Constraints(
-                size_bytes=self.size_bytes, max_size_bytes=self.max_size_bytes, content_type=self.content_type
+                size_bytes=self.size_bytes,
+                max_size_bytes=self.max_size_bytes,
+                content_type=None if self.source else self.content_type,
             ),
             file_name=self.name,
+            transcode=self.transcode,
             registered_at=self.registered_at,
             url_expires_at=self.url_expires_at,
             deadline_at=self.deadline_at,
             file_expires_at=self.file_expires_at,
             callback=self.callback,
+        )
+
+    def _fetch(self, source: Source) -> FetchRequested:
+        return FetchRequested(
+            upload_id=self.id,
+            tenant_id=self.tenant_id,
+            version=Stage.REGISTERED,
+            source_url=source.url,
+            staging_key=self.staging_key,
+            max_size_bytes=self.max_size_bytes,
+            allowed_types=source.allowed_types,
+            forbidden_types=source.forbidden_types,
         )

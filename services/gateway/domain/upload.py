@@ -7,6 +7,7 @@ from typing import Any
 
 from contracts.events import Stage
 from contracts.ids import TenantId, UploadId
+from services.gateway.domain.project import ProjectId
 
 
 class State(StrEnum):
@@ -69,6 +70,14 @@ class Upload:
     completed_at: datetime | None
     deleted_at: datetime | None
     """When its owner gave it up; nothing of it is readable from that moment."""
+    project_id: ProjectId | None
+    kept_at: datetime | None
+    """When the file was marked to be kept; None: it was not, or its API knows no such mark."""
+    metadata: dict[str, str]
+    multipart_id: str | None
+    fetched_bytes: int | None
+    """Of a file that the platform fetches itself; so is `fetch_total_bytes`, where its source tells it."""
+    fetch_total_bytes: int | None
 
     @property
     def removed(self) -> bool:
@@ -78,6 +87,11 @@ class Upload:
     def has_file(self) -> bool:
         """A verified file lies under `object_key` and may be read by its owner."""
         return self.completed_at is not None and not self.removed
+
+    @property
+    def inspected(self) -> bool:
+        """Verified, and what its bytes are is known, or that they are not what they should be."""
+        return self.has_file and self.version >= Stage.INSPECTED
 
     @property
     def ready(self) -> bool:

@@ -23,7 +23,7 @@ class CanonicalState(StrEnum):
     DELETED = "DELETED"
 
 
-Dialect = Literal["eachlabs", "json2video", "platform"]
+Dialect = Literal["eachlabs", "json2video", "platform", "uploadcare"]
 
 
 class View(BaseModel):

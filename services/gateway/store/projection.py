@@ -93,6 +93,31 @@ class ProjectionStore:
             "UPDATE uploads SET progress_percent = $2 WHERE id = $1 AND progress_percent < $2", upload_id, percent
         )
 
+    async def fetching(self, upload_id: UploadId, done_bytes: int, total_bytes: int | None) -> None:
+        """Steps may come in any order: the farthest counts."""
+        await self._connection.execute(
+            """
+            UPDATE uploads SET fetched_bytes = $2, fetch_total_bytes = $3
+            WHERE id = $1 AND coalesce(fetched_bytes, -1) < $2
+            """,
+            upload_id,
+            done_bytes,
+            total_bytes,
+        )
+
+    async def fetched(self, upload_id: UploadId, size_bytes: int, file_name: str | None, content_type: str | None) -> None:
+        """What the source told; a name that was given with the request stays."""
+        await self._connection.execute(
+            """
+            UPDATE uploads SET fetched_bytes = $2, fetch_total_bytes = $2, name = coalesce(name, $3), declared_content_type = $4
+            WHERE id = $1
+            """,
+            upload_id,
+            size_bytes,
+            file_name,
+            content_type,
+        )
+
     async def renditions(self, upload_id: UploadId, renditions: list[dict[str, Any]]) -> None:
         await self._connection.execute("UPDATE uploads SET renditions = $2 WHERE id = $1", upload_id, _json(renditions))
 

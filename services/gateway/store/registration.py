@@ -15,22 +15,26 @@ from services.gateway.domain.registration import Registration
 INSERT = """
     WITH incoming AS (
         SELECT * FROM unnest(
-            $1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::bool[], $7::bigint[], $8::text[], $9::text[],
-            $10::text[], $11::text[], $12::timestamptz[], $13::timestamptz[], $14::timestamptz[], $15::timestamptz[],
-            $16::uuid[], $17::text[]
-        ) AS row (id, tenant_id, dialect, folder, name, temporary, declared_size_bytes, declared_content_type, view,
-                  staging_key, object_key, created_at, url_expires_at, deadline_at, file_expires_at, event_id, envelope)
+            $1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::bool[], $7::bool[], $8::bigint[], $9::text[],
+            $10::text[], $11::text[], $12::text[], $13::timestamptz[], $14::timestamptz[], $15::timestamptz[],
+            $16::timestamptz[], $17::uuid[], $18::timestamptz[], $19::text[], $20::text[], $21::bytea[]
+        ) AS row (id, tenant_id, dialect, folder, name, holds_name, temporary, declared_size_bytes, declared_content_type,
+                  view, staging_key, object_key, created_at, url_expires_at, deadline_at, file_expires_at, project_id, kept_at,
+                  metadata, multipart_id, saved_url_hash)
     ), inserted AS (
         INSERT INTO uploads (id, tenant_id, dialect, folder, name, holds_name, temporary, declared_size_bytes,
                              declared_content_type, view, staging_key, object_key, created_at, updated_at, url_expires_at,
-                             deadline_at, file_expires_at)
-        SELECT id, tenant_id, dialect, folder, name, name IS NOT NULL, temporary, declared_size_bytes, declared_content_type,
-               view::jsonb, staging_key, object_key, created_at, created_at, url_expires_at, deadline_at, file_expires_at
+                             deadline_at, file_expires_at, project_id, kept_at, metadata, multipart_id, saved_url_hash)
+        SELECT id, tenant_id, dialect, folder, name, holds_name, temporary, declared_size_bytes, declared_content_type,
+               view::jsonb, staging_key, object_key, created_at, created_at, url_expires_at, deadline_at, file_expires_at,
+               project_id, kept_at, metadata::jsonb, multipart_id, saved_url_hash
         FROM incoming ORDER BY tenant_id, folder, name
         ON CONFLICT DO NOTHING RETURNING id
     ), announced AS (
         INSERT INTO outbox (event_id, envelope)
-        SELECT event_id, envelope FROM incoming JOIN inserted USING (id)
+        SELECT event_id, envelope
+        FROM unnest($22::uuid[], $23::uuid[], $24::text[]) AS event (upload_id, event_id, envelope)
+        JOIN inserted ON inserted.id = event.upload_id
         ON CONFLICT (event_id) DO NOTHING
     )
     SELECT id FROM inserted
@@ -41,20 +45,11 @@ class RegistrationStore:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def insert(self, batch: Sequence[tuple[Registration, Envelope]]) -> set[UUID]:
-        """Which of them are in now; the others' id or name was taken."""
-        columns = zip(
-            *(
-                (
-                    new.id, new.tenant_id, new.dialect, new.folder, new.name, new.temporary, new.size_bytes, new.content_type,
-                    orjson.dumps(new.view).decode(), new.staging_key, new.object_key, new.registered_at, new.url_expires_at,
-                    new.deadline_at, new.file_expires_at, envelope.id, envelope.model_dump_json(),
-                )
-                for new, envelope in batch
-            ),
-            strict=True,
-        )  # fmt: skip
-        return {row["id"] for row in await self._connection.fetch(INSERT, *columns)}
+    async def insert(self, batch: Sequence[tuple[Registration, Sequence[Envelope]]]) -> set[UUID]:
+        """Which of them are in now, with their events; the others' id or name was taken."""
+        columns = zip(*(_values(new) for new, _ in batch), strict=True)
+        events = [(new.id, envelope.id, envelope.model_dump_json()) for new, envelopes in batch for envelope in envelopes]
+        return {row["id"] for row in await self._connection.fetch(INSERT, *columns, *zip(*events, strict=True))}
 
     async def is_registered(self, upload_id: UploadId) -> bool:
         found: bool = await self._connection.fetchval("SELECT EXISTS (SELECT FROM uploads WHERE id = $1)", upload_id)
@@ -87,3 +82,12 @@ class RegistrationStore:
             at,
         )
         return released is not None
+
+
+def _values(new: Registration) -> tuple[object, ...]:
+    return (
+        new.id, new.tenant_id, new.dialect, new.folder, new.name, new.holds_name, new.temporary, new.size_bytes,
+        new.content_type, orjson.dumps(new.view).decode(), new.staging_key, new.object_key, new.registered_at,
+        new.url_expires_at, new.deadline_at, new.file_expires_at, new.project_id, new.kept_at,
+        orjson.dumps(new.metadata).decode(), new.multipart_id, new.source.saved_hash if new.source else None,
+    )  # fmt: skip

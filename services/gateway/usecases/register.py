@@ -1,4 +1,4 @@
-"""Registers uploads: projection row and `UploadRegistered` in one commit, shared by concurrent requests."""
+"""Registers uploads: projection row and events in one commit, shared by concurrent requests."""
 
 import asyncio
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from services.gateway.usecases.release import find_dead, release_name
 
 CONFLICT_SECONDS: Final = 10
 
-Prepared = tuple[Registration, Envelope]
+Prepared = tuple[Registration, Sequence[Envelope]]
 
 
 class Registrar:
@@ -31,7 +31,7 @@ class Registrar:
         Raises NameTakenError, or StoreUnavailableError where that cannot be told; after TimeoutError or another transient
         error nobody knows.
         """
-        prepared = (new, envelop(new.event(), source=self._outbox.database.service))
+        prepared = (new, [envelop(event, source=self._outbox.database.service) for event in new.events()])
         if not await self._inserts.submit(prepared):
             await self._resolve_conflict(prepared)
 
@@ -56,7 +56,7 @@ class Registrar:
                     raise NameTakenError
 
     async def _find_dead(self, new: Registration) -> UploadId | None:
-        if new.name is None:
+        if new.name is None or not new.holds_name:
             return None
         return await find_dead(
             self._outbox, self._objects, new.tenant_id, folder=new.folder, name=new.name, now=new.registered_at

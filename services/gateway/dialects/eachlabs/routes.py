@@ -140,7 +140,7 @@ class _Face:
     async def _check_callback(self, url: str | None) -> None:
         if url is not None:
             try:
-                await check_host(url, self._deps.callbacks)
+                await check_host(url, self._deps.egress)
             except UrlRefusedError as error:
                 raise InvalidFieldError("callback_url", f"callback_url: {error.message}") from None
 

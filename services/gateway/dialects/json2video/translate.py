@@ -46,6 +46,7 @@ def to_registration(body: FileRequest, principal: Principal, deps: Deps, now: da
         size_bytes=body.size,
         folder=folder,
         name=name,
+        holds_name=True,
         temporary=temporary,
         extension=extension_of(body.content_type),
     )

@@ -40,6 +40,7 @@ def registration(**fields: Any) -> Registration:
         "max_size_bytes": 1000,
         "size_bytes": 1000,
         "name": "clip.mp4",
+        "holds_name": True,
     }
     return Registration(**{**values, **fields})
 

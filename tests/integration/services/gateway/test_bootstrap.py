@@ -22,7 +22,15 @@ KEY = new_key()
 
 
 def bootstrap(outbox: Outbox, path: Path, base_url: str = "http://127.0.0.1:8080", recovers: bool = False) -> Bootstrap:
-    return Bootstrap(outbox, SecretBox(KEY), path, base_url=base_url, ops_url="http://127.0.0.1:8081", recovers=recovers)
+    return Bootstrap(
+        outbox,
+        SecretBox(KEY),
+        path,
+        base_url=base_url,
+        ops_url="http://127.0.0.1:8081",
+        max_file_size_bytes=5 * 2**30,
+        recovers=recovers,
+    )
 
 
 async def is_known(outbox: Outbox, api_key: str) -> bool:
@@ -48,7 +56,10 @@ async def test_the_first_start_writes_credentials_that_work(outbox: Outbox, tmp_
 
     credentials = await started(outbox, path)
 
-    assert set(credentials) == {"base_url", "ops_url", "tenant_id", "client_id", "org", "api_key", "webhook_secret"}
+    assert set(credentials) == {
+        "base_url", "ops_url", "tenant_id", "client_id", "org", "api_key", "webhook_secret", "public_key", "secret_key",
+        "admin_token",
+    }  # fmt: skip
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert (credentials["base_url"], credentials["ops_url"]) == ("http://127.0.0.1:8080", "http://127.0.0.1:8081")
     assert re.fullmatch(r"org-[0-9a-f]{16}", credentials["org"])
@@ -92,7 +103,8 @@ async def test_a_lost_file_comes_back_with_another_key_instead_of_the_lost_one(o
             path.write_text(content)
         found = await started(outbox, path, recovers=True)
 
-        assert {**found, "api_key": ""} == {**first, "api_key": ""}
+        lost = {"api_key": "", "admin_token": ""}
+        assert {**found, **lost} == {**first, **lost}
         assert await is_known(outbox, found["api_key"])
         assert not await is_known(outbox, last["api_key"])
         last = found

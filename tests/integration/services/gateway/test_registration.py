@@ -87,7 +87,7 @@ async def test_a_conflicting_row_writes_no_event(outbox: Outbox) -> None:
     second = registration(tenant_id=first.tenant_id)
     async with outbox.database.connection() as connection:
         store = RegistrationStore(connection)
-        inserted = await store.insert([(new, envelop(new.event(), source="gateway")) for new in (first, second)])
+        inserted = await store.insert([(new, [envelop(new.event(), source="gateway")]) for new in (first, second)])
 
     assert len(inserted) == 1
     assert [envelope.subject for envelope in await envelopes(outbox)] == [str(*inserted)]

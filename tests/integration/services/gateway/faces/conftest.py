@@ -26,14 +26,17 @@ from contracts.ids import TenantId, new_upload_id
 from libs.egress.policy import Policy
 from libs.object_store.disk import DiskStore
 from libs.outbox.unit_of_work import Outbox
+from libs.runtime.secret import SecretBox, new_key
 from libs.web.docs import documentation
 from libs.web.server import application
-from services.gateway.auth import Authenticator, key_hash
+from services.gateway.auth import Authenticator, Operators, key_hash
 from services.gateway.deps import Deps, Limits
 from services.gateway.domain.registration import Registration
 from services.gateway.files import routes as files
 from services.gateway.handlers import HANDLERS
+from services.gateway.platform import projects
 from services.gateway.platform import routes as platform
+from services.gateway.projects import Projects
 from services.gateway.store import TenantStore
 from services.gateway.store.tenant import Tenant
 from services.gateway.usecases.register import Registrar
@@ -60,7 +63,7 @@ class Gateway:
     async def register(
         self,
         tenant: Tenant,
-        dialect: Literal["eachlabs", "json2video"] = "eachlabs",
+        dialect: Literal["eachlabs", "json2video", "uploadcare"] = "eachlabs",
         *,
         content_type: str = "image/png",
         folder: str = "",
@@ -81,6 +84,7 @@ class Gateway:
             max_size_bytes=10**9,
             folder=folder,
             name=name,
+            holds_name=name is not None,
             extension=extension,
         )
         await Registrar(self.outbox, self.store).register(new)
@@ -161,16 +165,20 @@ async def gateway(open_outbox: Callable[[str], Awaitable[Outbox]], tmp_path: Pat
     store = DiskStore(tmp_path / "objects", BASE_URL, "secret")
     await store.open()
     day = timedelta(days=1)
+    secrets_box = SecretBox(new_key())
     deps = Deps(
         base_url=BASE_URL,
         outbox=outbox,
         auth=Authenticator(outbox.database, cache_seconds=0),
+        operators=Operators(outbox.database),
+        projects=Projects(outbox.database, secrets_box, cache_seconds=0),
+        secrets_box=secrets_box,
         registrar=Registrar(outbox, store),
         objects=store,
-        callbacks=Policy(),
-        limits=Limits(10**9, day, day, day, day, day, 2**17, 0, 0),
+        egress=Policy(),
+        limits=Limits(10**9, day, day, day, day, day, day, 2**17, 0, 0),
     )
-    apis = [platform.api(deps), files.api(deps)]
+    apis = [platform.api(deps), projects.api(deps), files.api(deps)]
     async with TestClient(TestServer(application([*apis, documentation(apis, title="Test", version="1")]))) as client:
         yield Gateway(outbox, store, client)
     await store.close()
