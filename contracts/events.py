@@ -87,6 +87,10 @@ class Constraints(Value):
     """Declared type; bound by the signed URL, compared again after the upload."""
 
 
+AccountKind: TypeAlias = Literal["s3", "http", "directory", "youtube", "webhook"]
+"""What an upload is published to: a bucket, a URL, a mounted folder, a channel, or whoever takes signed links."""
+
+
 class Callback(Value):
     """Where the end of processing is announced, and in which API's words."""
 
@@ -296,6 +300,48 @@ class WebhookRequested(Event):
         return self.webhook_id
 
 
+class AccountConfigured(Event):
+    """An account of a tenant, to which its uploads may be published, was linked, changed or removed."""
+
+    type: ClassVar[str] = "account.configured.v1"
+    publisher: ClassVar[str] = "gateway"
+
+    account_id: UUID
+    tenant_id: TenantId
+    revision: int
+    """Counts up with each change; an older one is ignored."""
+    kind: AccountKind
+    name: str
+    settings_encrypted: str
+    """JSON of what the connector of this kind needs, credentials included."""
+    removed: bool = False
+
+    @property
+    def aggregate_id(self) -> UUID:
+        return self.account_id
+
+    @property
+    def number(self) -> int:
+        return self.revision
+
+
+class PublicationRequested(UploadEvent):
+    """The upload shall be published to accounts as soon as it is complete and `due_at` has come."""
+
+    type: ClassVar[str] = "publication.requested.v1"
+    publisher: ClassVar[str] = "gateway"
+
+    account_ids: tuple[UUID, ...]
+    due_at: AwareDatetime | None = None
+    """None: at once."""
+    title: str
+    description: str | None = None
+    tags: tuple[str, ...] = ()
+    file_name: str | None = None
+    youtube: JsonObject | None = None
+    """`categoryId`, `defaultLanguage`, `defaultAudioLanguage` and what else the client gave for YouTube."""
+
+
 # ---------------------------------------------------------------- ingest
 
 
@@ -498,11 +544,44 @@ class DeliveryChanged(Event):
         return self.attempts
 
 
+class PublicationChanged(Event):
+    """The publication of one upload to one account made a step."""
+
+    type: ClassVar[str] = "publication.changed.v1"
+    publisher: ClassVar[str] = "delivery"
+
+    publication_id: UUID
+    """`contracts.ids.publication_id` of upload and account."""
+    upload_id: UploadId
+    tenant_id: TenantId
+    account_id: UUID
+    sequence: Annotated[int, Field(ge=1)]
+    """Counts up with each step of one publication; an older one is ignored."""
+    status: Literal["scheduled", "dispatching", "retrying", "published", "failed"]
+    """The last two are final."""
+    external_id: str | None = None
+    """What the destination calls it."""
+    error_code: str | None = None
+    error_message: str | None = None
+    attempts: NonNegativeInt = 0
+    next_attempt_at: AwareDatetime | None = None
+    changed_at: AwareDatetime
+
+    @property
+    def aggregate_id(self) -> UUID:
+        return self.publication_id
+
+    @property
+    def number(self) -> int:
+        return self.sequence
+
+
 EVENTS: tuple[type[Event], ...] = (
     TenantConfigured, UploadRegistered, UploadFinishRequested, UploadAbortRequested, FileDeleteRequested,
-    FileRetentionChanged, FetchRequested, WebhookRequested, FetchProgressed, FetchCompleted, FetchFailed, ObjectStored,
-    UploadCompleted, UploadRejected, UploadAborted, UploadExpired, FileExpired, FileDeleted, FileInspected,
-    ProcessingProgressed, ProcessingCompleted, ProcessingFailed, DeliveryChanged,
+    FileRetentionChanged, FetchRequested, WebhookRequested, AccountConfigured, PublicationRequested, FetchProgressed,
+    FetchCompleted, FetchFailed, ObjectStored, UploadCompleted, UploadRejected, UploadAborted, UploadExpired, FileExpired,
+    FileDeleted, FileInspected, ProcessingProgressed, ProcessingCompleted, ProcessingFailed, DeliveryChanged,
+    PublicationChanged,
 )  # fmt: skip
 
 EVENT_BY_TYPE: dict[str, type[Event]] = {event.type: event for event in EVENTS}

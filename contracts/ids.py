@@ -22,3 +22,8 @@ def event_id(aggregate_id: UUID, event_type: str, number: int | str) -> EventId:
     inbox already knows.
     """
     return EventId(uuid5(_EVENT_NAMESPACE, f"{aggregate_id}:{event_type}:{number}"))
+
+
+def publication_id(upload_id: UUID, account_id: UUID) -> UUID:
+    """Of the one publication of an upload to an account."""
+    return uuid5(_EVENT_NAMESPACE, f"{upload_id}:{account_id}")
