@@ -14,6 +14,8 @@ from typing import Final
 
 START_SECONDS: Final = 60
 STREAM_MAX_BYTES: Final = 8 << 20
+FILE_MAX_BYTES: Final = 6 << 20
+"""More than this it takes, and does not scan."""
 
 INFECTED: Final = b"longshore: these bytes are harmless, and a test calls them a virus"
 VIRUS: Final = "Longshore.Test.Harmless.UNOFFICIAL"
@@ -27,6 +29,8 @@ LocalSocket {folder}/clamd.sock
 TCPSocket {port}
 TCPAddr 127.0.0.1
 StreamMaxLength {stream_max_bytes}
+MaxFileSize {file_max_bytes}
+AlertExceedsMax yes
 MaxThreads 4
 """
 
@@ -48,7 +52,9 @@ class ClamdServer:
         signature = f"{VIRUS.removesuffix('.UNOFFICIAL')}:0:*:{INFECTED.hex()}\n"
         (folder / "signatures" / "test.ndb").write_text(signature)
         (folder / "clamd.conf").write_text(
-            CONFIGURATION.format(folder=folder, port=self.port, stream_max_bytes=STREAM_MAX_BYTES)
+            CONFIGURATION.format(
+                folder=folder, port=self.port, stream_max_bytes=STREAM_MAX_BYTES, file_max_bytes=FILE_MAX_BYTES
+            )
         )
 
     def start(self) -> None:

@@ -19,7 +19,7 @@ from services.session.domain.session import State
 from tests.integration.services.session.conftest import Sessions, registered_event, stored_event
 from tests.integration.services.session.scan import Watched, scanning
 from tests.servers import clamd, s3
-from tests.servers.clamd import INFECTED, STREAM_MAX_BYTES, VIRUS, ClamdServer
+from tests.servers.clamd import FILE_MAX_BYTES, INFECTED, STREAM_MAX_BYTES, VIRUS, ClamdServer
 
 ANY_SIZE = Constraints(max_size_bytes=1 << 30)
 MIB = 1 << 20
@@ -142,12 +142,13 @@ async def test_without_a_scanner_an_upload_waits_and_is_scanned_when_it_is_back(
     assert await sessions.names_told(infected) == ["UploadRejected"]
 
 
+@pytest.mark.parametrize("size", [STREAM_MAX_BYTES, FILE_MAX_BYTES], ids=["stream", "file"])
 @pytest.mark.parametrize(("accepts", "told"), [(False, UploadRejected), (True, UploadCompleted)], ids=["reject", "accept"])
 async def test_a_file_beyond_the_scanners_limit_is_treated_as_the_setting_says(
-    sessions: Sessions, scanner: ClamdServer, accepts: bool, told: type[Any]
+    sessions: Sessions, scanner: ClamdServer, size: int, accepts: bool, told: type[Any]
 ) -> None:
     registered = registered_event(constraints=ANY_SIZE)
-    await sessions.hear(registered, stored_event(registered, await sessions.put(registered, bytes(STREAM_MAX_BYTES + MIB))))
+    await sessions.hear(registered, stored_event(registered, await sessions.put(registered, bytes(size + MIB))))
 
     await sessions.promotion(scanning=scanning(sessions.store, scanner.url, accepts_oversized=accepts)).once()
     await sessions.cleanup.once()
