@@ -103,7 +103,7 @@ class DiskMultipart:
             return self._assemble(key, multipart_id, parts)
         except MultipartNotFoundError:
             meta = self._files.meta(key)
-            if meta is None or not _made_of(meta.etag, multipart_id):
+            if meta is None or meta.etag != _etag(multipart_id, parts):
                 raise
             return meta.info()
 
@@ -162,10 +162,14 @@ class DiskMultipart:
                     raise InvalidPartsError(f"part {part.number} was replaced") from error
             whole.flush()  # takes long; what comes with the lock does not
             with self._open(key, multipart_id) as folder:
-                etag = f"{multipart_id}-{len(parts)}"
+                etag = _etag(multipart_id, parts)
                 info = self._files.commit(whole, key, record.content_type, record.metadata, etag)
                 _remove(folder)
         return info
+
+
+def _etag(multipart_id: str, parts: Sequence[Part]) -> str:
+    return f"{multipart_id}-{len(parts)}"
 
 
 def _made_of(etag: str, multipart_id: str) -> bool:
