@@ -121,14 +121,16 @@ class DiskStore:
 
     async def append(self, incoming: Incoming, chunks: AsyncIterable[bytes]) -> None:
         """Writes a stream, a buffer's worth at a time."""
-        held = bytearray()
+        held: list[bytes] = []
+        held_bytes = 0
         async for chunk in chunks:
-            held += chunk
-            if len(held) >= BUFFER_BYTES:
-                await self.run(incoming.write, bytes(held))
-                held.clear()
+            held.append(chunk)
+            held_bytes += len(chunk)
+            if held_bytes >= BUFFER_BYTES:
+                await self.run(incoming.write_all, held)
+                held, held_bytes = [], 0
         if held:
-            await self.run(incoming.write, bytes(held))
+            await self.run(incoming.write_all, held)
 
     async def copy(self, source: str, target: str, *, match_etag: str, content_type: str | None = None) -> ObjectInfo:
         return await self.run(self.files.copy, source, target, match_etag, content_type)
