@@ -138,7 +138,7 @@ async def test_browsers_are_allowed_to_put_with_any_header_and_to_read_the_etag(
             rules.append(body)
         # Whatever is not signed is refused, so that the store is taken for a safe one.
         unsigned = request.method == "PUT" and {"x-amz-copy-source", "x-amz-meta-probe"} & set(request.headers)
-        return error("AccessDenied", 403) if unsigned else xml("<DeleteResult/>")
+        return error("AccessDenied", 403) if unsigned else xml("<Result><UploadId>id</UploadId></Result>")
 
     async with talking_to(answer) as store:
         await store.open()
