@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux'
 
 CHILD_READS = f"""
 import ctypes, os
-from services.transcoder.adapters.secrecy import hide_from_children
+from libs.sandbox.secrecy import hide_from_children
 
 def child_reads():
     child = os.fork()
