@@ -66,7 +66,7 @@ def build(settings: Settings, store: ObjectStore, *, clock: Clock = utc_now) -> 
     public = UploadcareFiles(database)
     images = derivatives(settings, store, public)
     apis = [face.api(deps) for face in (eachlabs, json2video, platform, projects, files)]
-    apis.append(cdn.api(public, store, images))
+    apis.append(cdn.api(settings.public_base_url, public, store, images))
     return Service(
         name="gateway",
         outbox=outbox,

@@ -50,7 +50,7 @@ class Settings(ServiceSettings):
     """Largest image file that may come of it."""
     gateway_image_max_seconds: float = Field(default=30, gt=0)
     """Wall clock time of processing one image."""
-    gateway_image_max_memory_bytes: int = Field(default=2 * 2**30, gt=0)
+    gateway_image_max_memory_bytes: int = Field(default=3 * 2**29, gt=0)
     """Address space of processing one image."""
 
     @property

@@ -18,6 +18,7 @@ from services.gateway.domain.picture import EXTENSIONS
 from services.gateway.domain.upload import Upload
 from services.gateway.files.derived import Derivatives, Wanted
 from services.gateway.files.header import CORS
+from services.gateway.files.image import ImageChildError
 from services.gateway.files.published import Published, original
 from services.gateway.files.readable import CONTENT, readable
 from services.gateway.files.send import send, send_found
@@ -25,13 +26,19 @@ from services.gateway.files.uploadcare import UploadcareFiles
 
 _UUID: Final = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 FILE: Final = f"/{{file_id:{_UUID}}}"
-MEMBER: Final = f"/{{group_id:{_UUID}}}~{{files_count:[1-9][0-9]{{0,3}}}}/nth/{{position:[0-9]{{1,4}}}}"
+GROUP: Final = f"/{{group_id:{_UUID}}}~{{files_count:[1-9][0-9]{{0,3}}}}"
+MEMBER: Final = f"{GROUP}/nth/{{position:[0-9]{{1,4}}}}"
 
 _ACCEPT = Parameter("Accept", "header", "Where it names `image/webp`, results that ask for no format are WebP.")
 _FILE_ANSWERS = {
     **CONTENT,
     404: Answer("Nothing is published here.", content_type="text/plain"),
     503: Answer("Busy or restarting.", content_type="text/plain", headers={"Retry-After": "Seconds."}),
+}
+_GROUP_ANSWERS = {
+    200: Answer("One address a line.", content_type="text/plain"),
+    404: _FILE_ANSWERS[404],
+    503: _FILE_ANSWERS[503],
 }
 _IMAGE_ANSWERS = {
     **_FILE_ANSWERS,
@@ -41,7 +48,8 @@ _IMAGE_ANSWERS = {
 
 
 class Cdn:
-    def __init__(self, files: UploadcareFiles, store: ObjectStore, derivatives: Derivatives) -> None:
+    def __init__(self, base_url: str, files: UploadcareFiles, store: ObjectStore, derivatives: Derivatives) -> None:
+        self._base_url = base_url
         self._files = files
         self._store = store
         self._derivatives = derivatives
@@ -54,6 +62,14 @@ class Cdn:
         operations = request.match_info["operations"]
         read(operations)  # what is wrong with the address is said whether or not there is such a file
         return await self._send_image(request, await self._upload(request), operations)
+
+    async def group(self, request: web.Request) -> web.StreamResponse:
+        """The addresses of its files, one a line."""
+        group_id, files_count = request.match_info["group_id"], int(request.match_info["files_count"])
+        if not await self._files.has_group(group_id, files_count):
+            raise NotFoundError("File not found.")
+        address = f"{self._base_url}/{group_id}~{files_count}/nth"
+        return web.Response(text="".join(f"{address}/{position}/\n" for position in range(files_count)), headers=CORS)
 
     async def group_file(self, request: web.Request) -> web.StreamResponse:
         upload, effects = await self._member(request)
@@ -96,9 +112,10 @@ class Cdn:
         return await send_found(request, self._store, Published(found.key, found.content_type, name, vary), found)
 
 
-def api(files: UploadcareFiles, store: ObjectStore, derivatives: Derivatives) -> Api:
-    cdn = Cdn(files, store, derivatives)
+def api(base_url: str, files: UploadcareFiles, store: ObjectStore, derivatives: Derivatives) -> Api:
+    cdn = Cdn(base_url, files, store, derivatives)
     file = partial(readable, answers=_FILE_ANSWERS)
+    listing = partial(readable, answers=_GROUP_ANSWERS)
     image = partial(readable, answers=_IMAGE_ANSWERS, parameters=[_ACCEPT])
     return Api(
         name="cdn",
@@ -108,6 +125,7 @@ def api(files: UploadcareFiles, store: ObjectStore, derivatives: Derivatives) ->
             *file(f"{FILE}/", "file", "A file", cdn.file),
             *file(f"{FILE}/{{file_name:[^/]+}}", "named_file", "A file under a name of one's own", cdn.file),
             *image(f"{FILE}/-/{{operations:.*}}", "image", "An image made of a file", cdn.image),
+            *listing(f"{GROUP}/", "group", "The addresses of a group's files, one a line", cdn.group),
             *image(f"{MEMBER}/", "group_file", "A group's file by its place from 0", cdn.group_file),
             *image(f"{MEMBER}/{{file_name:[^/]+}}", "named_group_file", "A group's file under another name", cdn.group_file),
             *image(f"{MEMBER}/-/{{operations:.*}}", "group_image", "An image made of a group's file", cdn.group_image),
@@ -127,7 +145,7 @@ def _render_error(_request: web.Request, error: Exception) -> web.Response:
         answer = web.Response(status=error.status, text=error.message)
     elif isinstance(error, OperationError):
         answer = web.Response(status=400, text=error.message)
-    elif isinstance(error, (BusyError, *UNAVAILABLE_ERRORS)):
+    elif isinstance(error, (BusyError, ImageChildError, *UNAVAILABLE_ERRORS)):
         answer = web.Response(status=503, text="The service is busy or restarting; try again.")
         answer.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     else:

@@ -33,7 +33,7 @@ class NotAnImageError(ImageError):
 
 
 class ImageChildError(Exception):
-    """A child of ours ended without an answer for a reason that is not the file's."""
+    """A child of ours ended without an answer for a reason that is not the file's: no disk space, killed for its memory."""
 
     code = "child_failed"
 
@@ -73,7 +73,8 @@ class ImageMaker:
         if finished.out_of is not None:
             raise ImageError(OUT_OF.format(finished.out_of))
         if finished.code != 0 and finished.code not in SIGNALS_OF_A_CRASH:
-            raise ImageChildError(f"exit status {finished.code}: {finished.stderr[-300:]}")
+            log.error("image.child_failed", code=finished.code, detail=finished.stderr[-300:])
+            raise ImageChildError
         answer: dict[str, Any] = json.loads(finished.stdout) if finished.code == 0 else {"error": "unreadable"}
         if error := answer.get("error"):
             log.info("image.refused", error=error, detail=finished.stderr[-300:])

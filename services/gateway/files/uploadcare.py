@@ -26,10 +26,16 @@ class UploadcareFiles:
             upload = await uploads.find(UploadId(UUID(file_id)))
         return upload if upload is not None and _is_public(upload) else None
 
+    async def has_group(self, group_id: str, files_count: int) -> bool:
+        async with self._uploads() as uploads:
+            return await uploads.count_in_group(UUID(group_id)) == files_count
+
     async def find_in_group(self, group_id: str, files_count: int, position: int) -> tuple[Upload, str] | None:
         """What lies behind `/{group_id}~{files_count}/nth/{position}/` now, and the group's image operations for it."""
         async with self._uploads() as uploads:
-            found = await uploads.find_in_group(UUID(group_id), files_count, position)
+            if await uploads.count_in_group(UUID(group_id)) != files_count:
+                return None
+            found = await uploads.find_in_group(UUID(group_id), position)
         return found if found is not None and _is_public(found[0]) else None
 
     async def is_published(self, upload_id: UploadId) -> bool:

@@ -78,19 +78,15 @@ class UploadStore:
         )
         return to_upload(row) if row else None
 
-    async def find_in_group(self, group_id: UUID, files_count: int, position: int) -> tuple[Upload, str] | None:
-        """A group's file by its place from 0, with the image operations that the group has for it.
+    async def count_in_group(self, group_id: UUID) -> int:
+        """How many files a group has, those included that were removed since; 0 where there is no such group."""
+        count: int = await self._connection.fetchval("SELECT count(*) FROM group_files WHERE group_id = $1", group_id)
+        return count
 
-        `files_count` is part of a group's id; with another number there is no such group.
-        """
+    async def find_in_group(self, group_id: UUID, position: int) -> tuple[Upload, str] | None:
+        """A group's file by its place from 0, with the image operations that the group has for it."""
         row = await self._connection.fetchrow(
-            """
-            SELECT upload_id, effects FROM group_files
-            WHERE group_id = $1 AND position = $3 AND $2 = (SELECT count(*) FROM group_files WHERE group_id = $1)
-            """,
-            group_id,
-            files_count,
-            position,
+            "SELECT upload_id, effects FROM group_files WHERE group_id = $1 AND position = $2", group_id, position
         )
         upload = await self.find(row["upload_id"]) if row else None
         return (upload, row["effects"]) if row and upload else None

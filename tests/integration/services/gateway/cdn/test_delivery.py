@@ -12,6 +12,7 @@ import pytest
 from contracts.events import FileDeleted, FileExpired, Stage
 from contracts.ids import UploadId
 from libs.object_store.port import ObjectStore, delete_prefix
+from libs.sandbox.sandbox import Finished, Sandbox
 from services.gateway.files.image import OUT_OF, ImageMaker, Made
 from services.gateway.store import UploadStore
 from tests.integration.services.gateway.cdn.picture import decoded, encoded, halves
@@ -229,6 +230,18 @@ async def test_an_image_made_while_its_file_was_removed_is_not_kept(gateway: "Ga
     assert await keys(gateway.store, f"files/{file_id}/") == []
 
 
+async def test_a_child_that_was_killed_is_nobodys_fault(gateway: "Gateway", monkeypatch: pytest.MonkeyPatch) -> None:
+    file_id = await published(gateway, PHOTO)
+
+    async def killed(_sandbox: Sandbox, *_arguments: object, **_options: object) -> Finished:
+        return Finished(-9, b"", "")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Sandbox, "run", killed)
+        assert (await refused(gateway, f"/{file_id}/-/preview/"))[0] == 503
+    assert await status_of(gateway, f"/{file_id}/-/preview/") == 200
+
+
 async def test_the_original_gone_midway_is_not_found(gateway: "Gateway") -> None:
     file_id = await published(gateway, PHOTO)
     await delete_prefix(gateway.store, f"files/{file_id}/")
@@ -238,6 +251,9 @@ async def test_the_original_gone_midway_is_not_found(gateway: "Gateway") -> None
 async def test_files_of_a_group_are_found_by_their_place(gateway: "Gateway") -> None:
     first, second = await published(gateway, PHOTO), await published(gateway, encoded(halves((40, 80))))
     group = await grouped(gateway, (first, ""), (second, "resize/20x/"))
+    async with gateway.client.get(f"/{group}~2/") as response:
+        base_url = "http://127.0.0.1:8080"
+        assert await response.text() == f"{base_url}/{group}~2/nth/0/\n{base_url}/{group}~2/nth/1/\n"
     async with gateway.client.get(f"/{group}~2/nth/0/") as response:
         assert (response.status, await response.read()) == (200, PHOTO)
     expected = [
@@ -248,7 +264,7 @@ async def test_files_of_a_group_are_found_by_their_place(gateway: "Gateway") -> 
         for tilde in ("~", "%7E"):
             async with gateway.client.get(f"/{group}{tilde}2/{path}") as response:
                 assert (response.status, decoded(await response.read()).size) == (200, size)
-    for path in (f"/{group}~2/nth/2/", f"/{group}~1/nth/0/", f"/{group}~3/nth/0/", f"/{uuid4()}~2/nth/0/"):
+    for path in (f"/{group}~2/nth/2/", f"/{group}~1/nth/0/", f"/{group}~3/nth/0/", f"/{uuid4()}~2/nth/0/", f"/{group}~3/"):
         assert await status_of(gateway, path) == 404
 
 
