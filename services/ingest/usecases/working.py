@@ -22,6 +22,9 @@ LOOK_SECONDS: Final = 0.25
 CANCEL_SECONDS: Final = 5.0
 """How long a fetch may go on at most after its upload has ended."""
 
+OUR_SERVERS_ERRORS: Final[tuple[type[Exception], ...]] = (StoreUnavailableError, *TRANSIENT_ERRORS)
+"""Of the store and the database; the source's are FetchErrors."""
+
 log = structlog.get_logger()
 
 
@@ -44,7 +47,7 @@ class Worker:
             await self._outcomes.failed(fetch, error)
         except LeaseLostError:
             await self._abandon(fetch)
-        except (StoreUnavailableError, *TRANSIENT_ERRORS) as error:  # the source's are FetchErrors
+        except OUR_SERVERS_ERRORS as error:
             await self._outcomes.store_failed(fetch, error)
         except asyncio.CancelledError:
             with suppress(Exception):
