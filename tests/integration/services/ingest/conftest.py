@@ -6,10 +6,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from libs.object_store.disk import DiskStore
 from libs.object_store.port import ObjectStore, delete_prefix
-from libs.object_store.s3 import S3Store
-from tests.integration.services.ingest.rig import Rig, running
+from tests.integration.services.ingest.rig import Rig, running, store_at
 from tests.servers import s3
 from tests.servers.source import Source, serving
 
@@ -20,12 +18,15 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
-@pytest_asyncio.fixture(params=["disk", "s3"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[ObjectStore]:
-    if request.param == "disk":
-        opened: ObjectStore = DiskStore(tmp_path / "store", "http://127.0.0.1:1", "not a secret")
-    else:
-        opened = S3Store.from_url(s3.bucket_url(request.getfixturevalue("s3_server")))
+@pytest.fixture(params=["disk", "s3"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """See `store_at`."""
+    return str(tmp_path / "store") if request.param == "disk" else s3.bucket_url(request.getfixturevalue("s3_server"))
+
+
+@pytest_asyncio.fixture
+async def store(place: str) -> AsyncIterator[ObjectStore]:
+    opened = store_at(place)
     await opened.open()
     try:
         yield opened

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -11,7 +12,9 @@ from contracts.events import Event, FetchCompleted, FetchFailed, FetchProgressed
 from contracts.ids import TenantId, UploadId, new_upload_id
 from libs.messaging.dispatch import consumer
 from libs.messaging.port import Delivery
+from libs.object_store.disk import DiskStore
 from libs.object_store.port import ObjectInfo, ObjectStore
+from libs.object_store.s3 import S3Store
 from libs.runtime.host import supervise
 from libs.runtime.service import Service
 from services.ingest.app import build
@@ -102,6 +105,11 @@ def about(event: FetchRequested, kind: type[E], **fields: Any) -> E:
     """Another event about the same upload."""
     values = {"upload_id": event.upload_id, "tenant_id": event.tenant_id, "version": Stage.CLOSED}
     return kind.model_validate(values | fields)
+
+
+def store_at(place: str) -> ObjectStore:
+    """`place` is a folder, or a bucket in the form of the setting `s3_url`."""
+    return S3Store.from_url(place) if place.startswith("http") else DiskStore(Path(place), "http://127.0.0.1:1", "not a secret")
 
 
 @asynccontextmanager
