@@ -2,7 +2,6 @@
 
 import pytest
 
-from services.gateway.files import refusal
 from services.gateway.files.image import ImageError, NotAnImageError
 from services.gateway.files.refusal import MOST, SECONDS, Refusals
 
@@ -10,7 +9,7 @@ from services.gateway.files.refusal import MOST, SECONDS, Refusals
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [1000.0]
-    monkeypatch.setattr(refusal.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("services.gateway.files.refusal.time.monotonic", lambda: now[0])
     return now
 
 
