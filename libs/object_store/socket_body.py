@@ -97,9 +97,9 @@ class SocketBody:
                 break
             if not count:
                 raise ConnectionResetError("the client went away in the middle of the body")
-            kept = taker.take(buffer, kept + count)
             self._left -= count
             moved += count
+            kept = taker.take(buffer, kept + count)
         self._kept = bytes(view[:kept])
         return moved
 

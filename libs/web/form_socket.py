@@ -49,14 +49,14 @@ async def _receive(
     body: SocketBody, store: TakesBatches, target: Callable[[FilePart], Target], parser: FormParser, idle_seconds: float
 ) -> list[tuple[FilePart, ObjectInfo]]:
     async with store.batch() as batch:
-        taker = _FormTaker(parser, batch)
+        taker = FormTaker(parser, batch)
         await body.move_to(taker, store.run, idle_seconds)
         parser.finish()
         stored: Sequence[ObjectInfo] = await store.run(batch.commit, [target(part) for part in taker.parts])
         return list(zip(taker.parts, stored, strict=True))
 
 
-class _FormTaker:
+class FormTaker:
     def __init__(self, parser: FormParser, batch: Batch) -> None:
         self.parts: list[FilePart] = []
         self._parser = parser
