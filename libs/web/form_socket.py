@@ -49,17 +49,21 @@ async def _receive(
     body: SocketBody, store: TakesBatches, target: Callable[[FilePart], Target], parser: FormParser, idle_seconds: float
 ) -> list[tuple[FilePart, ObjectInfo]]:
     async with store.batch() as batch:
-        taker = FormTaker(parser, batch)
+        taker = FormTaker(parser, batch, target)
         await body.move_to(taker, store.run, idle_seconds)
         parser.finish()
-        stored: Sequence[ObjectInfo] = await store.run(batch.commit, [target(part) for part in taker.parts])
+        stored: Sequence[ObjectInfo] = await store.run(batch.commit, taker.targets)
         return list(zip(taker.parts, stored, strict=True))
 
 
 class FormTaker:
-    def __init__(self, parser: FormParser, batch: Batch) -> None:
+    """A `socket_body.Taker` that puts the files of a form into a batch."""
+
+    def __init__(self, parser: FormParser, batch: Batch, target: Callable[[FilePart], Target]) -> None:
         self.parts: list[FilePart] = []
+        self.targets: list[Target] = []
         self._parser = parser
+        self._target = target
         self._batch = batch
 
     def take(self, buffer: bytearray, count: int) -> int:
@@ -69,6 +73,7 @@ class FormTaker:
                     self._batch.write(buffer, start, stop)
                 case FileBegan(part):
                     self.parts.append(part)
+                    self.targets.append(self._target(part))
                     self._batch.begin()
                 case FileEnded():
                     self._batch.end()

@@ -109,12 +109,13 @@ class Memory:
 def read_in_place(boundary: str, pieces: Iterable[bytes]) -> list[Part]:
     """As `SocketBody` does it: one buffer, in which what is kept stands in front."""
     parser, batch, buffer, kept = FormParser(boundary, LIMITS), Memory(), bytearray(65536), 0
-    taker = FormTaker(parser, batch)
+    taker = FormTaker(parser, batch, lambda part: Target(part.filename, "video/mp4"))
     for piece in pieces:
         buffer[kept : kept + len(piece)] = piece
         kept = taker.take(buffer, kept + len(piece))
     parser.finish()
     assert batch.ended == len(taker.parts)
+    assert [target.key for target in taker.targets] == [part.filename for part in taker.parts]
     files = [Part(part.field, part.filename, content) for part, content in zip(taker.parts, batch.contents, strict=True)]
     return [*files, *[Part(name, None, value.encode()) for name, value in parser.fields]]
 
