@@ -14,7 +14,7 @@ from cryptography.fernet import Fernet
 
 from tests.e2e.process import Process
 
-SERVICES = ("gateway", "session", "storage_notification", "transcoder", "delivery")
+SERVICES = ("gateway", "session", "storage_notification", "ingest", "transcoder", "delivery")
 
 COMMON = {
     "LONGSHORE_EGRESS_ALLOW": "127.0.0.0/8",
@@ -34,6 +34,9 @@ class Credentials:
     org: str
     api_key: str
     webhook_secret: str
+    public_key: str
+    secret_key: str
+    admin_token: str
 
 
 @dataclass
