@@ -17,6 +17,7 @@ from opentelemetry.trace import SpanKind
 from libs.observability.tracing import current_trace_id, span
 from libs.web.metric import RouteMetrics
 from libs.web.problem import problem_error
+from libs.web.request import ENDS_CONNECTION
 from libs.web.route import Api, HttpError, HttpHandler, MethodNotAllowedError, NotFoundError, Route
 
 log = structlog.get_logger()
@@ -98,6 +99,8 @@ def _edge(api: Api, operation: str, handler: HttpHandler, *, takes_query: bool =
                 if _client_is_gone(request, error):
                     raise
                 response = _render(api, request, error)
+            if request.get(ENDS_CONNECTION):
+                response.force_close()
             seconds = perf_counter() - started
             metrics.observe(response.status, seconds)
             log.info(
