@@ -28,8 +28,8 @@ class Registrar:
     async def register(self, new: Registration) -> None:
         """Returns when it is durable.
 
-        Raises NameTakenError or IdTakenError, or StoreUnavailableError where that cannot be told; after TimeoutError or another transient
-        error nobody knows.
+        Raises NameTakenError or IdTakenError, or StoreUnavailableError where that cannot be told; after TimeoutError or
+        another transient error nobody knows.
         """
         prepared = (new, [envelop(event, source=self._outbox.database.service) for event in new.events()])
         if not await self._inserts.submit(prepared):
