@@ -21,7 +21,7 @@ from libs.web.form_stream import FormStream
 from libs.web.request import read_body
 from libs.web.route import BodyTooLargeError, RequestTimeoutError, UnsupportedMediaTypeError
 
-__all__ = ["Field", "FilePart", "Form", "FormLimits", "ReceivedFile", "read_form", "receive_form"]
+__all__ = ["Field", "FilePart", "Form", "FormLimits", "ReceivedFile", "query_fields", "read_form", "receive_form"]
 
 MULTIPART = "multipart/form-data"
 URLENCODED = "application/x-www-form-urlencoded"
@@ -57,7 +57,7 @@ async def read_form(request: web.Request, limits: FormLimits) -> list[Field]:
         The errors of `form_error`; a file is a MalformedFormError.
     """
     async with _draining(request, limits):
-        fields = _query_fields(request, limits)
+        fields = query_fields(request, limits)
         kind, parameters = _content_type(request)
         body = await read_body(request, limits.body_bytes)
         if kind == MULTIPART:
@@ -81,7 +81,7 @@ async def receive_form(request: web.Request, store: ObjectStore, place: Callable
     if kind != MULTIPART:
         return Form(await read_form(request, limits))
     async with _draining(request, limits):
-        fields = _query_fields(request, limits)
+        fields = query_fields(request, limits)
         if (request.content_length or 0) > limits.body_bytes:
             raise BodyTooLargeError(f"The body may have at most {limits.body_bytes} bytes.")
         parser = FormParser(parameters.get("boundary", ""), limits, fields)
@@ -114,7 +114,8 @@ def _stored_type(part: FilePart) -> str:
     return declared if _MEDIA_TYPE.fullmatch(declared) else DEFAULT_FILE_TYPE
 
 
-def _query_fields(request: web.Request, limits: FormLimits) -> list[Field]:
+def query_fields(request: web.Request, limits: FormLimits) -> list[Field]:
+    """Those of the query alone. Raises the errors of `form_error`."""
     # As it was sent: aiohttp's own `query` lets invalid UTF-8 pass.
     query = request.raw_path.partition("?")[2].partition("#")[0]
     return _with([], _urlencoded_fields(query.encode("utf-8", "surrogateescape")), limits)
