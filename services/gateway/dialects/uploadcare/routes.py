@@ -77,7 +77,8 @@ def _upload_routes(direct: Direct, multipart: Multipart, from_url: FromUrl) -> l
     )
     return [
         _route("POST", "base", direct.upload, "upload", "Upload files directly",
-               Answer("Their ids", UploadedIds, other_models=(ErrorBody,)), form=BaseForm, form_types=_FILES, also_303=redirect),
+               Answer("Their ids", UploadedIds, other_models=(ErrorBody,)), redirect=redirect,
+               form=BaseForm, form_types=_FILES),
         _route("POST", "multipart/start", multipart.start, "start_multipart", "Start a multipart upload",
                Answer("Where to PUT the parts", Started, other_models=(ErrorBody,)), form=StartForm),
         _route("POST", "multipart/complete", multipart.complete, "complete_multipart", "Complete a multipart upload",
@@ -107,7 +108,7 @@ def _group_routes(groups: Groups) -> list[Route]:
     ]  # fmt: skip
 
 
-def _route(
+def _route(  # noqa: PLR0917  # in the order of a route's own fields
     method: str,
     path: str,
     handler: HttpHandler,
@@ -118,21 +119,18 @@ def _route(
     form: type[BaseModel] | None = None,
     form_types: Sequence[str] = Route.form_types,
     parameters: Sequence[Parameter] = (),
-    also_303: Answer | None = None,
+    redirect: Answer | None = None,
 ) -> Route:
-    answers = {
+    errors = {
         status: Answer(text, ErrorBody, headers=_RETRY if status in (429, 503) else {}) for status, text in _ERRORS.items()
     }
-    answers[200] = success
-    if also_303 is not None:
-        answers[303] = also_303
     return Route(
         method,
         f"/{path}/",
         handler,
         operation_id,
         summary,
-        answers,
+        {200: success, **({303: redirect} if redirect else {}), **errors},
         form=form,
         form_types=form_types,
         parameters=(*parameters, _JSON_ERRORS),
