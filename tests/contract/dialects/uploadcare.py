@@ -163,7 +163,9 @@ class Uploadcare:
         target = URL(url, encoded=True)
         if url.startswith(BASE_URL):
             target = URL(str(self.gateway.http.make_url("/")).rstrip("/") + target.raw_path_qs, encoded=True)
-        async with self.gateway.http.session.put(target, data=BytesIO(body), headers={"Content-Type": content_type}) as response:
+        async with self.gateway.http.session.put(
+            target, data=BytesIO(body), headers={"Content-Type": content_type}
+        ) as response:
             return response.status
 
     # ------------------------------------------------------------ what happens meanwhile
