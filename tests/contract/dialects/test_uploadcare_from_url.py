@@ -5,13 +5,14 @@ What a fetch can meet is told here by the events of ingest; that ingest says so 
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID, uuid4
 
 import pytest
 import pytest_asyncio
 
 from contracts.events import FetchCompleted, FetchProgressed, FetchRequested, Stage, UploadExpired, UploadRegistered
+from libs.egress.url import UrlRefusal
 from services.gateway.dialects.uploadcare import source_url
 from tests.contract.dialects.conftest import Gateway
 from tests.contract.dialects.uploadcare import Request, Uploadcare, is_uuid, uploadcare_of
@@ -210,10 +211,6 @@ async def test_a_source_is_required(api: Uploadcare) -> None:
 
 async def test_every_refusal_of_the_egress_guard_has_a_code() -> None:
     # U-44
-    from typing import get_args
-
-    from libs.egress.url import UrlRefusal
-
     assert set(source_url.CODES) == set(get_args(UrlRefusal))
     assert set(source_url.CODES.values()) <= {code for code, _, _ in ROWS.values()}
 
