@@ -3,7 +3,7 @@
 import asyncio
 import string
 from collections.abc import Callable
-from io import BytesIO
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -125,7 +125,7 @@ async def test_a_registration_survives_a_commit_whose_answer_was_lost(
     await proxy.cut()
 
 
-async def test_the_vendors_python_client_raises_what_it_should(api: Uploadcare) -> None:
+async def test_the_vendors_python_client_raises_what_it_should(api: Uploadcare, tmp_path: Path) -> None:
     # U-38: it takes the text of an answer for the message
 
     def client(public_key: str) -> pyuploadcare.Uploadcare:
@@ -141,7 +141,10 @@ async def test_the_vendors_python_client_raises_what_it_should(api: Uploadcare) 
     source = "http://127.0.0.1/"
     assert "pub_key is invalid." in await fails(AuthenticationError, lambda: bad.upload_from_url(source))
     assert "Only public IPs are allowed." in await fails(InvalidRequestError, lambda: good.upload_from_url(source))
-    assert "There should be a file." in await fails(InvalidRequestError, lambda: good.upload(BytesIO(b"")))
+    empty = tmp_path / "empty.txt"
+    empty.touch()
+    with empty.open("rb") as file:
+        assert "There should be a file." in await fails(InvalidRequestError, lambda: good.upload(file))
     for made in (good, bad):
         for connection in (made.upload_client, made.rest_client, made.cdn_client):
             connection.close()
@@ -223,7 +226,6 @@ BAD_QUERIES = (
     "pub_key=%zz",
     "&&&===",
     "a" * 7000,
-    "pub_key=\x7f",
     "x=%ed%a0%80",
 )
 
