@@ -34,6 +34,9 @@ class Credentials:
     org: str
     api_key: str
     webhook_secret: str
+    public_key: str
+    secret_key: str
+    admin_token: str
 
 
 @dataclass

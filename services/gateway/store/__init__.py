@@ -1,6 +1,7 @@
 """All SQL of the gateway, one class per group of tables; each takes a connection and holds no state."""
 
 from services.gateway.store.folder import FolderStore
+from services.gateway.store.group import GroupStore
 from services.gateway.store.operator import OperatorStore
 from services.gateway.store.project import ProjectStore
 from services.gateway.store.projection import ProjectionStore
@@ -10,6 +11,6 @@ from services.gateway.store.upload import UploadStore
 from services.gateway.store.usage import UsageStore
 
 __all__ = [
-    "FolderStore", "OperatorStore", "ProjectStore", "ProjectionStore", "RegistrationStore", "TenantStore", "UploadStore",
-    "UsageStore",
+    "FolderStore", "GroupStore", "OperatorStore", "ProjectStore", "ProjectionStore", "RegistrationStore", "TenantStore",
+    "UploadStore", "UsageStore",
 ]  # fmt: skip

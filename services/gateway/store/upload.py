@@ -23,7 +23,11 @@ _JSON_COLUMNS = ("view", "image", "media", "renditions", "metadata")
 
 
 def to_upload(record: asyncpg.Record) -> Upload:
-    values: dict[str, Any] = dict(record)
+    return upload_of(dict(record))
+
+
+def upload_of(values: dict[str, Any]) -> Upload:
+    """Of exactly `COLUMNS`."""
     for column in _JSON_COLUMNS:
         if values[column] is not None:
             values[column] = orjson.loads(values[column])
