@@ -16,6 +16,8 @@ from services.gateway.bootstrap import Bootstrap
 from services.gateway.deps import Clock, Deps, Limits, utc_now
 from services.gateway.dialects.eachlabs import routes as eachlabs
 from services.gateway.dialects.json2video import routes as json2video
+from services.gateway.dialects.uploadcare.rest import routes as uploadcare_rest
+from services.gateway.dialects.uploadcare.rest.news import announcer
 from services.gateway.files import routes as files
 from services.gateway.handlers import HANDLERS
 from services.gateway.jobs import FoldUsage
@@ -48,11 +50,11 @@ def build(settings: Settings, store: ObjectStore, *, clock: Clock = utc_now) -> 
         max_file_size_bytes=settings.gateway_max_upload_bytes,
         recovers=settings.gateway_recover_credentials,
     )
-    apis = [face.api(deps) for face in (eachlabs, json2video, platform, projects, files)]
+    apis = [face.api(deps) for face in (eachlabs, json2video, uploadcare_rest, platform, projects, files)]
     return Service(
         name="gateway",
         outbox=outbox,
-        handlers=HANDLERS,
+        handlers=announcer(settings.public_base_url).after(HANDLERS),
         loops={"fold-usage": FoldUsage(outbox).run},
         resources=(store, bootstrap),
         web=application([*apis, documentation(apis, title="Longshore", version=VERSION, description=DESCRIPTION)]),

@@ -2,8 +2,10 @@
 
 from services.gateway.store.folder import FolderStore
 from services.gateway.store.group import GroupStore
+from services.gateway.store.hook import HookStore
 from services.gateway.store.operator import OperatorStore
 from services.gateway.store.project import ProjectStore
+from services.gateway.store.project_file import ProjectFileStore
 from services.gateway.store.projection import ProjectionStore
 from services.gateway.store.registration import RegistrationStore
 from services.gateway.store.tenant import TenantStore
@@ -11,6 +13,6 @@ from services.gateway.store.upload import UploadStore
 from services.gateway.store.usage import UsageStore
 
 __all__ = [
-    "FolderStore", "GroupStore", "OperatorStore", "ProjectStore", "ProjectionStore", "RegistrationStore", "TenantStore",
-    "UploadStore", "UsageStore",
+    "FolderStore", "GroupStore", "HookStore", "OperatorStore", "ProjectFileStore", "ProjectStore", "ProjectionStore",
+    "RegistrationStore", "TenantStore", "UploadStore", "UsageStore",
 ]  # fmt: skip

@@ -37,7 +37,6 @@ from libs.runtime.secret import new_key
 from libs.runtime.service import Service
 from services.gateway.app import build
 from services.gateway.auth import key_hash, new_api_key
-from services.gateway.handlers import HANDLERS
 from services.gateway.settings import Settings
 from services.gateway.store import TenantStore
 from services.gateway.store.tenant import Tenant
@@ -89,7 +88,7 @@ class Gateway:
         """As if these had come from the bus, in this order."""
         for event in events:
             async with self.service.outbox.unit_of_work(cause=envelop(event, source="test")) as work:
-                await HANDLERS[type(event)](event, work)
+                await self.service.handlers[type(event)](event, work)
 
     async def complete(self, upload_id: UUID | str, *, size_bytes: int = 1000, content_type: str = "video/mp4") -> None:
         await self.handle(*self.completion(upload_id, size_bytes=size_bytes, content_type=content_type))
