@@ -165,17 +165,18 @@ def make_store(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], O
 async def make_gateway(
     database_dsn: str, tmp_path: Path, make_store: Callable[[], ObjectStore]
 ) -> AsyncIterator[Callable[..., Any]]:
-    """`await make_gateway(egress_allow="…")`: a gateway with these settings."""
+    """`await make_gateway(egress_allow="…")`: a gateway with these settings; `port`: there, and its answers say so."""
     async with AsyncExitStack() as opened:
         count = 0
 
         async def make(**settings: Any) -> Gateway:
             nonlocal count
             count += 1
+            port = settings.pop("port", None)
             chosen = Settings(
                 postgres_dsn=SecretStr(settings.pop("postgres_dsn", database_dsn)),
                 secret_key=SecretStr(SECRET_KEY),
-                base_url=BASE_URL,
+                base_url=BASE_URL if port is None else f"http://127.0.0.1:{port}",
                 data_dir=tmp_path / f"data{count}",
                 **{"gateway_key_cache_seconds": 0, **settings},
             )
@@ -189,7 +190,7 @@ async def make_gateway(
                 opened.push_async_callback(resource.close)
             tenant, keys = await add_tenant(service)
             assert service.web is not None
-            http: TestClient[Any, Any] = TestClient(TestServer(service.web))
+            http: TestClient[Any, Any] = TestClient(TestServer(service.web, port=port))
             await http.start_server()
             opened.push_async_callback(http.close)
             return Gateway(service, http, tenant, keys, clock, store, chosen.data_dir)
