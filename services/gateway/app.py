@@ -16,6 +16,7 @@ from services.gateway.bootstrap import Bootstrap
 from services.gateway.deps import Clock, Deps, Limits, utc_now
 from services.gateway.dialects.eachlabs import routes as eachlabs
 from services.gateway.dialects.json2video import routes as json2video
+from services.gateway.dialects.uploadcare import routes as uploadcare
 from services.gateway.dialects.uploadcare.rest import routes as uploadcare_rest
 from services.gateway.dialects.uploadcare.rest.news import announcer
 from services.gateway.files import routes as files
@@ -50,7 +51,8 @@ def build(settings: Settings, store: ObjectStore, *, clock: Clock = utc_now) -> 
         max_file_size_bytes=settings.gateway_max_upload_bytes,
         recovers=settings.gateway_recover_credentials,
     )
-    apis = [face.api(deps) for face in (eachlabs, json2video, uploadcare_rest, platform, projects, files)]
+    faces = (eachlabs, json2video, uploadcare, uploadcare_rest, platform, projects, files)
+    apis = [face.api(deps) for face in faces]
     return Service(
         name="gateway",
         outbox=outbox,
@@ -85,5 +87,6 @@ def dependencies(settings: Settings, outbox: Outbox, secrets_box: SecretBox, sto
             free_allowance_bytes=settings.gateway_free_allowance_bytes,
             credits_per_week=settings.gateway_credits_per_week,
         ),
+        scans=settings.clamd_url is not None,
         clock=clock,
     )
