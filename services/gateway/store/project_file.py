@@ -1,13 +1,8 @@
-"""Files of a project: found, listed, kept, described."""
+"""Files of a project: listed and counted. `project_upload.py` finds and changes one."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 
-import orjson
-
-from contracts.ids import UploadId
 from libs.postgres.database import Connection
 from services.gateway.domain.page import Place, Window
 from services.gateway.domain.project import ProjectId
@@ -29,18 +24,6 @@ class ProjectFileStore:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def find(
-        self, project_id: ProjectId, upload_ids: Sequence[UploadId], *, lock: bool = False
-    ) -> dict[UploadId, Upload]:
-        """Those of them that the project has, in whatever state; `lock` keeps them until the commit."""
-        rows = await self._connection.fetch(
-            f"SELECT {COLUMNS} FROM uploads WHERE project_id = $1 AND id = ANY ($2) ORDER BY id"
-            + (" FOR UPDATE" if lock else ""),
-            project_id,
-            list(upload_ids),
-        )
-        return {upload.id: upload for upload in map(to_upload, rows)}
-
     async def page(
         self, project_id: ProjectId, window: Window, *, removed: bool, stored: bool | None
     ) -> tuple[list[Upload], Place | None]:
@@ -61,31 +44,6 @@ class ProjectFileStore:
         )
         assert row is not None
         return Totals(**row)
-
-    async def keep(self, upload_id: UploadId, at: datetime) -> Upload:
-        """For good from now on. The upload is locked."""
-        row = await self._connection.fetchrow(
-            f"""
-            UPDATE uploads
-            SET kept_at = $2, file_expires_at = NULL, retention_revision = retention_revision + 1, updated_at = $2
-            WHERE id = $1 RETURNING {COLUMNS}
-            """,
-            upload_id,
-            at,
-        )
-        assert row is not None
-        return to_upload(row)
-
-    async def describe(self, upload_id: UploadId, metadata: dict[str, str], at: datetime) -> Upload:
-        """All of its metadata anew. The upload is locked."""
-        row = await self._connection.fetchrow(
-            f"UPDATE uploads SET metadata = $2, updated_at = $3 WHERE id = $1 RETURNING {COLUMNS}",
-            upload_id,
-            orjson.dumps(metadata).decode(),
-            at,
-        )
-        assert row is not None
-        return to_upload(row)
 
 
 def _listing(project_id: ProjectId, *, removed: bool, stored: bool | None) -> Listing:

@@ -55,7 +55,7 @@ class ProjectKeys:
         now = fields.pop("registered_at", datetime.now(UTC))
         new = Registration(
             id=new_upload_id(), tenant_id=self.project.tenant_id, dialect="uploadcare", registered_at=now, url_expires_at=now,
-            deadline_at=now + timedelta(hours=1), file_expires_at=None if stored else now + timedelta(days=1),
+            deadline_at=now + timedelta(hours=1), file_expires_at=None if stored else datetime.now(UTC) + timedelta(days=1),
             content_type="image/jpeg", max_size_bytes=10**6, size_bytes=1000, transfer="streamed", name=name,
             project_id=self.project.id, kept_at=now if stored else None, **fields,
         )  # fmt: skip

@@ -15,26 +15,18 @@ from aiohttp import web
 
 from libs.web.request import read_body
 from services.gateway.deps import Deps
+from services.gateway.dialects.uploadcare.project import check_status, take_token
 from services.gateway.dialects.uploadcare.rest.errors import (
     CONTENT_TYPE,
     NotAcceptableError,
     NotAuthenticatedError,
-    ProjectRefusedError,
-    ThrottledError,
 )
-from services.gateway.domain.project import Project, ProjectStatus
+from services.gateway.domain.project import Project
 
 MAX_BODY_BYTES: Final = 64 * 1024
 MAX_OFFSET: Final = timedelta(minutes=15)
 SIMPLE: Final = "uploadcare.simple"
 SIGNED: Final = "uploadcare"
-
-REFUSALS: Final = {
-    ProjectStatus.BLOCKED: "Account has been blocked.",
-    ProjectStatus.UNPAID: "Account has been blocked for non payment.",
-    ProjectStatus.OVER_LIMITS: "Account has reached its limits.",
-    ProjectStatus.REMOVED: "Project is marked as removed.",
-}
 
 
 @dataclass(frozen=True)
@@ -52,7 +44,8 @@ class Gate:
     async def admit(self, request: web.Request) -> Call:
         """Reads the body, which is signed too: at most 64 KiB.
 
-        Raises NotAcceptableError, NotAuthenticatedError, ProjectRefusedError, ThrottledError, or what `read_body` raises.
+        Raises NotAcceptableError, NotAuthenticatedError, UploadcareError for the project's state and rate, or what `read_body`
+        raises.
         """
         if CONTENT_TYPE not in request.headers.get("Accept", ""):
             raise NotAcceptableError("Invalid version header `Accept` for this endpoint.")
@@ -68,11 +61,8 @@ class Gate:
             date = request.headers.get("X-Uploadcare-Date", request.headers.get("Date", ""))
             _check_date(date, self._deps.clock())
             _check(proof, signature(request, body, date, secret), "Invalid signature. Please check your Secret key.")
-        if project.status is not ProjectStatus.ACTIVE:
-            raise ProjectRefusedError(REFUSALS[project.status])
-        wait_seconds = await self._deps.projects.throttled_seconds(project)
-        if wait_seconds is not None:
-            raise ThrottledError(wait_seconds)
+        check_status(project)
+        await take_token(self._deps, project)
         return Call(project, body)
 
 

@@ -1,6 +1,5 @@
-"""Errors of the REST API: `{"detail": "…"}` with the real status."""
+"""Errors of the REST API: `{"detail": "…"}` with the real status. What the Upload API knows too is said in the same words."""
 
-from math import ceil
 from typing import Final
 
 import orjson
@@ -9,6 +8,7 @@ from pydantic import ValidationError
 
 from libs.web.problem import RETRY_AFTER_SECONDS, UNAVAILABLE_ERRORS
 from libs.web.route import HttpError, MethodNotAllowedError, NotFoundError
+from services.gateway.dialects.uploadcare.errors import UploadcareError
 
 CONTENT_TYPE: Final = "application/vnd.uploadcare-v0.7+json"
 
@@ -16,13 +16,6 @@ CONTENT_TYPE: Final = "application/vnd.uploadcare-v0.7+json"
 class NotAuthenticatedError(HttpError):
     status = 401
     code = "not_authenticated"
-
-
-class ProjectRefusedError(HttpError):
-    """The project's status does not allow any request."""
-
-    status = 403
-    code = "project_refused"
 
 
 class MissingError(NotFoundError):
@@ -37,15 +30,6 @@ class NotAcceptableError(HttpError):
     code = "not_acceptable"
 
 
-class ThrottledError(HttpError):
-    status = 429
-    code = "throttled"
-
-    def __init__(self, wait_seconds: float) -> None:
-        self.wait_seconds = ceil(wait_seconds)
-        super().__init__(f"Request was throttled. Expected available in {self.wait_seconds} seconds.")
-
-
 class HookTakenError(HttpError):
     """The project has a webhook for this event and address."""
 
@@ -57,27 +41,30 @@ class HookTakenError(HttpError):
 
 def render_error(request: web.Request, error: Exception) -> web.Response:
     match error:
+        case UploadcareError():
+            return _answer(error.status, error.content, headers=_retry_after(error.retry_after_seconds))
+        case HttpError():
+            return _refusal(request, error)
+        case ValidationError():
+            return _answer(400, _message(error))
+    if isinstance(error, UNAVAILABLE_ERRORS):
+        return _answer(503, "The service is busy or restarting. Try again.", headers=_retry_after(RETRY_AFTER_SECONDS))
+    return _answer(500, "Internal server error.")
+
+
+def _refusal(request: web.Request, error: HttpError) -> web.Response:
+    match error:
         case HookTakenError():  # pyuploadcare looks for exactly this list
             return _answer(error.status, error.message, non_field_errors=[error.message])
         case MethodNotAllowedError():
             return _answer(error.status, f'Method "{request.method}" not allowed.')
-        case HttpError():
-            return _answer(error.status, error.message, headers=_headers(error))
-        case ValidationError():
-            return _answer(400, _message(error))
-    if isinstance(error, UNAVAILABLE_ERRORS):
-        headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
-        return _answer(503, "The service is busy or restarting. Try again.", headers=headers)
-    return _answer(500, "Internal server error.")
-
-
-def _headers(error: HttpError) -> dict[str, str]:
-    match error:
         case NotAuthenticatedError():
-            return {"WWW-Authenticate": "Uploadcare"}
-        case ThrottledError():
-            return {"Retry-After": str(error.wait_seconds)}
-    return {}
+            return _answer(error.status, error.message, headers={"WWW-Authenticate": "Uploadcare"})
+    return _answer(error.status, error.message)
+
+
+def _retry_after(seconds: int | None) -> dict[str, str]:
+    return {} if seconds is None else {"Retry-After": str(seconds)}
 
 
 def _answer(status: int, detail: str, *, headers: dict[str, str] | None = None, **members: object) -> web.Response:

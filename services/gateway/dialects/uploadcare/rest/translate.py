@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from contracts.ids import UploadId
 from services.gateway.dialects.uploadcare.file_info import content_view, original_filename, sanitized, size_of
+from services.gateway.dialects.uploadcare.found_file import is_there
+from services.gateway.dialects.uploadcare.params import to_uuid
 from services.gateway.dialects.uploadcare.rest.errors import MissingError
 from services.gateway.dialects.uploadcare.rest.schemas import FileView, GroupSummary, GroupView, HookView, MemberView
 from services.gateway.domain.content_type import UNDECLARED
@@ -15,9 +16,7 @@ from services.gateway.domain.upload import Upload
 from services.gateway.domain.webhook import Hook
 from services.gateway.store.group import Group, Member
 
-_UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
-_FILE_ID: Final = re.compile(_UUID, re.IGNORECASE)
-_GROUP_ID: Final = re.compile(rf"({_UUID})~([1-9][0-9]{{0,4}})", re.IGNORECASE)
+_GROUP_ID: Final = re.compile(r"(.{36})~([1-9][0-9]{0,4})")
 
 
 def to_view(upload: Upload, base_url: str) -> FileView:
@@ -51,8 +50,8 @@ def to_summary(group: Group, base_url: str) -> GroupSummary:
     return GroupSummary.model_validate(_group_fields(group, base_url))
 
 
-def to_group(group: Group, members: list[Member], base_url: str) -> GroupView:
-    files = [None if member.upload.removed else _member(member, base_url) for member in members]
+def to_group(group: Group, members: list[Member], base_url: str, now: datetime) -> GroupView:
+    files = [_member(member, base_url) if is_there(member.upload, now) else None for member in members]
     return GroupView.model_validate({**_group_fields(group, base_url), "files": files})
 
 
@@ -89,17 +88,13 @@ def project_number(project_id: ProjectId) -> int:
     return project_id.int >> 97
 
 
-def file_id(text: str) -> UploadId | None:
-    """None where it is no UUID in its usual form."""
-    return UploadId(UUID(text)) if _FILE_ID.fullmatch(text) else None
-
-
 def group_id(text: str) -> tuple[UUID, int]:
     """`<uuid>~<files_count>`. Raises MissingError."""
     match = _GROUP_ID.fullmatch(text)
-    if match is None:
+    found_id = to_uuid(match[1]) if match else None
+    if match is None or found_id is None:
         raise MissingError
-    return UUID(match[1]), int(match[2])
+    return found_id, int(match[2])
 
 
 def timestamp(at: datetime) -> str:
