@@ -86,6 +86,15 @@ async def test_files_are_listed_counted_and_changed_in_batches(keys: ProjectKeys
     assert await asked(lambda: [file.uuid for file in client.list_files(removed=False, stored=True)]) == ids[:1]
 
 
+async def test_a_file_is_copied(keys: ProjectKeys, client: Uploadcare) -> None:
+    source = client.file(await keys.readable_file())
+
+    copied = await asked(source.create_local_copy, store=True)
+
+    assert copied.uuid != source.uuid
+    assert (await asked(copied.update_info))["datetime_stored"] is not None
+
+
 async def test_metadata_is_edited(keys: ProjectKeys, client: Uploadcare) -> None:
     upload_id = await keys.file()
     metadata = client.metadata_api

@@ -9,7 +9,14 @@ import pytest
 import pytest_asyncio
 from yarl import URL
 
-from contracts.events import FileDeleteRequested, FileExpired, FileRetentionChanged, Stage, UploadAbortRequested
+from contracts.events import (
+    FileDeleteRequested,
+    FileExpired,
+    FileRetentionChanged,
+    Stage,
+    UploadAbortRequested,
+    UploadRegistered,
+)
 from services.gateway.domain.project import ProjectStatus, RateLimit
 from tests.contract.dialects.conftest import BASE_URL, Gateway
 from tests.contract.dialects.uploadcare_project import ACCEPT, ProjectKeys, add_project, sign
@@ -445,3 +452,46 @@ async def test_a_deleted_group_leaves_its_files(keys: ProjectKeys) -> None:
     await keys.refused(404, "GET", f"/groups/{group_id}/")
     await keys.refused(404, "DELETE", f"/groups/{group_id}/")
     assert (await keys.json("GET", f"/files/{upload_id}/"))["datetime_removed"] is None
+
+
+# ---------------------------------------------------------------- copies
+
+
+async def test_a_file_is_copied_as_a_file_of_its_own(keys: ProjectKeys) -> None:
+    source = await keys.readable_file()
+    for text in (f"{source}", f"/{source}/", f"https://ucarecdn.com/{source}/", f"{BASE_URL}/{source}/photo.jpg"):
+        copied = await keys.json("POST", "/files/local_copy/", status=201, json={"source": text, "store": True})
+
+        assert copied["type"] == "file"
+        file = copied["result"]
+        assert file["uuid"] != str(source)
+        assert (file["original_filename"], file["size"], file["is_ready"]) == ("photo.jpg", 5, False)
+        assert file["datetime_stored"] is not None
+        event = (await keys.gateway.emitted(UploadRegistered))[-1]
+        assert (str(event.upload_id), event.transfer, event.constraints.size_bytes) == (file["uuid"], "streamed", 5)
+        assert b"".join([chunk async for chunk in keys.gateway.store.read(event.staging_key)]) == b"bytes"
+
+
+async def test_a_copy_is_kept_as_asked(keys: ProjectKeys) -> None:
+    source = await keys.readable_file()
+
+    async def copy(**options: object) -> Any:
+        return (await keys.json("POST", "/files/local_copy/", status=201, json={"source": str(source), **options}))["result"]
+
+    assert (await copy())["datetime_stored"] is None
+    assert (await copy(store="false"))["datetime_stored"] is None
+    assert (await copy(store="auto"))["datetime_stored"] is not None
+    await keys.change(auto_store=False)
+    assert (await copy(store="auto"))["datetime_stored"] is None
+
+
+async def test_what_cannot_be_copied_is_refused(keys: ProjectKeys) -> None:
+    source, pending = await keys.readable_file(), await keys.register()
+    foreign = await (await add_project(keys.gateway)).readable_file()
+
+    for text in ("x", f"{source}/-/resize/10x/", f"ftp://a/{source}/", str(pending)):
+        await keys.refused(400, "POST", "/files/local_copy/", json={"source": text})
+    for missing in (uuid4(), foreign, await keys.file()):  # of the last one no bytes are there
+        await keys.refused(404, "POST", "/files/local_copy/", json={"source": str(missing)})
+    await keys.json("DELETE", f"/files/{source}/storage/")
+    await keys.refused(404, "POST", "/files/local_copy/", json={"source": str(source)})

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from aiohttp import ClientResponse
 
-from contracts.events import FileInspected, ImageInfo, Stage, WebhookRequested
+from contracts.events import FileInspected, ImageInfo, Stage, StoredObject, UploadCompleted, WebhookRequested
 from contracts.ids import UploadId, new_upload_id
 from libs.runtime.secret import SecretBox
 from services.gateway.domain.project import Project, ProjectId, ProjectStatus, new_public_key, new_secret_key
@@ -67,6 +67,23 @@ class ProjectKeys:
         upload_id = await self.register(name, stored=stored, **fields)
         await self.gateway.complete(upload_id, content_type="image/jpeg")
         await self.gateway.handle(self.inspection(upload_id))
+        return upload_id
+
+    async def readable_file(self) -> UploadId:
+        """With five bytes in the store."""
+        upload_id = await self.register()
+        key = f"files/{upload_id}/original"
+        await self.gateway.put(key)
+        info = await self.gateway.store.stat(key)
+        assert info is not None
+        stored = StoredObject(
+            key=key, size_bytes=info.size_bytes, etag=info.etag, content_type="image/jpeg", stored_at=info.modified_at
+        )
+        about = self.gateway.about(upload_id)
+        await self.gateway.handle(
+            UploadCompleted(**about, version=Stage.CLOSED, object=stored, completed_at=datetime.now(UTC)),
+            self.inspection(upload_id),
+        )
         return upload_id
 
     def inspection(self, upload_id: UploadId) -> FileInspected:

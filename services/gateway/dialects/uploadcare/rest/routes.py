@@ -4,6 +4,7 @@ from typing import Final
 
 from libs.web.route import Answer, Api, Parameter, Route
 from services.gateway.deps import Deps
+from services.gateway.dialects.uploadcare.rest.copy import Copies
 from services.gateway.dialects.uploadcare.rest.errors import CONTENT_TYPE, render_error
 from services.gateway.dialects.uploadcare.rest.file import Files
 from services.gateway.dialects.uploadcare.rest.file_list import FileList
@@ -12,6 +13,8 @@ from services.gateway.dialects.uploadcare.rest.metadata import MetadataFace
 from services.gateway.dialects.uploadcare.rest.project import ProjectFace
 from services.gateway.dialects.uploadcare.rest.schemas import (
     BatchAnswer,
+    CopyAnswer,
+    CopyRequest,
     ErrorBody,
     FileIds,
     FilePage,
@@ -82,6 +85,11 @@ def api(deps: Deps) -> Api:
         },
         routes=[
             *_file_routes(Files(deps), FileList(deps)),
+            Route(
+                "POST", "/files/local_copy/", Copies(deps).create, "copy_file", "Copy a file within the project",
+                _answers({201: Answer("The new file", CopyAnswer, CONTENT_TYPE)}, 404, 415),
+                body=CopyRequest, parameters=(_ACCEPT,), security=_SECURITY,
+            ),
             *_metadata_routes(MetadataFace(deps)),
             *_group_routes(Groups(deps)),
             *_webhook_routes(Webhooks(deps)),

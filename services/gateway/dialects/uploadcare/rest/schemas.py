@@ -82,10 +82,11 @@ class BatchAnswer(BaseModel):
     result: list[FileView]
 
 
-class CopyRequest(BaseModel):
+class CopyRequest(_Documented):
     source: Annotated[str, Field(min_length=1, max_length=2048)]
     """UUID or CDN address of the file, without image operations."""
-    store: bool = False
+    store: bool | Literal["auto"] = False
+    """`auto`: as the project does."""
 
 
 class CopyAnswer(BaseModel):
