@@ -18,7 +18,9 @@ from contracts.events import (
     UploadRegistered,
 )
 from services.gateway.domain.project import ProjectStatus, RateLimit
+from services.gateway.store import ProjectUploadStore
 from tests.contract.dialects.conftest import BASE_URL, Gateway
+from tests.contract.dialects.proxy import PostgresProxy
 from tests.contract.dialects.uploadcare_project import ACCEPT, ProjectKeys, add_project, sign
 
 
@@ -145,6 +147,36 @@ async def test_wrong_methods_and_addresses_have_the_apis_shape(keys: ProjectKeys
         f"/files/{uuid4()}/metadata/",
     ):
         assert await keys.refused(404, "GET", path) == "Not found."
+
+
+async def test_the_slash_at_the_end_may_be_missing(keys: ProjectKeys) -> None:  # 5.1.4
+    upload_id = await keys.file()
+
+    for path in ("/files", f"/files/{upload_id}", "/groups", "/webhooks", "/project", f"/files/{upload_id}/metadata"):
+        assert await keys.json("GET", path) == await keys.json("GET", f"{path}/")
+    assert (await keys.json("PUT", "/files/storage", json=[str(upload_id)]))["problems"] == {}
+
+
+async def test_a_bug_tells_nothing(keys: ProjectKeys, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(*_args: object, **_options: object) -> None:
+        raise ZeroDivisionError("secret detail")
+
+    monkeypatch.setattr(ProjectUploadStore, "find", broken)
+
+    assert await keys.refused(500, "GET", f"/files/{uuid4()}/") == "Internal server error."
+
+
+async def test_without_a_database_the_client_is_told_to_come_back(database_dsn: str, make_gateway: Callable[..., Any]) -> None:
+    proxy = PostgresProxy(database_dsn)
+    await proxy.start()
+    keys = await add_project(await make_gateway(postgres_dsn=proxy.dsn))
+    await proxy.cut()
+
+    response = await keys.call("GET", "/files/")
+
+    assert response.status == 503
+    assert int(response.headers["Retry-After"]) > 0
+    assert set(await response.json(content_type=None)) == {"detail"}
 
 
 async def test_the_project_is_shown(keys: ProjectKeys) -> None:

@@ -17,11 +17,13 @@ from contracts.events import (
     ProcessingFailed,
     Stage,
     UploadAborted,
+    UploadRegistered,
     UploadRejected,
 )
 from contracts.ids import UploadId
 from libs.runtime.secret import SecretBox
 from services.gateway.domain.webhook import News
+from services.gateway.store import HookStore
 from tests.contract.dialects.conftest import BASE_URL, SECRET_KEY, Gateway
 from tests.contract.dialects.uploadcare_project import ProjectKeys, add_project
 
@@ -300,3 +302,18 @@ async def test_without_webhooks_nobody_is_told(keys: ProjectKeys) -> None:
     await keys.json("DELETE", f"/files/{upload_id}/storage/")
 
     assert await keys.told() == []
+
+
+async def test_uploads_of_no_project_cost_no_query_for_webhooks(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def never(*_args: object) -> None:
+        raise AssertionError("nobody may ask for webhooks here")
+
+    monkeypatch.setattr(HookStore, "listening", never)
+    created = await (await gateway.call("POST", "/v2/media/file", json={"name": "a", "contentType": "a/b", "size": 9})).json()
+    [registered] = await gateway.emitted(UploadRegistered)
+
+    await gateway.complete(registered.upload_id)
+    await gateway.process(registered.upload_id)
+    await gateway.remove(registered.upload_id)
+
+    assert created["success"]
