@@ -131,6 +131,13 @@ async def test_a_webhook_that_is_not_as_documented_is_refused(keys: ProjectKeys)
     assert await keys.json("GET", "/webhooks/") == [hook]
 
 
+async def test_a_project_has_at_most_100_webhooks(keys: ProjectKeys) -> None:
+    for n in range(100):
+        await keys.hook("file.stored", f"{URL}{n}")
+
+    assert "100" in await keys.refused(400, "POST", "/webhooks/", json={"target_url": URL})
+
+
 async def test_signing_secrets_lie_sealed(keys: ProjectKeys) -> None:
     await keys.hook("file.stored", signing_secret="7kMVZivndx0ErgvhRKAr")
     async with keys.gateway.service.outbox.database.connection() as connection:
@@ -258,6 +265,10 @@ async def test_an_infected_file_is_told_and_nothing_else_of_it(keys: ProjectKeys
 
     assert await news_of(keys, infected) == ["file.infected"]
     assert await news_of(keys, too_large) == []
+    [told] = await keys.told()
+    data = json.loads(told.body)["data"]
+    assert data["appdata"]["uc_clamav_virus_scan"]["data"] == {"infected": True, "infected_with": "Eicar-Test"}
+    assert (data["is_ready"], data["original_file_url"]) == (False, None)
 
 
 async def test_an_upload_that_came_to_nothing_is_not_told(keys: ProjectKeys) -> None:

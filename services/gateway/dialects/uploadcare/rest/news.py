@@ -1,10 +1,12 @@
 """The bodies of webhooks: https://uploadcare.com/docs/webhooks/."""
 
+from typing import Any
+
 import orjson
 
 from services.gateway.dialects.uploadcare.rest.translate import file_url, project_number, timestamp, to_view
 from services.gateway.domain.upload import Upload
-from services.gateway.domain.webhook import Hook
+from services.gateway.domain.webhook import Hook, News
 from services.gateway.usecases.news import Announcer, Occasion
 
 
@@ -30,9 +32,18 @@ def body(upload: Upload, hook: Hook, occasion: Occasion, base_url: str) -> str:
             "created_at": timestamp(hook.created_at),
             "updated_at": timestamp(hook.updated_at),
         },
-        "data": to_view(upload, base_url).model_dump(mode="json"),
+        "data": {**to_view(upload, base_url).model_dump(mode="json"), **_findings(upload, hook)},
         "file": file_url(upload, base_url),
     }
     if occasion.previous_values is not None:
         news["previous_values"] = occasion.previous_values
     return orjson.dumps(news).decode()
+
+
+def _findings(upload: Upload, hook: Hook) -> dict[str, Any]:
+    """What `file.infected` tells beside the file: the name of the virus, where the API has it."""
+    if hook.event is not News.INFECTED:
+        return {}
+    found_at = timestamp(upload.updated_at)
+    data = {"infected": True, "infected_with": upload.error_message}
+    return {"appdata": {"uc_clamav_virus_scan": {"data": data, "datetime_created": found_at, "datetime_updated": found_at}}}

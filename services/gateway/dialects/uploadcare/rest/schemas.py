@@ -26,7 +26,7 @@ class FileView(_Documented):
     """As declared; `content_info.mime` is what the bytes really are."""
     is_image: bool
     is_ready: bool
-    """Inspected."""
+    """Inspected; stays so when the file is removed."""
     original_filename: str
     original_file_url: str | None
     """null where the file is removed."""

@@ -19,6 +19,8 @@ from services.gateway.domain.webhook import Hook
 from services.gateway.store import HookStore
 
 LARGEST_ID: Final = 2**63 - 1
+MAX_HOOKS: Final = 100
+"""Each upload may be told to all of them."""
 
 
 class Webhooks:
@@ -37,7 +39,10 @@ class Webhooks:
         asked = parsed(request, call.body, HookRequest)
         await self._check_url(asked.target_url)
         async with asyncio.timeout(DATABASE_SECONDS), self._deps.database.transaction() as connection:
-            hook = await HookStore(connection).insert(
+            store = HookStore(connection)
+            if len(await store.of_project(call.project.id)) >= MAX_HOOKS:
+                raise HttpError(f"A project has at most {MAX_HOOKS} webhooks.")
+            hook = await store.insert(
                 call.project.id,
                 asked.event,
                 asked.target_url,
