@@ -86,20 +86,6 @@ class GroupStore:
         )
         return [_member(dict(row)) for row in rows]
 
-    async def member(self, group_id: UUID, index: int) -> Member | None:
-        """The file at `index`, counted from 0; None where the group or the place is not there."""
-        if not 0 <= index < 2**15:
-            return None
-        row = await self._connection.fetchrow(
-            f"""
-            SELECT {QUALIFIED_COLUMNS}, f.effects FROM group_files f JOIN uploads u ON u.id = f.upload_id
-            WHERE f.group_id = $1 AND f.position = $2
-            """,
-            group_id,
-            index,
-        )
-        return _member(dict(row)) if row else None
-
 
 def _member(values: dict[str, Any]) -> Member:
     effects = str(values.pop("effects"))
