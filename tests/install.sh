@@ -1,11 +1,18 @@
 #!/usr/bin/env bash
-# The system packages that the tests use and PyPI does not have: a RabbitMQ server, and Docker's compose, which checks
-# docker-compose.yml. Nothing to do where they are there already, where Docker answers, or where a server is given by URL.
+# The system packages that the tests use and PyPI does not have: a RabbitMQ server; Node and Chromium, in which Uploadcare's
+# own clients run; and Docker's compose, which checks docker-compose.yml. Nothing to do where they are there already, or, for
+# RabbitMQ, where Docker answers or a server is given by URL.
 set -euo pipefail
 
 has_rabbitmq() {
     [[ -n "${LONGSHORE_TEST_RABBITMQ_URL:-}" || -x /usr/sbin/rabbitmq-server ]] || command -v rabbitmq-server >/dev/null \
         || docker info >/dev/null 2>&1
+}
+has_node() {
+    command -v node >/dev/null && command -v npm >/dev/null
+}
+has_chromium() {
+    command -v chromium >/dev/null
 }
 has_compose() {
     docker compose version >/dev/null 2>&1 || docker-compose version >/dev/null 2>&1
@@ -13,13 +20,18 @@ has_compose() {
 may_install() {
     [[ $EUID -eq 0 ]] && command -v apt-get >/dev/null
 }
+missing() {
+    has_rabbitmq || echo "The tests need a RabbitMQ server: install rabbitmq-server, start Docker, or set LONGSHORE_TEST_RABBITMQ_URL."
+    has_node || echo "The tests need Node 18 or newer and npm: install nodejs and npm."
+    has_chromium || echo "The tests need a Chromium that is called chromium: install chromium."
+}
 
-if has_rabbitmq && has_compose; then
+if [[ -z "$(missing)" ]] && has_compose; then
     exit 0
 fi
 if ! may_install; then
-    has_rabbitmq && exit 0  # without compose one test is skipped and says so
-    echo "The tests need a RabbitMQ server: install rabbitmq-server, start Docker, or set LONGSHORE_TEST_RABBITMQ_URL." >&2
+    [[ -z "$(missing)" ]] && exit 0  # without compose one test is skipped and says so
+    missing >&2
     exit 1
 fi
 
@@ -32,8 +44,10 @@ if [[ ! -e $policy ]]; then
     trap 'rm -f $policy' EXIT
 fi
 install() {
-    apt-get install -y -qq --no-install-recommends "$1" >/dev/null
+    apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
 apt-get update -qq || true  # the lists that are there may do; if not, the installation says so
 has_rabbitmq || install rabbitmq-server
+has_node || install nodejs npm
+has_chromium || install chromium
 has_compose || install docker-compose || echo "docker-compose could not be installed: docker-compose.yml is not checked" >&2
