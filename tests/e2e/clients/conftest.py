@@ -66,3 +66,5 @@ def project(shared_platform: Platform) -> Project:
 async def signed_project(shared_platform: Platform) -> Project:
     """Refuses uploads without a signature."""
     return await create_project(shared_platform.credentials, name="signed", signed_uploads=True)
+
+

@@ -117,14 +117,14 @@ async def test_a_multipart_upload(pages: Site, project: Project, large: str, req
     await assert_comes_back(project.served_at(entry["uuid"]), content)
 
 
-async def test_an_upload_from_a_url(pages: Site, project: Project, site: str, recording: Content) -> None:
+async def test_an_upload_from_a_url(pages: Site, project: Project, site: str, archive: Content) -> None:
     # U-24, U-31
     async with pages.uploader(project) as uploader:
-        await uploader.paste_link(f"{site}/moved/{recording.name}")
+        await uploader.paste_link(f"{site}/moved/{archive.name}")
         [entry] = await uploader.uploaded()
 
-    assert (entry["name"], entry["size"]) == (recording.name, recording.size)
-    await assert_comes_back(project.served_at(entry["uuid"]), recording)
+    assert (entry["name"], entry["size"]) == (archive.name, archive.size)
+    await assert_comes_back(project.served_at(entry["uuid"]), archive)
 
 
 async def test_a_group(pages: Site, project: Project, document: Content, picture: Content) -> None:

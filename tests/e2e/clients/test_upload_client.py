@@ -1,18 +1,26 @@
 """`@uploadcare/upload-client`, in Node and in a page of another origin."""
 
+from collections.abc import AsyncIterator
+
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser
 
+from tests.e2e.clients.chromium import page_at
 from tests.e2e.clients.content import Content, assert_comes_back
 from tests.e2e.clients.project import Project
-from tests.e2e.clients.upload_client import InBrowser, Node, Runtime, UploadClient
+from tests.e2e.clients.upload_client import InPage, Node, Runtime, UploadClient
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-@pytest.fixture(params=["node", "browser"])
-def runtime(request: pytest.FixtureRequest, browser: Browser, site: str) -> Runtime:
-    return Node() if request.param == "node" else InBrowser(browser, site)
+@pytest_asyncio.fixture(params=["node", "page"], loop_scope="session")
+async def runtime(request: pytest.FixtureRequest, browser: Browser, site: str) -> AsyncIterator[Runtime]:
+    if request.param == "node":
+        yield Node()
+    else:
+        async with page_at(browser, f"{site}/site/upload_client.html") as page:
+            yield InPage(page)
 
 
 @pytest.fixture
@@ -65,14 +73,14 @@ async def test_a_multipart_upload(client: UploadClient, large: str, request: pyt
     await assert_comes_back(uploaded["cdnUrl"], content)
 
 
-async def test_an_upload_from_a_url(client: UploadClient, site: str, recording: Content) -> None:
+async def test_an_upload_from_a_url(client: UploadClient, site: str, archive: Content) -> None:
     # U-24, U-30, U-31
-    answer = await client.call("uploadFile", f"{site}/moved/{recording.name}", metadata={"from": "a url"})
+    answer = await client.call("uploadFile", f"{site}/moved/{archive.name}", metadata={"from": "a url"})
 
     uploaded = answer["result"]
-    assert (uploaded["originalFilename"], uploaded["size"]) == (recording.name, recording.size)
+    assert (uploaded["originalFilename"], uploaded["size"]) == (archive.name, archive.size)
     assert uploaded["metadata"] == {"from": "a url"}
-    await assert_comes_back(uploaded["cdnUrl"], recording)
+    await assert_comes_back(uploaded["cdnUrl"], archive)
 
 
 async def test_a_url_that_was_fetched_before_is_not_fetched_again(client: UploadClient, site: str, picture: Content) -> None:

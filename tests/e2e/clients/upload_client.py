@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from playwright.async_api import Browser
+from playwright.async_api import Page
 
-from tests.e2e.clients.chromium import page_at
 from tests.e2e.clients.content import MIB, Content
 from tests.e2e.clients.project import Project
 
@@ -44,16 +43,16 @@ class Node:
 
 
 @dataclass(frozen=True)
-class InBrowser:
-    browser: Browser
-    origin: str
+class InPage:
+    """At `site/upload_client.html`."""
+
+    page: Page
 
     async def perform(self, job: Job, files: Sequence[Content]) -> Answer:
-        async with page_at(self.browser, f"{self.origin}/site/upload_client.html") as page:
-            await page.set_input_files("input", [file.path for file in files])
-            await page.wait_for_function("() => window.perform")
-            answer: Answer = await page.evaluate("job => window.perform(job)", job)
-            return answer
+        await self.page.set_input_files("input", [file.path for file in files])
+        await self.page.wait_for_function("() => window.perform")
+        answer: Answer = await self.page.evaluate("job => window.perform(job)", job)
+        return answer
 
 
 @dataclass(frozen=True)
