@@ -23,6 +23,7 @@ from zlib import crc32
 
 import orjson
 
+from libs.object_store.durable import sync_folder, write_durably
 from libs.object_store.incoming import Incoming
 from libs.object_store.port import ObjectChangedError, ObjectInfo, ObjectNotFoundError, StoreUnavailableError
 
@@ -64,12 +65,14 @@ class DiskFiles:
     def create(self) -> Incoming:
         return Incoming(self.tmp)
 
-    def commit(self, incoming: Incoming, key: str, content_type: str, metadata: Mapping[str, str]) -> ObjectInfo:
-        """Makes `incoming` the object under `key`, durable before this returns."""
+    def commit(
+        self, incoming: Incoming, key: str, content_type: str, metadata: Mapping[str, str], etag: str | None = None
+    ) -> ObjectInfo:
+        """Makes `incoming` the object under `key`, durable before this returns; `etag` None: a new one."""
         folder = self.folder(key)
         try:
             incoming.finish()
-            meta = _new_meta(key, incoming.size_bytes, f"{incoming.crc32c:08x}", content_type, metadata)
+            meta = _new_meta(key, incoming.size_bytes, f"{incoming.crc32c:08x}", content_type, metadata, etag=etag)
             with self._lock(key):
                 self._place(meta, folder, incoming.path.rename)
         except BaseException:
@@ -99,7 +102,7 @@ class DiskFiles:
             intention = self.tmp / f"{uuid4().hex}.meta"
             with suppress(FileNotFoundError, NotADirectoryError):
                 (folder / META).rename(intention)
-                _sync_folder(folder)
+                sync_folder(folder)
                 _remove_stale(folder)
             intention.unlink(missing_ok=True)
             self._remove_empty(folder)
@@ -160,7 +163,7 @@ class DiskFiles:
     def _place(self, meta: Meta, folder: Path, put_data: Callable[[Path], object]) -> None:
         """Intention, data, commit point; each durable before the next can matter."""
         intention = self.tmp / f"{uuid4().hex}.meta"
-        _write_durably(intention, orjson.dumps(asdict(meta)))
+        write_durably(intention, orjson.dumps(asdict(meta)))
         try:
             for _ in range(_ATTEMPTS):
                 # A neighbour's delete may remove the folders while they are still empty.
@@ -176,7 +179,7 @@ class DiskFiles:
             (folder / meta.data).unlink(missing_ok=True)
             intention.unlink(missing_ok=True)
             raise
-        _sync_folder(folder)
+        sync_folder(folder)
         if reminder:
             _remove_stale(folder)
             reminder.unlink()
@@ -199,10 +202,12 @@ class _SourceGoneError(Exception):
     """The data file to link was replaced or deleted meanwhile."""
 
 
-def _new_meta(key: str, size_bytes: int, crc32c: str, content_type: str, metadata: Mapping[str, str]) -> Meta:
+def _new_meta(
+    key: str, size_bytes: int, crc32c: str, content_type: str, metadata: Mapping[str, str], *, etag: str | None = None
+) -> Meta:
+    data, now = f".data-{token_hex(8)}", datetime.now(UTC).isoformat()
     # The dash keeps clients from taking the ETag for an MD5, as with S3's multipart objects.
-    etag, data, now = f"{token_hex(16)}-1", f".data-{token_hex(8)}", datetime.now(UTC).isoformat()
-    return Meta(key, data, size_bytes, etag, crc32c, now, content_type, dict(metadata))
+    return Meta(key, data, size_bytes, etag or f"{token_hex(16)}-1", crc32c, now, content_type, dict(metadata))
 
 
 def _read_meta(path: Path) -> Meta | None:
@@ -258,18 +263,4 @@ def _make_folders(folder: Path, top: Path) -> None:
     except FileNotFoundError:
         _make_folders(folder.parent, top)
         folder.mkdir(exist_ok=True)
-    _sync_folder(folder.parent)
-
-
-def _write_durably(path: Path, content: bytes) -> None:
-    with path.open("xb", buffering=0) as file:
-        file.write(content)
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+    sync_folder(folder.parent)

@@ -6,7 +6,6 @@ signer may read (CVE-2026-97731 and its kin). Such a store would hand one tenant
 
 import base64
 import hashlib
-import re
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -16,10 +15,11 @@ import structlog
 import urllib3
 from minio import Minio
 from minio.deleteobjects import DeleteObject
-from minio.error import InvalidResponseError, MinioException, S3Error
+from minio.error import MinioException
 
 from libs.object_store.port import StoreUnavailableError
 from libs.object_store.presign import Presigner
+from libs.object_store.s3_error import error_code
 
 log = structlog.get_logger()
 
@@ -34,15 +34,6 @@ class UnsafeStoreError(Exception):
     """The store honours headers on an upload URL that its signature does not cover; it must not be used."""
 
     code = "unsafe_store"
-
-
-def error_code(error: MinioException) -> str:
-    """S3's code for what went wrong, where the answer has one."""
-    if isinstance(error, S3Error):
-        return error.code or "an error without a code"
-    # The SDK reads only error bodies of type `application/xml`; some servers say `text/xml`.
-    found = re.search(r"<Code>(\w+)</Code>", str(error)) if isinstance(error, InvalidResponseError) else None
-    return found[1] if found else type(error).__name__
 
 
 def allow_browsers(client: Minio, bucket: str) -> None:

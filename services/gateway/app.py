@@ -16,6 +16,7 @@ from services.gateway.bootstrap import Bootstrap
 from services.gateway.deps import Clock, Deps, Limits, utc_now
 from services.gateway.dialects.eachlabs import routes as eachlabs
 from services.gateway.dialects.json2video import routes as json2video
+from services.gateway.dialects.uploadcare import routes as uploadcare
 from services.gateway.files import routes as files
 from services.gateway.handlers import HANDLERS
 from services.gateway.jobs import FoldUsage
@@ -48,7 +49,7 @@ def build(settings: Settings, store: ObjectStore, *, clock: Clock = utc_now) -> 
         max_file_size_bytes=settings.gateway_max_upload_bytes,
         recovers=settings.gateway_recover_credentials,
     )
-    apis = [face.api(deps) for face in (eachlabs, json2video, platform, projects, files)]
+    apis = [face.api(deps) for face in (eachlabs, json2video, uploadcare, platform, projects, files)]
     return Service(
         name="gateway",
         outbox=outbox,
@@ -83,5 +84,6 @@ def dependencies(settings: Settings, outbox: Outbox, secrets_box: SecretBox, sto
             free_allowance_bytes=settings.gateway_free_allowance_bytes,
             credits_per_week=settings.gateway_credits_per_week,
         ),
+        scans=settings.clamd_url is not None,
         clock=clock,
     )

@@ -67,6 +67,8 @@ async def s3_store(server: str) -> AsyncIterator[Adapter]:
         yield Adapter(store, RCLONE_DEVIATES if s3.is_rclone(server) else frozenset())
     finally:
         await delete_prefix(store, "")
+        async for page in store.list_multiparts(""):
+            await asyncio.gather(*[store.abort_multipart(found.key, found.multipart_id) for found in page])
         await store.close()
 
 
