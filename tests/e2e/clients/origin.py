@@ -12,9 +12,11 @@ HERE = Path(__file__).parent
 @asynccontextmanager
 async def serving(files: Path) -> AsyncIterator[str]:
     """The address: `/site/…`, `/node_modules/…` and, from `files`, `/files/…`; `/moved/…` leads there."""
+    packages = HERE / "node_modules"
+    assert packages.is_dir(), "the clients' packages are not installed: `make test` does that, or `npm ci` in tests/e2e/clients"
     application = web.Application()
     application.router.add_static("/site", HERE / "site")
-    application.router.add_static("/node_modules", HERE / "node_modules")
+    application.router.add_static("/node_modules", packages)
     application.router.add_static("/files", files)
     application.router.add_get("/moved/{name}", _moved)
     runner = web.AppRunner(application, access_log=None)
