@@ -103,32 +103,43 @@ class DiskStore:
         self.files.folder(key)
         return await self.receive(fill, lambda whole: self.files.commit(whole, key, content_type, metadata or {}))
 
-    async def receive(self, fill: Callable[[Incoming], Awaitable[None]], commit: Callable[[Incoming], _T]) -> _T:
-        """Stores what `fill` appends as whatever `commit` makes of it in a thread; when one of them raises, nothing is left."""
+    async def receive(
+        self,
+        fill: Callable[[Incoming], Awaitable[None]],
+        commit: Callable[[Incoming], _T],
+        create: Callable[[], Incoming] | None = None,
+    ) -> _T:
+        """Stores what `fill` appends as whatever `commit` makes of it; when one of them raises, nothing is left.
+
+        `commit` and `create` (where the bytes go) are called in a thread.
+        """
         task = asyncio.current_task()
         assert task is not None
         self._receiving.add(task)
+        created: list[Incoming] = []
         try:
-            incoming = await self.run(self.files.create)
-            try:
-                await fill(incoming)
-                return await self.run(commit, incoming)
-            except BaseException:
+            await self.run(lambda: created.append((create or self.files.create)()))
+            await fill(created[0])
+            return await self.run(commit, created[0])
+        except BaseException:
+            for incoming in created:  # also one whose creation was over only after this was cancelled
                 await self.run(incoming.discard)
-                raise
+            raise
         finally:
             self._receiving.discard(task)
 
     async def append(self, incoming: Incoming, chunks: AsyncIterable[bytes]) -> None:
         """Writes a stream, a buffer's worth at a time."""
-        held = bytearray()
+        held: list[bytes] = []
+        held_bytes = 0
         async for chunk in chunks:
-            held += chunk
-            if len(held) >= BUFFER_BYTES:
-                await self.run(incoming.write, bytes(held))
-                held.clear()
+            held.append(chunk)
+            held_bytes += len(chunk)
+            if held_bytes >= BUFFER_BYTES:
+                await self.run(incoming.write_all, held)
+                held, held_bytes = [], 0
         if held:
-            await self.run(incoming.write, bytes(held))
+            await self.run(incoming.write_all, held)
 
     async def copy(self, source: str, target: str, *, match_etag: str, content_type: str | None = None) -> ObjectInfo:
         return await self.run(self.files.copy, source, target, match_etag, content_type)

@@ -63,21 +63,25 @@ class DiskFiles:
         self._locks = [threading.Lock() for _ in range(64)]
 
     def create(self) -> Incoming:
-        return Incoming(self.tmp)
+        return Incoming(self.tmp / f"{uuid4().hex}.data")
 
-    def commit(
-        self, incoming: Incoming, key: str, content_type: str, metadata: Mapping[str, str], etag: str | None = None
-    ) -> ObjectInfo:
-        """Makes `incoming` the object under `key`, durable before this returns; `etag` None: a new one."""
+    def commit(self, incoming: Incoming, key: str, content_type: str, metadata: Mapping[str, str]) -> ObjectInfo:
+        """Makes `incoming` the object under `key`, durable before this returns."""
         folder = self.folder(key)
         try:
             incoming.finish()
-            meta = _new_meta(key, incoming.size_bytes, f"{incoming.crc32c:08x}", content_type, metadata, etag=etag)
+            meta = new_meta(key, incoming.size_bytes, f"{incoming.crc32c:08x}", content_type, metadata)
             with self._lock(key):
                 self._place(meta, folder, incoming.path.rename)
         except BaseException:
             incoming.discard()
             raise
+        return meta.info()
+
+    def adopt(self, path: Path, meta: Meta) -> ObjectInfo:
+        """Makes a file that is durable the object `meta`; it keeps its own name, too."""
+        with self._lock(meta.key):
+            self._place(meta, self.folder(meta.key), partial(_link, path))
         return meta.info()
 
     def copy(self, source: str, target: str, match_etag: str, content_type: str | None) -> ObjectInfo:
@@ -90,7 +94,7 @@ class DiskFiles:
             if old.etag != match_etag:
                 raise ObjectChangedError(source)
             data = self.folder(source) / old.data
-            meta = _new_meta(target, old.size_bytes, old.crc32c, content_type or old.content_type, old.metadata)
+            meta = new_meta(target, old.size_bytes, old.crc32c, content_type or old.content_type, old.metadata)
             with suppress(_SourceGoneError), self._lock(target):
                 self._place(meta, folder, partial(_link, data))
                 return meta.info()
@@ -202,9 +206,10 @@ class _SourceGoneError(Exception):
     """The data file to link was replaced or deleted meanwhile."""
 
 
-def _new_meta(
+def new_meta(
     key: str, size_bytes: int, crc32c: str, content_type: str, metadata: Mapping[str, str], *, etag: str | None = None
 ) -> Meta:
+    """Of an object that comes now; `etag` None: one that nothing else has."""
     data, now = f".data-{token_hex(8)}", datetime.now(UTC).isoformat()
     # The dash keeps clients from taking the ETag for an MD5, as with S3's multipart objects.
     return Meta(key, data, size_bytes, etag or f"{token_hex(16)}-1", crc32c, now, content_type, dict(metadata))
@@ -240,7 +245,7 @@ def _link(source: Path, target: Path) -> None:
             raise _SourceGoneError from None
         raise
     except OSError:
-        with Incoming(target.parent) as copied:
+        with Incoming(target.with_name(f"{uuid4().hex}.data")) as copied:
             copied.copy_from(source)
             copied.finish()
             copied.path.rename(target)

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 from xml.sax.saxutils import escape
 
@@ -31,7 +31,6 @@ SMALL_BYTES = 256 * 1024
 IDLE_SECONDS = 60.0
 _DEFAULT_TYPE = "binary/octet-stream"
 _MakeResponse = Callable[..., web.Response]
-_Commit = Callable[[Incoming], ObjectInfo | Part]
 _CORS = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "ETag"}
 
 
@@ -41,6 +40,11 @@ class StorageError(Exception):
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
         self.status, self.code, self.message = status, code, message
+
+
+class _Target(NamedTuple):
+    create: Callable[[], Incoming]
+    commit: Callable[[Incoming], ObjectInfo | Part]
 
 
 def storage_routes(
@@ -70,13 +74,13 @@ class _Face:
     async def put(self, request: web.Request) -> web.StreamResponse:
         answer: _MakeResponse = web.Response
         try:
-            commit = await self._commit(request, self._judge(request))
+            target = await self._target(request, self._judge(request))
             await _say_continue(request)
             if (request.content_length or 0) > SMALL_BYTES and can_take_over(request):
                 answer = partial(_LastResponse, request)
-                stored = await self._from_socket(request, commit)
+                stored = await self._from_socket(request, target)
             else:
-                stored = await self._from_reader(request, commit)
+                stored = await self._from_reader(request, target)
         except (PresignError, StorageError) as error:
             return _refusal(answer, request, error.status, error.code, str(error))
         except MultipartNotFoundError:
@@ -123,27 +127,32 @@ class _Face:
             raise StorageError(400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed object size.")
         return part
 
-    async def _commit(self, request: web.Request, part: Mapping[str, str]) -> _Commit:
-        """What makes the body an object or a part. Raises MultipartNotFoundError."""
-        key = request.match_info["key"]
+    async def _target(self, request: web.Request, part: Mapping[str, str]) -> _Target:
+        """Where the body goes, and what makes it an object or a part. Raises MultipartNotFoundError."""
+        files, multipart, key = self._store.files, self._store.multipart, request.match_info["key"]
         if not part:
             content_type = request.headers.get(hdrs.CONTENT_TYPE, _DEFAULT_TYPE)
-            return lambda body: self._store.files.commit(body, key, content_type, _metadata(request))
+            return _Target(files.create, lambda body: files.commit(body, key, content_type, _metadata(request)))
         multipart_id, number = part["uploadId"], int(part["partNumber"])
-        await self._store.run(self._store.multipart.find, key, multipart_id)
-        return lambda body: self._store.multipart.commit(body, key, multipart_id, number)
+        await self._store.run(multipart.find, key, multipart_id)
+        return _Target(
+            lambda: multipart.create(key, multipart_id, number, request.content_length),
+            lambda body: multipart.commit(body, key, multipart_id, number),
+        )
 
-    async def _from_socket(self, request: web.Request, commit: _Commit) -> ObjectInfo | Part:
+    async def _from_socket(self, request: web.Request, target: _Target) -> ObjectInfo | Part:
         body = SocketBody(request)
         try:
             return await self._store.receive(
-                lambda incoming: body.move_to(incoming, self._store.run, self._idle_seconds), commit
+                lambda incoming: body.move_to(incoming, self._store.run, self._idle_seconds), target.commit, target.create
             )
         finally:
             body.close()
 
-    async def _from_reader(self, request: web.Request, commit: _Commit) -> ObjectInfo | Part:
-        return await self._store.receive(lambda incoming: self._store.append(incoming, self._chunks(request)), commit)
+    async def _from_reader(self, request: web.Request, target: _Target) -> ObjectInfo | Part:
+        return await self._store.receive(
+            lambda incoming: self._store.append(incoming, self._chunks(request)), target.commit, target.create
+        )
 
     async def _chunks(self, request: web.Request) -> AsyncIterator[bytes]:
         """The body as aiohttp reads it, which raises when it is cut off; not longer than allowed."""

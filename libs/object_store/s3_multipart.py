@@ -26,9 +26,10 @@ _NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 class S3Multipart:
     """Raises errors of the port."""
 
-    def __init__(self, client: Minio, bucket: str) -> None:
+    def __init__(self, client: Minio, bucket: str, page: int = 1000) -> None:
         self._client = client
         self._bucket = bucket
+        self._page = str(page)
 
     def start(self, key: str, content_type: str, metadata: Mapping[str, str]) -> str:
         headers = {"Content-Type": content_type} | {f"x-amz-meta-{name}": value for name, value in metadata.items()}
@@ -41,7 +42,7 @@ class S3Multipart:
 
     def parts(self, key: str, multipart_id: str) -> list[Part]:
         found: list[Part] = []
-        query = {"uploadId": multipart_id, "max-parts": "1000"}
+        query = {"uploadId": multipart_id, "max-parts": self._page}
         while True:
             page = _parsed(self._call("GET", key, query), key)
             found += [_part(element) for element in page.iterfind("{*}Part")]
@@ -65,7 +66,7 @@ class S3Multipart:
             self._call("DELETE", key, {"uploadId": multipart_id})
 
     def uploads(self, prefix: str) -> Iterator[OpenMultipart]:
-        query = {"uploads": "", "max-uploads": "1000", "prefix": prefix}
+        query = {"uploads": "", "max-uploads": self._page, "prefix": prefix}
         while True:
             try:
                 page = _parsed(self._call("GET", None, query), prefix)

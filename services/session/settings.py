@@ -1,5 +1,7 @@
 """Settings of the session service."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from libs.runtime.settings import ServiceSettings
@@ -12,3 +14,12 @@ class Settings(ServiceSettings):
     """Server-side copies and deletions under way at the same time, per process."""
     session_lease_seconds: float = Field(default=20, ge=3)
     """How long a promotion belongs to a process that no longer renews it."""
+    clamd_url: str | None = None
+    """`tcp://host:3310` or `unix:///path/clamd.sock`: nothing is accepted that this clamd did not scan. None: no scanning."""
+    session_scans: int = Field(default=4, ge=1, le=100)
+    """Scans under way at the same time, per process, of small and of large files each. Twice this, times the processes, should
+    be less than clamd's `MaxThreads`."""
+    session_scan_seconds: float = Field(default=300, gt=0)
+    """How long clamd may take for one step of a scan before it counts as failed; more than its `MaxScanTime`."""
+    session_scan_oversized: Literal["accept", "reject"] = "reject"
+    """What happens with files beyond clamd's limits (`StreamMaxLength`)."""

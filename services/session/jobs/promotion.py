@@ -1,8 +1,9 @@
 """Copies what was stored to where no client can write, and says that the upload is complete.
 
-Each step can be done again: the copy is of exactly one version, the answer to "whose turn is it" lies in the row (lease), and
-COMPLETED and its event commit together. The staged object goes only after that, by the cleanup job. So a kill at any point
-leaves either a lease that runs out or a finished upload.
+Where there is a virus scanner, what is copied is the version that it has seen. Each step can be done again: the copy is of
+exactly one version, the answer to "whose turn is it" lies in the row (lease), and COMPLETED and its event commit together.
+The staged object goes only after that, by the cleanup job. So a kill at any point leaves either a lease that runs out or a
+finished upload.
 """
 
 import asyncio
@@ -15,16 +16,17 @@ from uuid import UUID, uuid4
 
 import structlog
 
-from contracts.events import StoredObject
+from contracts.events import Constraints, StoredObject
 from contracts.ids import UploadId
 from libs.object_store.port import ObjectChangedError, ObjectInfo, ObjectNotFoundError, ObjectStore
 from libs.outbox.unit_of_work import Outbox, UnitOfWork
 from services.session.domain.announcement import announcements
 from services.session.domain.lane import Lane
 from services.session.domain.session import Session
-from services.session.domain.verdict import verify
+from services.session.domain.verdict import Verdict, verify
 from services.session.handlers import CLEANUP
 from services.session.jobs.patience import patiently
+from services.session.jobs.scanning import Scanning
 from services.session.jobs.told import tell
 from services.session.metric import transition
 from services.session.store import SessionStore
@@ -54,20 +56,33 @@ class Vanished:
 
 @dataclass(frozen=True)
 class Later:
-    """The store did not do it, or this process lost its lease."""
+    """The store or the virus scanner did not do it, or this process lost its lease."""
 
 
 Outcome = Promoted | Rejected | Vanished | Later
 
 
 class Promotion:
-    def __init__(self, outbox: Outbox, store: ObjectStore, lane: Lane, *, batch: int, copies: int, lease: timedelta) -> None:
+    """`scanning` None: nothing is shown to a virus scanner."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        store: ObjectStore,
+        lane: Lane,
+        *,
+        batch: int,
+        copies: int,
+        lease: timedelta,
+        scanning: Scanning | None = None,
+    ) -> None:
         self._outbox = outbox
         self._objects = store
         self._lane = lane
         self._batch = batch
         self._copies = asyncio.Semaphore(copies)
         self._lease = lease
+        self._scanning = scanning
 
     async def once(self) -> bool:
         """Claims a batch and settles all of it; False when nothing was due."""
@@ -117,11 +132,11 @@ class Promotion:
         if staged is None or source is None or target is None or session.constraints is None:
             raise ValueError("a stored session has an object and a registration")
         for _ in range(VERSIONS):
-            verdict = verify(session.constraints, staged)
-            if verdict.code:
-                return Rejected(verdict.code, verdict.message)
             content_type = session.constraints.content_type or staged.content_type
             try:
+                verdict = await self._verdict(session.constraints, staged)
+                if verdict.code:
+                    return Rejected(verdict.code, verdict.message)
                 copied = await self._objects.copy(source, target, match_etag=staged.etag, content_type=content_type)
                 return Promoted(described(copied, content_type))
             except ObjectNotFoundError:
@@ -135,6 +150,10 @@ class Promotion:
                 return Later()  # somebody else may have published a version already: do not write over it
             staged = described(found)
         return Later()
+
+    async def _verdict(self, constraints: Constraints, staged: StoredObject) -> Verdict:
+        verdict = verify(constraints, staged)
+        return await self._scanning.verdict(staged) if verdict.accepted and self._scanning else verdict
 
     async def _without_staged(self, session: Session, target: str, content_type: str | None) -> Outcome:
         """An earlier attempt may have got as far as the copy."""

@@ -1,7 +1,7 @@
 """A session service without loops: the test says when each job runs, against a real database and a real store."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from contracts.ids import TenantId, new_upload_id
 from libs.messaging.dispatch import consumer
 from libs.messaging.port import Delivery
 from libs.object_store.disk import DiskStore
-from libs.object_store.port import ObjectInfo
+from libs.object_store.port import ObjectInfo, ObjectStore
 from libs.outbox.unit_of_work import Outbox
 from services.session.domain.lane import SMALL
 from services.session.domain.session import Session
@@ -25,7 +25,10 @@ from services.session.jobs.cleanup import Cleanup
 from services.session.jobs.deadline import Deadline
 from services.session.jobs.promotion import Promotion
 from services.session.jobs.retention import Retention
+from services.session.jobs.scanning import Scanning
 from services.session.store import SessionStore
+from tests.servers import clamd
+from tests.servers.clamd import ClamdServer
 
 TENANT = TenantId(uuid4())
 
@@ -37,7 +40,7 @@ async def chunks(content: bytes) -> AsyncIterator[bytes]:
 class Sessions:
     """The service under test, and what a test wants to know of it."""
 
-    def __init__(self, outbox: Outbox, store: DiskStore) -> None:
+    def __init__(self, outbox: Outbox, store: ObjectStore) -> None:
         self.outbox = outbox
         self.store = store
         self._deliver = consumer(outbox, HANDLERS)
@@ -45,8 +48,10 @@ class Sessions:
         self.retention = Retention(outbox, batch=50)
         self.cleanup = Cleanup(outbox, store, batch=50, deletions=4)
 
-    def promotion(self, store: Any = None, lease: timedelta = timedelta(seconds=60)) -> Promotion:
-        return Promotion(self.outbox, store or self.store, SMALL, batch=50, copies=8, lease=lease)
+    def promotion(
+        self, store: Any = None, lease: timedelta = timedelta(seconds=60), scanning: Scanning | None = None
+    ) -> Promotion:
+        return Promotion(self.outbox, store or self.store, SMALL, batch=50, copies=8, lease=lease, scanning=scanning)
 
     async def hear(self, *events: Event) -> None:
         envelopes = [Envelope.of(event, source="test", correlation_id="0" * 32) for event in events]
@@ -78,6 +83,12 @@ class Sessions:
 
     async def keys(self, prefix: str = "") -> list[str]:
         return [found.key async for page in self.store.list(prefix) for found in page]
+
+
+@pytest.fixture(scope="session")
+def scanner() -> Iterator[ClamdServer]:
+    with clamd.running() as server:
+        yield server
 
 
 @pytest_asyncio.fixture

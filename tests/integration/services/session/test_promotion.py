@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from contracts.events import Constraints, FileDeleteRequested, Stage, UploadAbortRequested, UploadCompleted, UploadRejected
-from libs.object_store.disk import DiskStore
-from libs.object_store.port import ObjectInfo, StoreUnavailableError
+from libs.object_store.port import ObjectInfo, ObjectStore, StoreUnavailableError
 from services.session.domain.session import State
 from tests.integration.services.session.conftest import Sessions, registered_event, stored_event
 
@@ -23,7 +22,7 @@ class Interrupted:
 
     def __init__(
         self,
-        store: DiskStore,
+        store: ObjectStore,
         before: Callable[[], Awaitable[None]] | None = None,
         after: Callable[[], Awaitable[None]] | None = None,
     ) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 import imageio_ffmpeg
-from PIL import Image
+from PIL import ExifTags, Image
 
 PICTURE: Final = ("-f", "lavfi", "-i", "testsrc=size={size}:duration={seconds}:rate=25")
 SOUND: Final = ("-f", "lavfi", "-i", "sine=duration={seconds}")
@@ -71,6 +71,14 @@ def turned_jpeg(orientation: int) -> bytes:
     exif[0x0112] = orientation
     exif[0x010F] = "a camera"
     return image("JPEG", exif=exif, dpi=(300, 300))
+
+
+def photograph() -> bytes:
+    """Taken in Sydney."""
+    exif = Image.Exif()
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] = "2018:09:13 16:23:40"
+    exif.get_ifd(ExifTags.IFD.GPSInfo).update({1: "S", 2: (33.0, 51.0, 21.96), 3: "E", 4: (151.0, 12.0, 33.48)})
+    return image("JPEG", exif=exif.tobytes())
 
 
 def animation() -> bytes:

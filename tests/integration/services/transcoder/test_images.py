@@ -3,9 +3,9 @@
 import pytest
 from PIL import Image
 
-from contracts.events import FileInspected, ImageInfo, ProcessingCompleted, ProcessingFailed
+from contracts.events import FileInspected, GeoLocation, ImageInfo, ProcessingCompleted, ProcessingFailed
 from tests.integration.services.transcoder.rig import Rig, only
-from tests.integration.services.transcoder.samples import animation, image, png_bomb, turned_jpeg
+from tests.integration.services.transcoder.samples import animation, image, photograph, png_bomb, turned_jpeg
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
         (image("JPEG", mode="CMYK"), "image/jpeg", ("JPEG", 800, 600, None, "CMYK", False), "thumbnail.jpg", (512, 384)),
         (turned_jpeg(6), "image/jpeg", ("JPEG", 800, 600, 6, "RGB", False), "thumbnail.jpg", (384, 512)),
         (animation(), "image/gif", ("GIF", 120, 80, None, "P", True), "thumbnail.jpg", (120, 80)),
-        (image("TIFF", mode="I;16"), "image/tiff", ("TIFF", 800, 600, None, "I;16", False), "thumbnail.jpg", (512, 384)),
+        (image("TIFF", mode="I;16"), "image/tiff", ("TIFF", 800, 600, None, "L", False), "thumbnail.jpg", (512, 384)),
         (image("BMP", size=(2000, 1)), "image/bmp", ("BMP", 2000, 1, None, "RGB", False), "thumbnail.jpg", (512, 1)),
     ],
     ids=["png", "alpha", "webp", "cmyk", "turned", "animated", "16 bit", "line"],
@@ -52,6 +52,16 @@ async def test_resolution_is_reported(rig: Rig) -> None:
 
     assert inspected.image is not None
     assert inspected.image.dpi == (300, 300)
+
+
+# U-23
+@pytest.mark.parametrize("transcode", [True, False])
+async def test_place_and_time_are_reported(rig: Rig, transcode: bool) -> None:
+    inspected = only(await rig.processed(photograph(), "image/jpeg", transcode=transcode), FileInspected)
+
+    assert inspected.image is not None
+    assert inspected.image.datetime_original == "2018-09-13T16:23:40"
+    assert inspected.image.geo_location == GeoLocation(latitude=-33.8561, longitude=151.2093)
 
 
 # M-17

@@ -8,7 +8,15 @@ from uuid import UUID
 import pytest
 from PIL import Image
 
-from contracts.events import FileInspected, MediaInfo, ProcessingCompleted, ProcessingFailed, Rendition
+from contracts.events import (
+    AudioStream,
+    FileInspected,
+    MediaInfo,
+    ProcessingCompleted,
+    ProcessingFailed,
+    Rendition,
+    VideoStream,
+)
 from tests.integration.services.transcoder.rig import Rig, only, probe, running
 from tests.integration.services.transcoder.samples import Samples
 
@@ -112,6 +120,66 @@ async def test_streams_are_described(rig: Rig, samples: Samples) -> None:
     assert info.format == "mp4"
     assert info.duration_seconds == pytest.approx(2, abs=0.1)
     assert info.bitrate_bps
+
+
+# U-23
+@pytest.mark.parametrize(
+    ("name", "options", "codecs"),
+    [
+        ("told.mp4", (), ("h264", "aac")),
+        ("told.mov", (), ("h264", "aac")),
+        ("told.webm", ("-c:v", "libvpx"), ("vp8", "opus")),
+        ("told.mkv", (), ("h264", "vorbis")),
+        ("told.ogv", ("-c:v", "libtheora"), ("theora", "vorbis")),
+        ("told.mpg", (), ("mpeg1video", "mp2")),
+    ],
+)  # fmt: skip
+async def test_everything_about_a_video_is_told(
+    rig: Rig, samples: Samples, name: str, options: tuple[str, ...], codecs: tuple[str, str]
+) -> None:
+    content = samples.video(name, options=options)
+
+    info = only(await rig.processed(content, "video/mp4", transcode=False), FileInspected).media
+
+    assert info is not None
+    [picture], [sound] = info.video, info.audio
+    assert (picture.codec, sound.codec) == codecs
+    assert (picture.width, picture.height, picture.frame_rate) == (320, 240, 25)
+    assert sound.channels == 1 and sound.sample_rate_hz in (44100, 48000)
+    check_rates(info, len(content))
+
+
+# U-23
+@pytest.mark.parametrize("name", ["a.mp3", "a.m4a", "a.wav", "a.ogg", "a.opus", "a.flac", "a.webm", "a.aac"])
+async def test_everything_about_a_sound_is_told(rig: Rig, samples: Samples, name: str) -> None:
+    content = samples.sound(name)
+
+    info = only(await rig.processed(content, "audio/mpeg", transcode=False), FileInspected).media
+
+    assert info is not None
+    assert info.video == ()
+    assert info.audio[0].channels == 1 and info.audio[0].sample_rate_hz in (44100, 48000)
+    check_rates(info, len(content))
+
+
+def check_rates(info: MediaInfo, size_bytes: int) -> None:
+    """The streams together make up the file, but for what the container needs."""
+    assert info.duration_seconds is not None and info.bitrate_bps is not None
+    assert info.bitrate_bps == pytest.approx(size_bytes * 8 / info.duration_seconds, rel=0.05)
+    streams: list[VideoStream | AudioStream] = [*info.video, *info.audio]
+    rates = [stream.bitrate_bps or 0 for stream in streams]
+    assert all(0 < rate <= info.bitrate_bps for rate in rates)
+    assert sum(rates) == pytest.approx(info.bitrate_bps, rel=0.6)
+
+
+async def test_damage_behind_what_is_looked_at_is_not_looked_at(rig: Rig, samples: Samples) -> None:
+    whole = samples.video("told.webm", options=("-c:v", "libvpx"))
+    damaged = whole[: len(whole) // 2] + bytes(len(whole) // 2)
+
+    info = only(await rig.processed(damaged, "video/webm", transcode=False), FileInspected).media
+
+    assert info is not None
+    assert info.video[0].bitrate_bps
 
 
 # M-17

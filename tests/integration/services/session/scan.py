@@ -1,0 +1,35 @@
+"""A scanner for promotions, and a store whose reading and copying a test can watch."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+from libs.object_store.port import ObjectInfo, ObjectStore
+from services.session.adapters.clamd import Clamd
+from services.session.jobs.scanning import Scanning
+
+
+def scanning(store: Any, url: str, *, accepts_oversized: bool = False) -> Scanning:
+    return Scanning(store, Clamd.from_url(url, seconds=60), scans=4, accepts_oversized=accepts_oversized)
+
+
+class Watched:
+    """The store: it remembers what was copied, and something may happen when an object was read to its end."""
+
+    def __init__(self, store: ObjectStore, after_read: Callable[[], Awaitable[None]] | None = None) -> None:
+        self.store = store
+        self._after_read = after_read
+        self.copied: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.store, name)
+
+    async def read(self, key: str, **options: Any) -> AsyncIterator[bytes]:
+        async for chunk in self.store.read(key, **options):
+            yield chunk
+        if self._after_read:
+            await self._after_read()
+
+    async def copy(self, source: str, target: str, *, match_etag: str, content_type: str | None = None) -> ObjectInfo:
+        copied = await self.store.copy(source, target, match_etag=match_etag, content_type=content_type)
+        self.copied.append(match_etag)
+        return copied
