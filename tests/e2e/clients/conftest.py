@@ -68,3 +68,8 @@ async def signed_project(shared_platform: Platform) -> Project:
     return await create_project(shared_platform.credentials, name="signed", signed_uploads=True)
 
 
+@pytest_asyncio.fixture(loop_scope="session")
+async def throttled_project(shared_platform: Platform) -> Project:
+    """Takes one request a second."""
+    limit = {"requests": 1, "per_seconds": 1}
+    return await create_project(shared_platform.credentials, name="throttled", rate_limit=limit)

@@ -25,9 +25,9 @@ class Library(Uploadcare):  # type: ignore[misc]
     """The client with a project's keys and addresses; `with` closes its connections, which it leaves to the collector."""
 
     def __init__(self, project: Project, **settings: Any) -> None:
-        base = f"{project.base_url}/"
-        own = {"public_key": project.public_key, "secret_key": project.secret_key, "signed_uploads": False}
-        super().__init__(**own | {"upload_base": base, "api_base": base, "cdn_base": base} | settings)
+        base = project.base_url
+        keys = {"public_key": project.public_key, "secret_key": project.secret_key, "signed_uploads": False}
+        super().__init__(**keys | {"upload_base": base, "api_base": base, "cdn_base": f"{base}/"} | settings)
 
     def __enter__(self) -> Self:
         return self
@@ -179,6 +179,15 @@ async def test_an_unknown_key_is_refused(project: Project, document: Content) ->
     # U-E18
     with Library(project, public_key="unknown") as stranger, pytest.raises(AuthenticationError, match="is invalid"):
         await asyncio.to_thread(_upload, stranger, document)
+
+
+async def test_a_throttled_upload_is_repeated_when_the_answer_says(throttled_project: Project, document: Content) -> None:
+    # U-E23
+    with Library(throttled_project) as uploadcare:
+        files = [await asyncio.to_thread(_upload, uploadcare, document) for _ in range(2)]
+
+    for file in files:
+        await assert_comes_back(file.cdn_url, document)
 
 
 async def test_its_command_finds_the_platform_by_environment_variables(

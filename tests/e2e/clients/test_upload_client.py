@@ -155,3 +155,14 @@ async def test_an_unknown_key_is_refused(client: UploadClient, document: Content
     # U-E18
     error = await client.refused("uploadFile", files=[document], publicKey="unknown")
     assert error["code"] == "ProjectPublicKeyInvalidError"
+
+
+async def test_a_throttled_upload_is_repeated_when_the_answer_says(
+    runtime: Runtime, throttled_project: Project, document: Content
+) -> None:
+    # U-E23
+    client = UploadClient(runtime, throttled_project)
+    uploaded = [(await client.call("uploadFile", files=[document]))["result"] for _ in range(2)]
+
+    for file in uploaded:
+        await assert_comes_back(file["cdnUrl"], document)
