@@ -73,7 +73,6 @@ class Download:
         self._response = response
         self._limits = limits
         self._deadline = deadline
-        self._is_closed = False
         self._ending = _ending_of(response)
 
     async def chunks(self) -> AsyncIterator[bytes]:
@@ -86,9 +85,6 @@ class Download:
         while True:
             with _timed(self._deadline):
                 chunk = await self._response.content.readany()
-            # A connection that we close looks to its reader like the end of a content without announced length.
-            if self._is_closed:
-                raise EgressNetworkError("disconnected", "the download was given up")
             if not chunk:
                 self._check_end()
                 return
@@ -96,10 +92,6 @@ class Download:
             if received > self._limits.max_bytes:
                 raise EgressTooLargeError(received, self._limits.max_bytes)
             yield chunk
-
-    def close(self) -> None:
-        self._is_closed = True
-        self._response.close()
 
     def _check_end(self) -> None:
         """A content without announced length ends with the connection; the client does not tell whether that broke."""
@@ -127,12 +119,13 @@ async def download(client: GuardedClient, url: str, limits: Limits) -> AsyncIter
         EgressTimeoutError (EgressDeadlineError among them), EgressNetworkError
     """
     deadline = asyncio.get_running_loop().time() + limits.total_seconds
-    found = Download(await _last_answer(client, url, limits, deadline), limits, deadline)
+    response = await _last_answer(client, url, limits, deadline)
     try:
+        found = Download(response, limits, deadline)
         _check_head(found, limits)
         yield found
     finally:
-        found.close()
+        response.close()  # whoever still reads gets an error, not the end of the content
 
 
 async def _last_answer(client: GuardedClient, url: str, limits: Limits, deadline: float) -> aiohttp.ClientResponse:

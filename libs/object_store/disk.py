@@ -7,6 +7,7 @@ Everything that is acknowledged is on the disk (fsync) and survives kill -9; not
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -16,6 +17,7 @@ from weakref import WeakValueDictionary
 
 import structlog
 
+from libs.object_store.disk_batch import DiskBatch
 from libs.object_store.disk_files import DiskFiles
 from libs.object_store.disk_multipart import DiskMultipart
 from libs.object_store.incoming import BUFFER_BYTES, Incoming
@@ -140,6 +142,18 @@ class DiskStore:
                 held, held_bytes = [], 0
         if held:
             await self.run(incoming.write_all, held)
+
+    @asynccontextmanager
+    async def batch(self) -> AsyncIterator[DiskBatch]:
+        task = asyncio.current_task()
+        assert task is not None
+        self._receiving.add(task)
+        batch = DiskBatch(self.files)
+        try:
+            yield batch
+        finally:
+            await self.run(batch.discard)
+            self._receiving.discard(task)
 
     async def copy(self, source: str, target: str, *, match_etag: str, content_type: str | None = None) -> ObjectInfo:
         return await self.run(self.files.copy, source, target, match_etag, content_type)

@@ -95,11 +95,11 @@ class DiskMultipart:
                 whole = new_whole(folder, size_bytes)
             if whole is None or size_bytes is None or size_bytes > whole.part_bytes:
                 return self._files.create()
-            placing = self._placing.setdefault(multipart_id, set())
-            if multipart_id in self._closing or number in placing or entries_of(folder, number):
+            taken = number in self._placing.get(multipart_id, ()) or entries_of(folder, number)
+            if taken or multipart_id in self._closing:
                 return self._files.create()
             placed = PlacedIncoming(whole, number, partial(self._leave, multipart_id, number))
-            placing.add(number)
+            self._placing.setdefault(multipart_id, set()).add(number)
             return placed
 
     def commit(self, incoming: Incoming, key: str, multipart_id: str, number: int) -> Part:

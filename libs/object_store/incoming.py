@@ -54,12 +54,17 @@ class Incoming:
         for chunk in chunks:
             self.write(chunk)
 
-    def write_buffered(self, buffer: bytearray, count: int) -> None:
-        """The first `count` bytes of `buffer`, uncopied."""
+    def write_buffered(self, buffer: bytearray, count: int, start: int = 0) -> None:
+        """`count` bytes of `buffer`, uncopied."""
         # The extension takes no memoryview; a ctypes array over the same memory it does.
-        self.crc32c = google_crc32c.extend(self.crc32c, (ctypes.c_char * count).from_buffer(buffer))
-        _write_all(self._fd, memoryview(buffer)[:count])
+        self.crc32c = google_crc32c.extend(self.crc32c, (ctypes.c_char * count).from_buffer(buffer, start))
+        _write_all(self._fd, memoryview(buffer)[start : start + count])
         self.size_bytes += count
+
+    def take(self, buffer: bytearray, count: int) -> int:
+        """As `socket_body.Taker`: writes all of it."""
+        self.write_buffered(buffer, count)
+        return 0
 
     def copy_from(self, path: Path) -> None:
         buffer = thread_buffer()
@@ -68,9 +73,10 @@ class Incoming:
                 self.write_buffered(buffer, count)
 
     def finish(self) -> None:
-        """All bytes are there: makes them durable."""
-        os.fdatasync(self._fd)
-        self.close()
+        """All bytes are there: makes them durable. Once is enough."""
+        if self._fd >= 0:
+            os.fdatasync(self._fd)
+            self.close()
 
     def close(self) -> None:
         fd, self._fd = self._fd, -1

@@ -13,10 +13,13 @@ from urllib.parse import parse_qsl
 
 from aiohttp import hdrs, web
 
+from libs.object_store.batch import TakesBatches, Target
 from libs.object_store.port import ObjectInfo, ObjectStore
+from libs.object_store.socket_body import can_take_over
 from libs.web.form_error import MalformedFormError
 from libs.web.form_head import parse_parameters
 from libs.web.form_parser import Field, FilePart, FormLimits, FormParser, add_field
+from libs.web.form_socket import form_from_socket
 from libs.web.form_stream import FormStream
 from libs.web.request import read_body
 from libs.web.route import BodyTooLargeError, RequestTimeoutError, UnsupportedMediaTypeError
@@ -25,6 +28,8 @@ __all__ = ["Field", "FilePart", "Form", "FormLimits", "ReceivedFile", "query_fie
 
 MULTIPART = "multipart/form-data"
 URLENCODED = "application/x-www-form-urlencoded"
+SMALL_BYTES = 256 * 1024
+"""Up to here a body is read the ordinary way, which costs less than taking over the socket."""
 DEFAULT_FILE_TYPE = "application/octet-stream"
 _MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+[ -~]{0,150}", re.ASCII)
 
@@ -73,6 +78,8 @@ async def receive_form(request: web.Request, store: ObjectStore, place: Callable
     Constant memory for any size. When anything is wrong, nothing is left in the store (but a killed process may leave files
     there: use staging keys). Fields may follow the files, so that what they say can be judged only afterwards.
 
+    `place` is called once for each file, when it begins, perhaps in a thread; what it raises refuses the form.
+
     Raises:
         TooManyFilesError, FileTooLargeError, and all that `read_form` does.
         StoreUnavailableError: from the store.
@@ -85,8 +92,17 @@ async def receive_form(request: web.Request, store: ObjectStore, place: Callable
         if (request.content_length or 0) > limits.body_bytes:
             raise BodyTooLargeError(f"The body may have at most {limits.body_bytes} bytes.")
         parser = FormParser(parameters.get("boundary", ""), limits, fields)
-        files = await _through_reader(request, store, place, parser, limits)
+        files = await _receive_files(request, store, place, parser, limits)
         return Form(parser.fields, files)
+
+
+async def _receive_files(
+    request: web.Request, store: ObjectStore, place: Callable[[FilePart], str], parser: FormParser, limits: FormLimits
+) -> list[ReceivedFile]:
+    if not isinstance(store, TakesBatches) or not can_take_over(request) or (request.content_length or 0) <= SMALL_BYTES:
+        return await _through_reader(request, store, place, parser, limits)
+    found = await form_from_socket(request, store, lambda part: Target(place(part), _stored_type(part)), parser, limits)
+    return [ReceivedFile(part, stored) for part, stored in found]
 
 
 async def _through_reader(

@@ -14,6 +14,9 @@ from pydantic import BaseModel, ValidationError
 
 from libs.web.route import BodyTooLargeError, MalformedBodyError, RequestTimeoutError, UnsupportedMediaTypeError
 
+ENDS_CONNECTION = web.RequestKey("ends_connection", bool)
+"""Set by whoever read the body behind aiohttp's back: no other request can follow on this connection."""
+
 Model = TypeVar("Model", bound=BaseModel)
 
 MAX_DEPTH: Final = 32

@@ -18,6 +18,7 @@ from libs.observability.tracing import current_trace_id, span
 from libs.web.form_error import NulCharacterError
 from libs.web.metric import RouteMetrics
 from libs.web.problem import problem_error
+from libs.web.request import ENDS_CONNECTION
 from libs.web.route import Api, HttpError, HttpHandler, MethodNotAllowedError, NotFoundError, Route
 
 log = structlog.get_logger()
@@ -107,6 +108,8 @@ def _edge(api: Api, operation: str, handler: HttpHandler, *, takes_query: bool =
                 if _client_is_gone(request, error):
                     raise
                 response = _render(api, request, error)
+            if request.get(ENDS_CONNECTION):
+                response.force_close()
             seconds = perf_counter() - started
             status = response.get(STATUS, response.status)
             metrics.observe(status, seconds)

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import orjson
@@ -81,6 +82,19 @@ class UploadStore:
             name,
         )
         return to_upload(row) if row else None
+
+    async def count_in_group(self, group_id: UUID) -> int:
+        """How many files a group has, those included that were removed since; 0 where there is no such group."""
+        count: int = await self._connection.fetchval("SELECT count(*) FROM group_files WHERE group_id = $1", group_id)
+        return count
+
+    async def find_in_group(self, group_id: UUID, position: int) -> tuple[Upload, str] | None:
+        """A group's file by its place from 0, with the image operations that the group has for it."""
+        row = await self._connection.fetchrow(
+            "SELECT upload_id, effects FROM group_files WHERE group_id = $1 AND position = $2", group_id, position
+        )
+        upload = await self.find(row["upload_id"]) if row else None
+        return (upload, row["effects"]) if row and upload else None
 
     async def list_folder(self, tenant_id: TenantId, folder: str, *, kind: str | None, after: str, limit: int) -> list[Upload]:
         """Live files of one folder by name, those after the name `after`; `kind`: image, video, audio or other."""

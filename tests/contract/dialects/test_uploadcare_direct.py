@@ -1,5 +1,6 @@
 """`POST /base/` of the Uploadcare API (U-06 to U-13, U-41, U-42), on both stores."""
 
+import asyncio
 from datetime import timedelta
 from uuid import uuid4
 
@@ -21,6 +22,10 @@ async def api(gateway: Gateway) -> Uploadcare:
 
 async def staged(api: Uploadcare) -> list[str]:
     return [found.key async for page in api.gateway.store.list("staging/") for found in page]
+
+
+async def under_way(api: Uploadcare) -> list[str]:
+    return [found.key async for page in api.gateway.store.list_multiparts("staging/") for found in page]
 
 
 async def test_a_form_with_a_key_and_a_file_is_an_upload(api: Uploadcare) -> None:
@@ -117,6 +122,31 @@ async def test_a_refused_request_leaves_nothing(api: Uploadcare) -> None:
     assert await api.gateway.emitted(UploadRegistered) == []
 
 
+async def test_a_client_that_goes_away_in_the_middle_leaves_nothing(api: Uploadcare) -> None:
+    # U-06
+    url = api.gateway.http.make_url("/")
+    assert url.host and url.port
+    for rest in (b"", b"x" * 200_000, b"x" * 20 * MIB):
+        reader, writer = await asyncio.open_connection(url.host, url.port)
+        part = f'--b\r\nContent-Disposition: form-data; name="UPLOADCARE_PUB_KEY"\r\n\r\n{api.project.public_key}\r\n'
+        part += '--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
+        head = "POST /base/ HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+        head += "Content-Length: 90000000\r\n\r\n"
+        writer.write(head.encode() + part.encode() + rest)
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+        del reader
+    await api.upload()
+    async with asyncio.timeout(60):
+        while len(await staged(api)) > 1 or [page async for page in api.gateway.store.list_multiparts("staging/")] not in (
+            [],
+            [[]],
+        ):
+            await asyncio.sleep(0.05)
+    assert len(await api.gateway.emitted(UploadRegistered)) == 1
+
+
 async def test_a_request_without_files_is_refused(api: Uploadcare) -> None:
     # U-E48
     await api.refused("U-E48", api.direct(files=[]))
@@ -185,6 +215,20 @@ async def test_the_client_may_choose_the_id_once(api: Uploadcare) -> None:
 
     await api.refused("U-E70", api.direct(("UPLOADCARE_FILE_ID", str(chosen))))
     assert len(await staged(api)) == 2
+
+
+async def test_of_two_that_choose_one_id_at_the_same_time_one_gets_it(api: Uploadcare) -> None:
+    # U-42, U-E70
+    chosen = str(uuid4())
+    bodies = [f"{n}".encode() for n in range(4)]
+    requests = [api.direct(("UPLOADCARE_FILE_ID", chosen), files=[File(content=body)]) for body in bodies]
+    responses = await asyncio.gather(*map(api.send, requests))
+
+    assert sorted(response.status for response in responses) == [200, 400, 400, 400]
+    [event] = await api.gateway.emitted(UploadRegistered)
+    kept = next(body for body, response in zip(bodies, responses, strict=True) if response.status == 200)
+    assert await api.bytes_of(event.staging_key) == kept
+    assert await staged(api) == [event.staging_key]
 
 
 async def test_a_chosen_id_is_a_uuid_of_one_file(api: Uploadcare) -> None:

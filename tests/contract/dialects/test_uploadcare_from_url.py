@@ -83,7 +83,7 @@ async def test_a_fetched_file_is_temporary_unless_it_is_stored(
 async def test_a_fetch_goes_from_waiting_over_progress_to_success(api: Uploadcare) -> None:
     # U-31
     token, file_id = await fetching(api)
-    assert await api.ok(api.status(token)) == {"status": "waiting"}
+    assert await api.ok(api.status(token)) == {"status": "waiting", "done": 0, "total": "unknown"}
 
     about = api.gateway.about(file_id)
     for sequence, (done, total) in enumerate(((0, None), (3, None), (3, 5), (4, 5))):

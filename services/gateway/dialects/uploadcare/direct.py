@@ -34,6 +34,7 @@ from services.gateway.dialects.uploadcare.sniffing import actual_type
 from services.gateway.dialects.uploadcare.translate import max_file_bytes, to_registration
 from services.gateway.dialects.uploadcare.verdict import Verdicts
 from services.gateway.domain.content_type import UNDECLARED, extension_of
+from services.gateway.domain.error import IdTakenError
 from services.gateway.domain.project import Project
 from services.gateway.domain.registration import Registration
 from services.gateway.domain.type_policy import TypePolicy
@@ -46,7 +47,7 @@ MAX_REQUEST_BYTES: Final = 2**30
 """U-E22: of all files of one request together."""
 MAX_ACTION_CHARACTERS: Final = 2048
 LIMITS: Final = FormLimits(
-    body_bytes=MAX_REQUEST_BYTES, fields=MAX_FIELDS, value_bytes=2**16, files=MAX_FILES, file_bytes=MAX_FILE_BYTES
+    body_bytes=MAX_REQUEST_BYTES, fields=MAX_FIELDS, value_bytes=4096, files=MAX_FILES, file_bytes=MAX_FILE_BYTES
 )
 
 
@@ -64,12 +65,20 @@ class Direct:
             with suppress(Exception):
                 await asyncio.shield(self._deps.objects.delete(form.keys))
             raise
-        await asyncio.gather(*map(self._deps.registrar.register, registrations))  # they share a commit
+        await self._register(registrations)
         await self._verdicts.wait(request, [new.id for new in registrations])
         ids = {file.part.field: str(new.id) for file, new in zip(form.files, registrations, strict=True)}
         if action is None:
             return answer(ids)
         return answer(ids, status=303, headers={"Location": str(action.update_query(ids))})
+
+    async def _register(self, registrations: Sequence[Registration]) -> None:
+        """They share a commit."""
+        try:
+            await asyncio.gather(*map(self._deps.registrar.register, registrations))
+        except IdTakenError:  # between the look and the commit
+            await self._deps.objects.delete([new.staging_key for new in registrations])
+            raise
 
     async def _known_project(self, request: web.Request) -> Project | UploadcareError | None:
         """Where the query has the key already: nothing of a refused request is stored then."""

@@ -80,6 +80,7 @@ def render_error(request: web.Request, error: Exception) -> web.Response:
     if refusal.retry_after_seconds is not None:
         headers["Retry-After"] = str(refusal.retry_after_seconds)
     if _wants_text(request):
+        headers["X-Content-Type-Options"] = "nosniff"
         return web.Response(status=refusal.status, text=refusal.content, headers=headers)
     always_200 = request.query.get("jsonerrors") == "1"
     response = web.Response(

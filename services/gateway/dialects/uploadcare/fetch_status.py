@@ -46,7 +46,7 @@ def fetch_status(upload: Upload, now: datetime) -> Mapping[str, Any]:
     if upload.completed_at is not None:
         return {"status": "success", **file_info(upload).model_dump()}
     if upload.fetched_bytes is None:
-        return {"status": "waiting"}
+        return {"status": "waiting", "done": 0, "total": UNKNOWN_TOTAL}  # pyuploadcare reads both in every answer
     total = UNKNOWN_TOTAL if upload.fetch_total_bytes is None else upload.fetch_total_bytes
     return {"status": "progress", "done": upload.fetched_bytes, "total": total}
 

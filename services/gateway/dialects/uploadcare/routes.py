@@ -27,7 +27,7 @@ from services.gateway.dialects.uploadcare.schemas import (
     FetchProgress,
     FetchSuccess,
     FetchToken,
-    FetchWaiting,
+    FetchUnknown,
     FromUrlForm,
     GroupForm,
     GroupView,
@@ -88,10 +88,10 @@ def _upload_routes(direct: Direct, multipart: Multipart, from_url: FromUrl) -> l
 
 
 def _reading_routes(from_url: FromUrl, info: Info) -> list[Route]:
-    states = (FetchProgress, FetchSuccess, FetchError, ErrorBody)
+    states = (FetchSuccess, FetchError, FetchUnknown, ErrorBody)
     return [
         _route("GET", "from_url/status", from_url.status, "fetch_status", "How a fetch is getting on",
-               Answer("Its state", FetchWaiting, other_models=states),
+               Answer("Its state", FetchProgress, other_models=states),
                parameters=(Parameter("token", "query", "From `/from_url/`", required=True),)),
         _route("GET", "info", info.show, "get_file", "One file",
                Answer("The file", FileInfo, other_models=(ErrorBody,)),

@@ -95,12 +95,12 @@ class FetchedBefore(FileInfo):
     type: Literal["file_info"]
 
 
-class FetchWaiting(BaseModel):
-    status: Literal["waiting", "unknown"]
+class FetchUnknown(BaseModel):
+    status: Literal["unknown"]
 
 
 class FetchProgress(BaseModel):
-    status: Literal["progress"]
+    status: Literal["waiting", "progress"]
     done: int
     total: int | Literal["unknown"]
 

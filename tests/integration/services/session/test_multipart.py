@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from contracts.events import Event, FetchFailed, FileDeleteRequested, Stage, UploadAbortRequested, UploadRegistered
+from libs.object_store.disk import DiskStore
 from libs.object_store.port import MultipartNotFoundError, StoreUnavailableError
 from services.session.domain.session import State
 from tests.integration.services.session.conftest import Sessions, registered_event, stored_event
@@ -14,9 +15,11 @@ async def begin(sessions: Sessions, **changes: Any) -> UploadRegistered:
     """Registered, with one part that came in."""
     named = registered_event()
     multipart_id = await sessions.store.start_multipart(named.staging_key, content_type="image/png")
-    incoming = await sessions.store.run(sessions.store.files.create)
+    store = sessions.store
+    assert isinstance(store, DiskStore)
+    incoming = await store.run(store.files.create)
     incoming.write(b"bytes")
-    await sessions.store.run(sessions.store.multipart.commit, incoming, named.staging_key, multipart_id, 1)
+    await store.run(store.multipart.commit, incoming, named.staging_key, multipart_id, 1)
     registered = named.model_copy(update={"transfer": "multipart", "multipart_id": multipart_id, **changes})
     await sessions.hear(registered)
     return registered
