@@ -13,6 +13,7 @@ import pytest
 from pyuploadcare import File, FileGroup, Uploadcare
 from pyuploadcare.api.auth import UploadcareSimpleAuth
 from pyuploadcare.exceptions import AuthenticationError, InvalidRequestError, UploadError
+from pyuploadcare.resources.file import UploadProgress
 
 from tests.e2e.client import until
 from tests.e2e.clients.content import MIB, Content, assert_comes_back
@@ -84,11 +85,18 @@ async def test_a_multipart_upload_of_more_than_100_mb(uploadcare: Uploadcare, re
 
 async def test_an_upload_from_a_url(uploadcare: Uploadcare, site: str, recording: Content) -> None:
     # U-24, U-25, U-30, U-31
-    url, named = f"{site}/moved/{recording.name}", "given name.wav"
+    told: list[UploadProgress] = []
     file: File = await asyncio.to_thread(
-        uploadcare.upload_from_url_sync, url, timeout=60, filename=named, metadata={"kind": "large"}, until_ready=True
+        uploadcare.upload_from_url_sync,
+        f"{site}/moved/{recording.name}",
+        filename="given name.wav",
+        metadata={"kind": "large"},
+        until_ready=True,
+        callback=told.append,
+        timeout=60,
     )
 
+    assert (told[-1].done, told[-1].total) == (recording.size, recording.size)
     info = await asyncio.to_thread(file.update_info)
     assert (info["size"], info["metadata"]) == (recording.size, {"kind": "large"})
     await assert_comes_back(file.cdn_url, recording)
