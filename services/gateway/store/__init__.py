@@ -3,8 +3,10 @@
 from services.gateway.store.access_token import AccessTokenStore
 from services.gateway.store.folder import FolderStore
 from services.gateway.store.group import GroupStore
+from services.gateway.store.hook import HookStore
 from services.gateway.store.operator import OperatorStore
 from services.gateway.store.project import ProjectStore
+from services.gateway.store.project_file import ProjectFileStore
 from services.gateway.store.project_upload import ProjectUploadStore
 from services.gateway.store.projection import ProjectionStore
 from services.gateway.store.registration import RegistrationStore
@@ -13,6 +15,6 @@ from services.gateway.store.upload import UploadStore
 from services.gateway.store.usage import UsageStore
 
 __all__ = [
-    "AccessTokenStore", "FolderStore", "GroupStore", "OperatorStore", "ProjectStore", "ProjectUploadStore", "ProjectionStore",
-    "RegistrationStore", "TenantStore", "UploadStore", "UsageStore",
+    "AccessTokenStore", "FolderStore", "GroupStore", "HookStore", "OperatorStore", "ProjectFileStore", "ProjectStore",
+    "ProjectUploadStore", "ProjectionStore", "RegistrationStore", "TenantStore", "UploadStore", "UsageStore",
 ]  # fmt: skip
