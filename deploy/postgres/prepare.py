@@ -8,7 +8,7 @@ import asyncpg
 
 from libs.postgres.migrate import migrate
 
-SERVICES = ("gateway", "session", "storage_notification", "transcoder", "delivery")
+SERVICES = ("gateway", "session", "storage_notification", "ingest", "transcoder", "delivery")
 
 ROLE_AND_SCHEMA = """
 DO $$ BEGIN

@@ -20,6 +20,8 @@ from services.delivery import app as delivery
 from services.delivery.settings import Settings as DeliverySettings
 from services.gateway import app as gateway
 from services.gateway.settings import Settings as GatewaySettings
+from services.ingest import app as ingest
+from services.ingest.settings import Settings as IngestSettings
 from services.session import app as session
 from services.session.settings import Settings as SessionSettings
 from services.storage_notification import app as storage_notification
@@ -60,6 +62,7 @@ def _services(shared: dict[str, Any], store: ObjectStore, notices: Notices) -> l
         gateway.build(GatewaySettings(**shared), store),
         session.build(SessionSettings(**shared), store),
         notification,
+        ingest.build(IngestSettings(**shared), store),
         transcoder.build(TranscoderSettings(**shared), store),
         delivery.build(DeliverySettings(**shared)),
     ]

@@ -1,4 +1,4 @@
-"""The only way to addresses that users supply: callbacks, later fetches and destinations.
+"""The only way to addresses that users supply: callbacks and fetches, later destinations.
 
 `url` judges an address when it is registered, so that a client hears early of what can never work. What guards is `client`:
 it judges the address that is really dialled, at each connection, whatever the host's spelling and whatever DNS answers that

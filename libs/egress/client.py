@@ -2,13 +2,13 @@
 
 The check sits where the socket is made: it sees the final address of literals, names and every candidate, and between it
 and the connection there is no second look-up that DNS rebinding could use. No redirects, cookies, proxies or decompression;
-no connection is used twice, for a pooled one would not be checked again.
+no connection is used twice, for a pooled one would not be checked again. (`download` follows redirects, each as a new call.)
 """
 
 import asyncio
 import socket
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, Final, Literal
@@ -18,21 +18,25 @@ from aiohttp.abc import AbstractResolver
 
 from libs.egress.policy import Policy
 from libs.egress.resolver import ThreadResolver
-from libs.egress.url import UrlRefusedError, check_url
+from libs.egress.url import UrlRefusal, UrlRefusedError, check_url
 
 CONNECT_SECONDS: Final = 10.0
 BODY_SECONDS: Final = 2.0
 """After the head of the answer has come: the status is known, what follows is only for the log."""
 HEADER_BYTES: Final = 8190
+STREAM_BUFFER_BYTES: Final = 2**16
+"""Of a streamed answer; twice as much may lie unread, then the sender has to wait."""
 USER_AGENT: Final = "Longshore"
 
 Failure = Literal[
-    "address_refused", "timeout", "name_unresolved", "connect_failed", "tls_failed", "disconnected", "malformed_answer"
-]
+    "address_refused", "timeout", "name_unresolved", "connect_failed", "tls_failed", "disconnected", "malformed_answer",
+    "client_error", "server_error", "too_large", "too_many_redirects",
+]  # fmt: skip
+"""The last four are those of `libs.egress.download`."""
 
 
 class EgressError(Exception):
-    """No answer. `code` says why; the message is fit for a log and for the user who supplied the address."""
+    """No answer, or none of use. `code` says why; the message is fit for a log and for the user who supplied the address."""
 
     def __init__(self, code: Failure, message: str) -> None:
         super().__init__(message)
@@ -40,10 +44,11 @@ class EgressError(Exception):
 
 
 class EgressRefusedError(EgressError):
-    """The address is one that the policy does not allow; nothing was sent."""
+    """The address is one that the policy does not allow; nothing was sent. `reason` is the rule that it breaks."""
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, reason: UrlRefusal, message: str) -> None:
         super().__init__("address_refused", message)
+        self.reason: UrlRefusal = reason
 
 
 class EgressTimeoutError(EgressError):
@@ -107,8 +112,7 @@ class GuardedClient:
             self._resolver = None
 
     async def check(self) -> None:
-        if self._session is None:
-            raise RuntimeError("the egress client is not open")
+        self._opened()
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, keep_bytes: int) -> Answer:
         """Sends once; the answer may have any status, a redirect is an answer too.
@@ -116,26 +120,42 @@ class GuardedClient:
         Raises:
             EgressRefusedError, EgressTimeoutError, EgressNetworkError
         """
-        if self._session is None:
-            raise RuntimeError("the egress client is not open")
-        try:
+        session = self._opened()
+        with typed_failures():
             check_url(url, self.policy)
-            async with self._session.post(url, data=body, headers=headers, allow_redirects=False) as response:
+            async with session.post(url, data=body, headers=headers, allow_redirects=False) as response:
                 kept = await _beginning(response, keep_bytes)
                 response.close()
                 return Answer(response.status, response.headers, kept)
-        except UrlRefusedError as error:
-            raise EgressRefusedError(error.message) from error
-        except (aiohttp.ClientError, OSError) as error:
-            raise _without_answer(error) from error
+
+    async def get(self, url: str, *, total_seconds: float, idle_seconds: float) -> aiohttp.ClientResponse:
+        """The head of the answer, whatever its status; the caller reads the body as it comes, and closes it.
+
+        `total_seconds` includes the body. Reading it raises aiohttp's errors: see `typed_failures`.
+
+        Raises:
+            EgressRefusedError, EgressTimeoutError, EgressNetworkError
+        """
+        session = self._opened()
+        timeout = aiohttp.ClientTimeout(
+            total=total_seconds, sock_connect=min(CONNECT_SECONDS, total_seconds), sock_read=idle_seconds
+        )
+        with typed_failures():
+            check_url(url, self.policy)
+            return await session.get(url, allow_redirects=False, timeout=timeout, read_bufsize=STREAM_BUFFER_BYTES)
+
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            raise RuntimeError("the egress client is not open")
+        return self._session
 
     def _socket(self, candidate: tuple[Any, ...]) -> socket.socket:
         family, kind, protocol, _name, (host, port, *_) = candidate
         address = ip_address(host)
         if not self.policy.is_allowed(address):
-            raise EgressRefusedError("the address is not public")
+            raise EgressRefusedError("address_forbidden", "the address is not public")
         if not self.policy.is_port_allowed(port, address):
-            raise EgressRefusedError(f"port {port} is not accepted")
+            raise EgressRefusedError("port_forbidden", f"port {port} is not accepted")
         return socket.socket(family, kind, protocol)
 
 
@@ -148,6 +168,17 @@ async def _beginning(response: aiohttp.ClientResponse, limit: int) -> bytes:
     return bytes(kept)
 
 
+@contextmanager
+def typed_failures() -> Iterator[None]:
+    """What refuses the address or ends the connection, as an EgressError."""
+    try:
+        yield
+    except UrlRefusedError as error:
+        raise EgressRefusedError(error.code, error.message) from error
+    except (aiohttp.ClientError, OSError) as error:
+        raise _without_answer(error) from error
+
+
 FAILURES: Final[tuple[tuple[type[Exception], Failure, str], ...]] = (
     (aiohttp.InvalidURL, "address_refused", "the host is not spelled as an address or a name"),
     (aiohttp.ClientConnectorDNSError, "name_unresolved", "the name has no address"),
@@ -155,6 +186,7 @@ FAILURES: Final[tuple[tuple[type[Exception], Failure, str], ...]] = (
     (TimeoutError, "timeout", "no answer in time"),
     (aiohttp.ClientConnectorError, "connect_failed", "no connection"),
     (aiohttp.ServerDisconnectedError, "disconnected", "the connection ended before the answer"),
+    (aiohttp.ClientPayloadError, "disconnected", "the connection ended within the answer"),
     (OSError, "disconnected", "the connection ended before the answer"),
     (Exception, "malformed_answer", "the answer is not HTTP, or its head is too large"),
 )
@@ -165,7 +197,7 @@ def _without_answer(error: aiohttp.ClientError | OSError) -> EgressError:
     code, message = next((code, message) for kind, code, message in FAILURES if isinstance(error, kind))
     match code:
         case "address_refused":
-            return EgressRefusedError(message)
+            return EgressRefusedError("host_malformed", message)
         case "timeout":
             return EgressTimeoutError(message)
         case _:

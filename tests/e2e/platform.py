@@ -14,7 +14,7 @@ from cryptography.fernet import Fernet
 
 from tests.e2e.process import Process
 
-SERVICES = ("gateway", "session", "storage_notification", "transcoder", "delivery")
+SERVICES = ("gateway", "session", "storage_notification", "ingest", "transcoder", "delivery")
 
 COMMON = {
     "LONGSHORE_EGRESS_ALLOW": "127.0.0.0/8",

@@ -6,8 +6,9 @@ from typing import Final
 
 import structlog
 
+from libs.media_type.content import SNIFF_BYTES, sniff
 from libs.object_store.port import ObjectNotFoundError, ObjectStore, StoreUnavailableError
-from services.transcoder.domain.content import SNIFF_BYTES, check_declared, sniff
+from services.transcoder.domain.content_type import check_declared
 from services.transcoder.domain.error import ContentTypeMismatchError
 from services.transcoder.domain.job import Job, lane_for
 from services.transcoder.usecases.outcome import Outcomes, Sniffed

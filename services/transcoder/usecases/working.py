@@ -6,9 +6,10 @@ from typing import Final
 
 import structlog
 
+from libs.media_type.content import UNKNOWN
 from libs.object_store.port import ObjectStore, StoreUnavailableError, delete_prefix
 from libs.observability.tracing import span
-from services.transcoder.domain.content import UNKNOWN, is_claimed_media
+from services.transcoder.domain.content_type import is_claimed_media
 from services.transcoder.domain.error import MediaError, UnreadableMediaError
 from services.transcoder.domain.job import Job
 from services.transcoder.usecases.outcome import LeaseLostError, Outcomes, Sniffed

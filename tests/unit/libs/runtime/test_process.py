@@ -16,6 +16,7 @@ STORE, KEY = "LONGSHORE_S3_URL", "LONGSHORE_SECRET_KEY"
         ("gateway", (*SERVERS, STORE, KEY)),
         ("session", (*SERVERS, STORE)),
         ("storage_notification", (*SERVERS, STORE)),
+        ("ingest", (*SERVERS, STORE)),
         ("transcoder", (*SERVERS, STORE)),
         ("delivery", (*SERVERS, KEY)),
     ],

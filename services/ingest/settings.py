@@ -1,0 +1,27 @@
+"""Settings of ingest; each is `LONGSHORE_<FIELD>` in the environment."""
+
+from pydantic import Field
+
+from libs.runtime.settings import ServiceSettings
+
+
+class Settings(ServiceSettings):
+    ingest_concurrency: int = Field(default=8, ge=1, le=64)
+    """Fetches under way at a time, in one process; each needs some 50 MB with an S3 store."""
+    ingest_tenant_concurrency: int = Field(default=4, ge=1, le=64)
+    """Of these, for one tenant: its slow sources hold up nobody else."""
+    ingest_timeout_seconds: float = Field(default=1800, gt=0)
+    """For one attempt, from the first look-up of a name to the last byte."""
+    ingest_idle_seconds: float = Field(default=60, gt=0)
+    """For the head of an answer, and between two pieces of its body."""
+    ingest_max_redirects: int = Field(default=3, ge=0, le=20)
+    ingest_retries: int = Field(default=3, ge=0, le=20)
+    """Attempts after the first one, where the network or the source failed in a way that may pass."""
+    ingest_retry_seconds: float = Field(default=2, ge=0)
+    """The pause before the second attempt; three times as long before each further one."""
+    ingest_lease_seconds: float = Field(default=30, gt=0)
+    """After a worker died, another takes its fetch over this much later."""
+    ingest_poll_seconds: float = Field(default=1, gt=0)
+    """How late a repeated attempt may be; first attempts do not wait for it."""
+    ingest_retention_days: float = Field(default=30, gt=0)
+    """How long it is remembered that a fetch has ended; its URL is forgotten at once."""

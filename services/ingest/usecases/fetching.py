@@ -1,0 +1,77 @@
+"""One attempt: ask the source, look at what it has, and let that flow into the store."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+from contracts.events import FetchRequested
+from libs.media_type.content import SNIFF_BYTES, UNKNOWN, sniff
+from libs.object_store.port import ObjectStore
+from services.ingest import metrics
+from services.ingest.adapters.source import Answer, Sources
+from services.ingest.domain.content_type import check_actual, check_declared
+from services.ingest.domain.error import FetchError
+from services.ingest.domain.fetch import Fetch
+from services.ingest.domain.progress import Progress
+from services.ingest.usecases.outcome import Outcomes
+
+
+@dataclass(frozen=True)
+class Fetching:
+    sources: Sources
+    store: ObjectStore
+    outcomes: Outcomes
+
+    async def run(self, fetch: Fetch, progress: Progress) -> None:
+        """Raises FetchError, LeaseLostError and the store's errors."""
+        if await self._was_stored(fetch):
+            progress.is_done = True
+            return
+        request = fetch.request
+        async with self.sources.open(request.source_url, request.max_size_bytes) as answer:
+            progress.total_bytes = answer.found.total_bytes
+            check_declared(answer.found.content_type, request.allowed_types, request.forbidden_types)
+            head = await _head(answer, request, progress)
+            await self.outcomes.began(fetch, answer.found, progress)
+            stored = await self.store.write(
+                request.staging_key, _all(head, answer, progress), content_type=answer.found.content_type or UNKNOWN
+            )
+        await self.outcomes.completed(fetch, stored.size_bytes, answer.found)
+        progress.is_done = True
+
+    async def _was_stored(self, fetch: Fetch) -> bool:
+        """An earlier worker brought everything into the store, and died before it could say so."""
+        if fetch.found is None:
+            return False
+        stored = await self.store.stat(fetch.request.staging_key)
+        if stored is not None:
+            await self.outcomes.completed(fetch, stored.size_bytes, fetch.found)
+        return stored is not None
+
+
+async def _head(answer: Answer, request: FetchRequested, progress: Progress) -> Sequence[bytes]:
+    """The first pieces of the content: at least one, and as many as it takes to see its type where that matters."""
+    is_choosy = bool(request.allowed_types or request.forbidden_types)
+    wanted = SNIFF_BYTES if is_choosy else 1
+    pieces: list[bytes] = []
+    while progress.done_bytes < wanted and (piece := await anext(answer.chunks, b"")):
+        pieces.append(piece)
+        _count(piece, progress)
+    if not pieces:
+        raise FetchError("fetch_empty", "the source has no content")
+    if is_choosy:
+        actual = sniff(b"".join(pieces)[:SNIFF_BYTES]).mime_type
+        check_actual(actual, answer.found.content_type, request.allowed_types, request.forbidden_types)
+    return pieces
+
+
+async def _all(head: Sequence[bytes], answer: Answer, progress: Progress) -> AsyncIterator[bytes]:
+    for piece in head:
+        yield piece
+    async for piece in answer.chunks:
+        _count(piece, progress)
+        yield piece
+
+
+def _count(piece: bytes, progress: Progress) -> None:
+    progress.done_bytes += len(piece)
+    metrics.BYTES.inc(len(piece))

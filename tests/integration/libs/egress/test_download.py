@@ -1,0 +1,353 @@
+"""What a download follows, takes and refuses. Sources are on 127.0.0.2, which is opened; the canary is on 127.0.0.1."""
+
+import asyncio
+import gzip
+import hashlib
+import tracemalloc
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+
+import pytest
+import pytest_asyncio
+from aiohttp.abc import AbstractResolver
+
+from libs.egress.client import EgressError, EgressNetworkError, EgressRefusedError, EgressTimeoutError, GuardedClient
+from libs.egress.download import (
+    Download,
+    EgressDeadlineError,
+    EgressRedirectsError,
+    EgressStatusError,
+    EgressTooLargeError,
+    Limits,
+    download,
+)
+from libs.egress.policy import Policy, parse_networks
+from tests.integration.libs.egress.conftest import Canary
+from tests.integration.libs.egress.test_client import Scripted
+from tests.servers.source import RESET, Source, chunk, head, ok, redirect, serving
+from tests.unit.libs.egress.corpus import lines
+
+LIMITS = Limits(total_seconds=20, idle_seconds=10, max_redirects=3, max_bytes=1000)
+
+
+@dataclass(frozen=True)
+class Found:
+    url: str
+    size_bytes: int | None
+    content: bytes
+
+
+@pytest_asyncio.fixture
+async def source() -> AsyncIterator[Source]:
+    async with serving("127.0.0.2") as started:
+        yield started
+
+
+@asynccontextmanager
+async def opened(allow: str = "127.0.0.2/32", resolver: AbstractResolver | None = None) -> AsyncIterator[GuardedClient]:
+    client = GuardedClient(Policy(parse_networks(allow)), timeout_seconds=10, resolver=resolver)
+    await client.open()
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+async def fetched(url: str, limits: Limits = LIMITS, resolver: AbstractResolver | None = None) -> Found:
+    async with opened(resolver=resolver) as client, download(client, url, limits) as found:
+        return Found(found.url, found.size_bytes, await _all(found))
+
+
+async def _all(found: Download) -> bytes:
+    return b"".join([piece async for piece in found.chunks()])
+
+
+# ---------------------------------------------------------------- addresses: U-44, U-E84
+
+
+@pytest.mark.parametrize("url", lines("loopback_urls.txt"))
+async def test_no_spelling_of_this_machine_is_dialled(canary: Canary, url: str) -> None:
+    with pytest.raises(EgressRefusedError) as refused:
+        await fetched(url.replace("PORT", str(canary.port)))
+    assert refused.value.reason
+    assert canary.connections == 0
+
+
+@pytest.mark.parametrize("url", lines("loopback_urls.txt"))
+async def test_no_redirect_to_this_machine_is_followed(canary: Canary, source: Source, url: str) -> None:
+    """A spelling that is no address at all there is a path of the source's own, or cannot be read."""
+    target = url.replace("PORT", str(canary.port))
+    asked = source.sends("/", f"HTTP/1.1 302 Found\r\nLocation: {target}\r\nContent-Length: 0\r\n\r\n".encode())
+    with pytest.raises(EgressError) as refused:
+        await fetched(asked)
+    assert refused.value.code in ("address_refused", "malformed_answer", "disconnected", "too_many_redirects")
+    assert canary.connections == 0
+
+
+@pytest.mark.parametrize("address", lines("addresses.txt"))
+async def test_no_address_that_is_not_public_is_dialled(canary: Canary, source: Source, address: str) -> None:
+    host = f"[{address}]" if ":" in address else address
+    asked = source.sends("/", redirect(f"http://{host}:{canary.port}/"))
+    for url in (f"http://{host}:{canary.port}/", asked):
+        with pytest.raises(EgressRefusedError) as refused:
+            await fetched(url)
+        assert refused.value.reason == "address_forbidden"
+    with pytest.raises(EgressRefusedError):
+        await fetched(f"http://innocent.example:{canary.port}/", resolver=Scripted([address]))
+    assert canary.connections == 0
+
+
+async def test_a_name_that_is_rebound_between_two_hops_is_refused(canary: Canary, source: Source) -> None:
+    # Given a name that leads to an allowed address when it is asked for the first time
+    resolver = Scripted(["127.0.0.2"], ["127.0.0.1"])
+    source.sends("/", redirect(f"http://rebound.example:{canary.port}/"))
+    # When its answer redirects to itself: neither a kept answer nor a kept connection is used
+    with pytest.raises(EgressRefusedError):
+        await fetched(f"http://rebound.example:{source.port}/", resolver=resolver)
+    assert resolver.asked == 2
+    assert canary.connections == 0
+
+
+async def test_a_name_is_looked_up_once_for_each_connection(source: Source) -> None:
+    """Between the look-up that is judged and the connection there is no second one that could answer otherwise."""
+    resolver = Scripted(["127.0.0.2"], ["127.0.0.1"])
+    source.sends("/", ok(b"content"))
+    assert (await fetched(f"http://rebound.example:{source.port}/", resolver=resolver)).content == b"content"
+    assert resolver.asked == 1
+
+
+@pytest.mark.parametrize(
+    ("location", "reason"),
+    [
+        ("file:///etc/passwd", "scheme_invalid"),
+        ("ftp://example.com/", "scheme_invalid"),
+        ("gopher://127.0.0.1/", "scheme_invalid"),
+        ("http://user:password@example.com/", "userinfo"),
+        ("http://8.8.8.8:25/", "port_forbidden"),
+        ("http://169.254.169.254/latest/meta-data/", "address_forbidden"),
+        ("//10.0.0.1/", "address_forbidden"),
+    ],
+)
+async def test_a_redirect_is_judged_like_the_first_address(source: Source, location: str, reason: str) -> None:
+    with pytest.raises(EgressRefusedError) as refused:
+        await fetched(source.sends("/", redirect(location)))
+    assert refused.value.reason == reason
+
+
+# ---------------------------------------------------------------- redirects: U-E87
+
+
+@pytest.mark.parametrize("status", ["301 Moved Permanently", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"])
+async def test_redirects_are_followed_absolute_or_relative(source: Source, status: str) -> None:
+    source.sends("/a/b?c=d", redirect("../e%20f?g#h", status))
+    source.sends("/e%20f?g", redirect(source.url("/end"), status))
+    source.sends("/end", ok(b"content"))
+    found = await fetched(source.url("/a/b?c=d"))
+    assert (found.url, found.content) == (source.url("/end"), b"content")
+
+
+async def test_nothing_is_carried_to_the_next_hop(source: Source) -> None:
+    source.sends("/", head("302 Found", f"Location: {source.url('/end')}", "Set-Cookie: a=b", "Content-Length: 0"))
+    source.sends("/end", ok(b"content"))
+    await fetched(source.url("/"))
+    expected = {"host", "user-agent", "accept", "accept-encoding", "connection"}
+    assert all(request.headers.keys() == expected for request in source.requests)
+
+
+async def test_only_so_many_redirects_are_followed(source: Source) -> None:
+    for hop in range(5):
+        source.sends(f"/{hop}", redirect(f"/{hop + 1}"))
+    with pytest.raises(EgressRedirectsError):
+        await fetched(source.url("/0"))
+    assert [request.path for request in source.requests] == ["/0", "/1", "/2", "/3"]
+
+
+@pytest.mark.parametrize("answer", [head("302 Found", "Content-Length: 0"), redirect("http://[::1/"), redirect("\xff\xfe:")])
+async def test_a_redirect_to_nowhere_is_a_malformed_answer(source: Source, answer: bytes) -> None:
+    with pytest.raises(EgressError):
+        await fetched(source.sends("/", answer))
+
+
+# ---------------------------------------------------------------- answers: U-E32, U-E33, U-E34
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "message"),
+    [
+        ("404 Gone fishing", "client_error", "404 Not Found"),
+        ("451 x", "client_error", "451 Unavailable For Legal Reasons"),
+        ("500 x", "server_error", "500 Internal Server Error"),
+        ("599 x", "server_error", "599"),
+        ("206 Partial Content", "malformed_answer", "an answer that nobody asked for: 206 Partial Content"),
+        ("304 Not Modified", "malformed_answer", "an answer that nobody asked for: 304 Not Modified"),
+    ],
+)
+async def test_an_answer_without_content_says_why_in_the_standards_words(
+    source: Source, status: str, code: str, message: str
+) -> None:
+    with pytest.raises(EgressError) as failed:
+        await fetched(source.sends("/", head(status, "Content-Length: 0")))
+    assert (failed.value.code, str(failed.value)) == (code, message)
+    assert isinstance(failed.value, EgressStatusError) == (code != "malformed_answer")
+
+
+async def test_content_of_known_length(source: Source) -> None:
+    assert await fetched(source.sends("/", ok(b"content"))) == Found(source.url("/"), 7, b"content")
+
+
+async def test_content_in_chunks(source: Source) -> None:
+    asked = source.sends("/", head("200 OK", "Transfer-Encoding: chunked"), chunk(b"con"), chunk(b"tent"), chunk(b""))
+    assert await fetched(asked) == Found(asked, None, b"content")
+
+
+async def test_content_that_ends_with_the_connection(source: Source) -> None:
+    assert await fetched(source.sends("/", head(), b"con", b"tent")) == Found(source.url("/"), None, b"content")
+
+
+async def test_content_is_not_decompressed(source: Source) -> None:
+    sent = gzip.compress(b"content" * 100)
+    assert (await fetched(source.sends("/", ok(sent, "Content-Encoding: gzip")))).content == sent
+    assert source.requests[0].headers["accept-encoding"] == "identity"
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        (head("200 OK", "Content-Length: 10"), b"short"),
+        (head("200 OK", "Content-Length: 10"), b"short", RESET),
+        (head("200 OK", "Transfer-Encoding: chunked"), chunk(b"short")),
+        (head("200 OK", "Transfer-Encoding: chunked"), b"zz\r\nwhat?"),
+        (head(), b"short", RESET),
+        (b"HTTP/1.1 200 OK\r\nContent-",),
+        (b"",),
+    ],
+)
+async def test_content_that_is_cut_off_is_no_content(source: Source, steps: tuple[bytes | str, ...]) -> None:
+    with pytest.raises(EgressNetworkError) as failed:
+        await fetched(source.sends("/", *steps))
+    assert failed.value.code in ("disconnected", "malformed_answer")
+
+
+async def test_bytes_beyond_the_announced_length_are_not_content(source: Source) -> None:
+    """If they come with the head they are a malformed second answer."""
+    with suppress(EgressNetworkError):
+        assert (await fetched(source.sends("/", ok(b"content"), b" and more"))).content == b"content"
+
+
+@pytest.mark.parametrize(
+    "line", [b"X-Large: " + b"x" * 20_000, b"x" * 20_000 + b": 1", b"Content-Length: -1", b"Content-Length: x"]
+)
+async def test_a_head_that_is_too_large_or_wrong_is_a_malformed_answer(source: Source, line: bytes) -> None:
+    with pytest.raises(EgressNetworkError) as failed:
+        await fetched(source.sends("/", b"HTTP/1.1 200 OK\r\n" + line + b"\r\n\r\ncontent"))
+    assert failed.value.code == "malformed_answer"
+
+
+async def test_a_source_that_nobody_serves_or_knows_is_a_network_error() -> None:
+    async with serving("127.0.0.2") as gone:
+        pass
+    for url, code in ((gone.url("/"), "connect_failed"), ("http://nowhere.invalid/", "name_unresolved")):
+        with pytest.raises(EgressNetworkError) as failed:
+            await fetched(url)
+        assert failed.value.code == code
+
+
+# ---------------------------------------------------------------- size: U-E38
+
+
+async def test_content_that_is_announced_too_large_is_not_read(source: Source) -> None:
+    with pytest.raises(EgressTooLargeError) as failed:
+        await fetched(source.sends("/", head("200 OK", "Content-Length: 1001"), asyncio.Event()))
+    assert (failed.value.size_bytes, failed.value.limit_bytes) == (1001, 1000)
+
+
+async def test_content_that_becomes_too_large_is_left(source: Source) -> None:
+    def without_end() -> Iterator[bytes]:
+        while True:
+            yield chunk(b"x" * 100)
+
+    with pytest.raises(EgressTooLargeError) as failed:
+        await fetched(source.sends("/", head("200 OK", "Transfer-Encoding: chunked"), without_end))
+    assert failed.value.size_bytes > 1000
+
+
+async def test_content_of_exactly_the_largest_size_is_taken(source: Source) -> None:
+    assert len((await fetched(source.sends("/", ok(b"x" * 1000)))).content) == 1000
+
+
+async def test_huge_content_needs_little_memory(source: Source) -> None:
+    piece, pieces = b"x" * 2**16, 2000
+
+    def much() -> Iterator[bytes]:
+        for _ in range(pieces):
+            yield piece
+
+    asked = source.sends("/", head("200 OK", f"Content-Length: {len(piece) * pieces}"), much)
+    limits = Limits(total_seconds=60, idle_seconds=10, max_redirects=0, max_bytes=len(piece) * pieces)
+    digest, size = hashlib.sha256(), 0
+    async with opened() as client, download(client, asked, limits) as found:
+        tracemalloc.start()
+        try:
+            async for part in found.chunks():
+                digest.update(part)
+                size += len(part)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert size == len(piece) * pieces
+    assert peak < 8 * 2**20
+
+
+# ---------------------------------------------------------------- time: U-E40
+
+
+async def test_a_source_that_never_answers_times_out(source: Source) -> None:
+    limits = Limits(total_seconds=20, idle_seconds=0.2, max_redirects=3, max_bytes=1000)
+    with pytest.raises(EgressTimeoutError) as failed:
+        await fetched(source.sends("/", asyncio.Event()), limits)
+    assert not isinstance(failed.value, EgressDeadlineError)
+
+
+async def test_content_that_stops_coming_times_out(source: Source) -> None:
+    limits = Limits(total_seconds=20, idle_seconds=0.2, max_redirects=3, max_bytes=1000)
+    with pytest.raises(EgressTimeoutError) as failed:
+        await fetched(source.sends("/", head("200 OK", "Content-Length: 9"), b"some", asyncio.Event()), limits)
+    assert not isinstance(failed.value, EgressDeadlineError)
+
+
+async def test_all_hops_and_the_content_together_have_their_time(source: Source) -> None:
+    limits = Limits(total_seconds=0.4, idle_seconds=10, max_redirects=3, max_bytes=1000)
+    source.sends("/content", head("200 OK", "Content-Length: 9"), b"some", asyncio.Event())
+    for asked in (source.sends("/", redirect("/content")), source.sends("/silent", asyncio.Event())):
+        with pytest.raises(EgressDeadlineError):
+            await fetched(asked, limits)
+
+
+# ---------------------------------------------------------------- giving up
+
+
+@pytest.mark.parametrize("framing", ["Connection: close", "Content-Length: 9"])
+async def test_content_that_is_given_up_never_seems_to_end(source: Source, framing: str) -> None:
+    """Read by another task, as the object store does: it must not take what it has for all there is."""
+    asked = source.sends("/", head("200 OK", framing), b"some", asyncio.Event())
+    pieces: list[bytes] = []
+
+    async def read(found: Download) -> None:
+        async for piece in found.chunks():
+            pieces.append(piece)
+
+    async with opened() as client:
+        async with download(client, asked, LIMITS) as found:
+            reading = asyncio.create_task(read(found))
+            while not pieces:
+                await asyncio.sleep(0)
+        with pytest.raises(EgressNetworkError):
+            await reading
+
+
+async def test_what_fails_inside_the_block_stays_what_it_is(source: Source) -> None:
+    async with opened() as client:
+        with pytest.raises(OSError, match="of the store"):
+            async with download(client, source.sends("/", ok(b"content")), LIMITS):
+                raise OSError("of the store")
