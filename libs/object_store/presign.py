@@ -1,7 +1,7 @@
 """AWS Signature Version 4 in its query form, for one object: making a URL and judging a request that uses one.
 
-Pure CPU, no I/O. What `Presigner.url` binds (method, key, host, headers, expiry) is what `verify` insists on; beyond AWS it
-refuses every `x-amz-*` header that the signature does not cover, because stores have been talked into copying other
+Pure CPU, no I/O. What `Presigner.url` binds (method, key, host, headers, query, expiry) is what `verify` insists on; beyond AWS
+it refuses every query parameter but a part's two, and every `x-amz-*` header that the signature does not cover, because stores have been talked into copying other
 people's objects that way (CVE-2026-97731).
 
 Source: "Authenticating Requests: Using Query Parameters (AWS Signature Version 4)", Amazon S3 API reference.
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import ClassVar, NamedTuple
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 MAX_EXPIRY = timedelta(days=7)
@@ -26,6 +26,7 @@ _PARAMETERS = (
     "X-Amz-SignedHeaders",
     "X-Amz-Signature",
 )
+_PART_PARAMETERS = frozenset({"partNumber", "uploadId"})
 _CLOCK_SKEW = timedelta(minutes=15)
 _PLAIN = re.compile(r"[A-Za-z0-9/_.~-]*").fullmatch
 _DATE = re.compile(r"\d{8}T\d{6}Z")
@@ -100,23 +101,25 @@ class Presigner:
         *,
         expires_in: timedelta,
         headers: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
         now: datetime | None = None,
     ) -> str:
-        """The signed URL; the request must carry exactly `headers`. About 8 µs."""
+        """The signed URL, `query` included; the request must carry exactly `headers`. About 8 µs."""
         if not timedelta(seconds=1) <= expires_in <= MAX_EXPIRY:
             raise ValueError("a presigned URL lives from one second to seven days")
         t = now or datetime.now(UTC)
         at = f"{t.year:04}{t.month:02}{t.day:02}T{t.hour:02}{t.minute:02}{t.second:02}Z"  # three times as fast as strftime
         bound = {name.lower(): value for name, value in headers.items()} if headers else {}
-        path, query, signature = self._sign(method, key, at, int(expires_in.total_seconds()), bound)
-        return f"{self._origin}{path}?{query}&X-Amz-Signature={signature}"
+        more = _encoded(query.items()) if query else ""
+        path, signed, signature = self._sign(method, key, at, int(expires_in.total_seconds()), bound, more)
+        return f"{self._origin}{path}?{more}{'&' if more else ''}{signed}&X-Amz-Signature={signature}"
 
-    def verify(self, request: PresignedRequest, now: datetime) -> None:
+    def verify(self, request: PresignedRequest, now: datetime) -> Mapping[str, str]:
         """Raises a PresignError unless `request` is what its URL was signed for, and started before the URL expired.
 
-        The host that counts is the endpoint's, whatever name the request reached us by: a proxy may rewrite `Host`.
+        Returns what its query says beside the signature: nothing, or `partNumber` and `uploadId`. The host that counts is the endpoint's, whatever name the request reached us by: a proxy may rewrite `Host`.
         """
-        query = _query_of(request.query)
+        query, more = _query_of(request.query)
         at, expires = _life_of(query)
         if at > now + _CLOCK_SKEW:
             raise ExpiredError("Request is not valid yet")
@@ -133,13 +136,19 @@ class Presigner:
         if "host" not in names or not got.keys() >= set(names):
             raise SignatureMismatchError("A signed header is missing")
         bound = {name: got[name] for name in names}
-        _path, expected, signature = self._sign(request.method, request.key, query["X-Amz-Date"], expires, bound)
-        given = urlencode([(name, query[name]) for name in _PARAMETERS[:-1]], quote_via=quote, safe="-_.~")
+        _path, expected, signature = self._sign(
+            request.method, request.key, query["X-Amz-Date"], expires, bound, _encoded(more.items())
+        )
+        given = _encoded([(name, query[name]) for name in _PARAMETERS[:-1]])
         if not hmac.compare_digest(f"{expected}&{signature}".encode(), f"{given}&{query[_PARAMETERS[-1]]}".encode()):
             raise SignatureMismatchError("The request signature we calculated does not match the signature you provided.")
+        return more
 
-    def _sign(self, method: str, key: str, at: str, expires: int, bound: Mapping[str, str]) -> tuple[str, str, str]:
-        """The URL's path, its query without the signature, and the signature; `bound` has lower-case names."""
+    def _sign(self, method: str, key: str, at: str, expires: int, bound: Mapping[str, str], more: str) -> tuple[str, str, str]:
+        """The URL's path, the signature's parameters without itself, and the signature.
+
+        `bound` has lower-case names; `more` are the query's other parameters, encoded.
+        """
         headers = {**bound, "host": self._host}
         names = sorted(headers)
         path = f"{self._path}/{key}"
@@ -151,7 +160,8 @@ class Presigner:
             f"&X-Amz-Expires={expires}&X-Amz-SignedHeaders={'%3B'.join(names)}"
         )
         lines = "".join([f"{name}:{' '.join(headers[name].split())}\n" for name in names])
-        canonical = f"{method}\n{path}\n{query}\n{lines}\n{';'.join(names)}\nUNSIGNED-PAYLOAD"
+        sorted_query = _sorted(f"{query}&{more}") if more else query
+        canonical = f"{method}\n{path}\n{sorted_query}\n{lines}\n{';'.join(names)}\nUNSIGNED-PAYLOAD"
         digest = sha256(canonical.encode("utf-8", "surrogateescape")).hexdigest()
         to_sign = f"{ALGORITHM}\n{at}\n{day.scope}\n{digest}"
         return path, query, hmac.digest(day.key, to_sign.encode(), "sha256").hex()
@@ -166,16 +176,28 @@ class Presigner:
         return self._day
 
 
-def _query_of(raw: str) -> dict[str, str]:
-    """The six parameters of a signature, each exactly once and no other."""
+def _encoded(pairs: Iterable[tuple[str, str]]) -> str:
+    return "&".join([f"{quote(name, safe='-_.~')}={quote(value, safe='-_.~')}" for name, value in pairs])  # beats urlencode
+
+
+def _sorted(query: str) -> str:
+    """The canonical order is by name, not by `name=value`."""
+    return "&".join(sorted(query.split("&"), key=lambda pair: pair.partition("=")))
+
+
+def _query_of(raw: str) -> tuple[dict[str, str], dict[str, str]]:
+    """The six parameters of a signature, each exactly once, and the others: none, or those of a part."""
+    limit = len(_PARAMETERS) + len(_PART_PARAMETERS)
     try:
-        pairs = parse_qsl(raw, keep_blank_values=True, strict_parsing=True, max_num_fields=len(_PARAMETERS))
+        pairs = parse_qsl(raw, keep_blank_values=True, strict_parsing=True, max_num_fields=limit)
     except ValueError as error:
         raise MalformedQueryError("Query-string authentication needs exactly the signature's own parameters") from error
-    query = dict(pairs)
-    if len(pairs) != len(query) or query.keys() != set(_PARAMETERS) or query["X-Amz-Algorithm"] != ALGORITHM:
+    query = {name: value for name, value in pairs if name in _PARAMETERS}
+    more = {name: value for name, value in pairs if name not in _PARAMETERS}
+    known = len(query) == len(_PARAMETERS) and more.keys() in (set(), _PART_PARAMETERS)
+    if not known or len(pairs) != len(query) + len(more) or query["X-Amz-Algorithm"] != ALGORITHM:
         raise MalformedQueryError("Query-string authentication needs exactly the signature's own parameters")
-    return query
+    return query, more
 
 
 def _life_of(query: Mapping[str, str]) -> tuple[datetime, int]:

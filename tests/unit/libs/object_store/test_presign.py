@@ -24,19 +24,20 @@ NOW = datetime(2026, 11, 21, 12, 30, 5, tzinfo=UTC)
 FIFTEEN_MINUTES = timedelta(minutes=15)
 
 
-def botocore_url(endpoint: str, method: str, key: str, headers: dict[str, str]) -> str:
-    from urllib.parse import quote
+def botocore_url(endpoint: str, method: str, key: str, headers: dict[str, str], query: dict[str, str] | None = None) -> str:
+    from urllib.parse import quote, urlencode
 
-    request = AWSRequest(method=method, url=f"{endpoint}/{quote(key, safe='/-_.~')}", headers=headers)
+    more = f"?{urlencode(query, quote_via=quote, safe='-_.~')}" if query else ""
+    request = AWSRequest(method=method, url=f"{endpoint}/{quote(key, safe='/-_.~')}{more}", headers=headers)
     signer = S3SigV4QueryAuth(Credentials("AKIDEXAMPLE", "secret/with+odd"), "s3", "eu-central-1", expires=900)
     with patch("botocore.auth.get_current_datetime", return_value=NOW.replace(tzinfo=None)):
         signer.add_auth(request)
     return str(request.url)
 
 
-def our_url(endpoint: str, method: str, key: str, headers: dict[str, str]) -> str:
+def our_url(endpoint: str, method: str, key: str, headers: dict[str, str], query: dict[str, str] | None = None) -> str:
     signer = Presigner(endpoint, "AKIDEXAMPLE", "secret/with+odd", "eu-central-1")
-    return signer.url(method, key, expires_in=FIFTEEN_MINUTES, headers=headers, now=NOW)
+    return signer.url(method, key, expires_in=FIFTEEN_MINUTES, headers=headers, query=query, now=NOW)
 
 
 @pytest.mark.parametrize("endpoint", ["https://s3.example.com/bucket", "http://127.0.0.1:9000/b", "https://b.example.com"])
@@ -66,6 +67,19 @@ def test_any_key_and_header_value_is_signed_as_botocore_does(key: str, value: st
     assert our_url(endpoint, "PUT", key, headers) == botocore_url(endpoint, "PUT", key, headers)
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"partNumber": "1", "uploadId": "abc"},
+        {"uploadId": "2~aB_c-d.e==/+ &=ü", "partNumber": "10000"},
+        {"response-content-type": "a/b", "A": "1", "a": "2", "a-b": "3", "X-Amz-Algorithmic": "", "x": "=&"},
+    ],
+)
+def test_a_url_with_a_query_is_the_one_that_botocore_makes(query: dict[str, str]) -> None:
+    endpoint = "https://s3.example.com/bucket"
+    assert our_url(endpoint, "PUT", "staging/1/a", {}, query) == botocore_url(endpoint, "PUT", "staging/1/a", {}, query)
+
+
 SIGNER = Presigner("https://uploads.example.com/storage", "longshore", "secret")
 BOUND = {"Content-Type": "video/mp4", "Content-Length": "10", "x-amz-meta-id": "7"}
 SENT = [("Host", "uploads.example.com"), ("content-type", "video/mp4"), ("Content-Length", "10"), ("X-Amz-Meta-Id", "7")]
@@ -86,6 +100,46 @@ def verify(
 def test_the_request_that_was_signed_for_passes() -> None:
     verify()
     verify(headers=[*SENT, ("User-Agent", "curl/8"), ("Accept", "*/*")])
+
+
+PART = {"partNumber": "7", "uploadId": "2~a/b=="}
+PLAIN_QUERY = SIGNER.url("PUT", "staging/1/a", expires_in=FIFTEEN_MINUTES, now=NOW).partition("?")[2]
+PART_QUERY = SIGNER.url("PUT", "staging/1/a", expires_in=FIFTEEN_MINUTES, query=PART, now=NOW).partition("?")[2]
+
+
+def test_the_part_that_was_signed_for_passes_with_any_content_type() -> None:  # U-21
+    for content_type in ("application/octet-stream", "video/mp4"):
+        request = PresignedRequest("PUT", "staging/1/a", PART_QUERY, [("Host", "x"), ("Content-Type", content_type)])
+        assert SIGNER.verify(request, NOW) == PART
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        PART_QUERY.replace("partNumber=7", "partNumber=8"),
+        PART_QUERY.replace("uploadId=2", "uploadId=3"),
+        PART_QUERY[PART_QUERY.index("X-Amz-Algorithm") :],
+        f"partNumber=7&uploadId=2&{PLAIN_QUERY}",
+    ],
+)
+def test_another_part_than_the_signed_one_is_refused(query: str) -> None:
+    with pytest.raises(SignatureMismatchError):
+        SIGNER.verify(PresignedRequest("PUT", "staging/1/a", query, SENT[:1]), NOW)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        PART_QUERY.replace("partNumber=7&", ""),
+        PART_QUERY.replace("partNumber=7", "partNumber=7&partNumber=7"),
+        PART_QUERY.replace("partNumber", "partnumber"),
+        PART_QUERY.replace("uploadId", "versionId"),
+        PART_QUERY + "&acl",
+    ],
+)
+def test_a_part_whose_query_has_other_parameters_is_refused(query: str) -> None:
+    with pytest.raises(MalformedQueryError):
+        verify(query=query)
 
 
 def test_a_url_is_good_until_its_last_second() -> None:  # E-11, J-13
