@@ -1,8 +1,8 @@
 """AWS Signature Version 4 in its query form, for one object: making a URL and judging a request that uses one.
 
-Pure CPU, no I/O. What `Presigner.url` binds (method, key, host, headers, query, expiry) is what `verify` insists on; beyond AWS
-it refuses every query parameter but a part's two, and every `x-amz-*` header that the signature does not cover, because stores have been talked into copying other
-people's objects that way (CVE-2026-97731).
+Pure CPU, no I/O. What `Presigner.url` binds (method, key, host, headers, query, expiry) is what `verify` insists on; beyond
+AWS it refuses every query parameter but those of a part, and every `x-amz-*` header that the signature does not cover,
+because stores have been talked into copying other people's objects that way (CVE-2026-97731).
 
 Source: "Authenticating Requests: Using Query Parameters (AWS Signature Version 4)", Amazon S3 API reference.
 """
@@ -111,13 +111,14 @@ class Presigner:
         at = f"{t.year:04}{t.month:02}{t.day:02}T{t.hour:02}{t.minute:02}{t.second:02}Z"  # three times as fast as strftime
         bound = {name.lower(): value for name, value in headers.items()} if headers else {}
         more = _encoded(query.items()) if query else ""
-        path, signed, signature = self._sign(method, key, at, int(expires_in.total_seconds()), bound, more)
+        path, signed, signature = self._sign(method, key, at, int(expires_in.total_seconds()), bound, more=more)
         return f"{self._origin}{path}?{more}{'&' if more else ''}{signed}&X-Amz-Signature={signature}"
 
     def verify(self, request: PresignedRequest, now: datetime) -> Mapping[str, str]:
         """Raises a PresignError unless `request` is what its URL was signed for, and started before the URL expired.
 
-        Returns what its query says beside the signature: nothing, or `partNumber` and `uploadId`. The host that counts is the endpoint's, whatever name the request reached us by: a proxy may rewrite `Host`.
+        Returns what its query says beside the signature: nothing, or `partNumber` and `uploadId`. The host that counts is
+        the endpoint's, whatever name the request reached us by: a proxy may rewrite `Host`.
         """
         query, more = _query_of(request.query)
         at, expires = _life_of(query)
@@ -137,14 +138,16 @@ class Presigner:
             raise SignatureMismatchError("A signed header is missing")
         bound = {name: got[name] for name in names}
         _path, expected, signature = self._sign(
-            request.method, request.key, query["X-Amz-Date"], expires, bound, _encoded(more.items())
+            request.method, request.key, query["X-Amz-Date"], expires, bound, more=_encoded(more.items())
         )
         given = _encoded([(name, query[name]) for name in _PARAMETERS[:-1]])
         if not hmac.compare_digest(f"{expected}&{signature}".encode(), f"{given}&{query[_PARAMETERS[-1]]}".encode()):
             raise SignatureMismatchError("The request signature we calculated does not match the signature you provided.")
         return more
 
-    def _sign(self, method: str, key: str, at: str, expires: int, bound: Mapping[str, str], more: str) -> tuple[str, str, str]:
+    def _sign(
+        self, method: str, key: str, at: str, expires: int, bound: Mapping[str, str], *, more: str
+    ) -> tuple[str, str, str]:
         """The URL's path, the signature's parameters without itself, and the signature.
 
         `bound` has lower-case names; `more` are the query's other parameters, encoded.

@@ -1,19 +1,21 @@
 """File delivery: the addresses that eachlabs' `public_url`, json2video's `fileUrl` and renditions point at."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
+from uuid import UUID
 
 from aiohttp import web
 
 from libs.object_store.port import ObjectStore
 from libs.postgres.database import Database
-from libs.web.problem import CONTENT_TYPE, UNAVAILABLE, Problem, problem_error
+from libs.web.problem import CONTENT_TYPE, UNAVAILABLE, Problem, problem, problem_error
 from libs.web.route import Answer, Api, HttpHandler, NotFoundError, Parameter, Route
-from services.gateway.deps import Deps
+from libs.web.signed_link import PATH, PURPOSE, LinkRefusedError, LinkSigner
+from services.gateway.deps import Clock, Deps
 from services.gateway.files.header import CORS, PREFLIGHT
-from services.gateway.files.published import Published, original_by_id, original_by_name, rendition
+from services.gateway.files.published import Published, original_by_id, original_by_name, original_of_link, rendition
 from services.gateway.files.send import send
 from services.gateway.store.upload import UploadStore
 
@@ -40,14 +42,21 @@ _ANSWERS = {
     416: Answer("No such bytes.", Problem, CONTENT_TYPE, {"Content-Range": "`bytes */<size>`"}),
     503: UNAVAILABLE,
 }
+_SIGNATURE = (
+    Parameter("expires", "query", "When the link ends: seconds since 1970.", schema={"type": "integer"}),
+    Parameter("signature", "query", "Over file and end."),
+)
+_REFUSED = {403: Answer("The link is not one of this installation, or it has expired.", Problem, CONTENT_TYPE)}
 
 
 class FileDelivery:
     """One indexed lookup and one stat per request: what is deleted is gone for the next request."""
 
-    def __init__(self, database: Database, store: ObjectStore) -> None:
+    def __init__(self, database: Database, store: ObjectStore, links: LinkSigner, clock: Clock) -> None:
         self._database = database
         self._store = store
+        self._links = links
+        self._clock = clock
 
     async def public(self, request: web.Request) -> web.StreamResponse:
         async with self._uploads() as uploads:
@@ -66,6 +75,16 @@ class FileDelivery:
             found = await rendition(uploads, path["upload_id"], path["name"])
         return await self._send(request, found)
 
+    async def download(self, request: web.Request) -> web.StreamResponse:
+        upload_id = request.match_info["upload_id"]
+        try:
+            self._links.verify(UUID(upload_id), request.query, self._clock())
+        except (LinkRefusedError, ValueError):
+            return problem(403, LinkRefusedError.code, "The link is not valid, or not any more.")
+        async with self._uploads() as uploads:
+            found = await original_of_link(uploads, upload_id)
+        return await self._send(request, found)
+
     @asynccontextmanager
     async def _uploads(self) -> AsyncIterator[UploadStore]:
         async with asyncio.timeout(DATABASE_SECONDS), self._database.connection() as connection:
@@ -78,7 +97,8 @@ class FileDelivery:
 
 
 def api(deps: Deps) -> Api:
-    delivery = FileDelivery(deps.database, deps.objects)
+    links = LinkSigner(deps.base_url, deps.secrets_box.derived(PURPOSE))
+    delivery = FileDelivery(deps.database, deps.objects, links, deps.clock)
     return Api(
         name="files",
         title="Published files",
@@ -86,19 +106,37 @@ def api(deps: Deps) -> Api:
             *_readable("/public/{file_name}", "public_file", "A published file by its id and extension", delivery.public),
             *_readable(f"/{CLIENT_ID}/files/{{path:.+}}", "named_file", "A file by its folder and name", delivery.named),
             *_readable("/renditions/{upload_id}/{name:.+}", "rendition", "A file made from an upload", delivery.rendition),
+            *_readable(
+                f"{PATH}{{upload_id}}",
+                "signed_download",
+                "A file by a signed link",
+                delivery.download,
+                parameters=_SIGNATURE,
+                answers=_REFUSED,
+            ),
         ],
         render_error=_render_error,
     )
 
 
-def _readable(path: str, operation: str, summary: str, handler: HttpHandler) -> list[Route]:
+def _readable(
+    path: str,
+    operation: str,
+    summary: str,
+    handler: HttpHandler,
+    *,
+    parameters: Sequence[Parameter] = (),
+    answers: Mapping[int, Answer] | None = None,
+) -> list[Route]:
     """GET (and with it HEAD), and the OPTIONS that browsers ask before a cross-origin `Range`."""
     preflight = {
         204: Answer("What may be asked from other sites.", headers={"Access-Control-Allow-Methods": "Methods."}),
         404: Answer("No file can have this address.", Problem, CONTENT_TYPE),
     }
     return [
-        Route("GET", path, handler, operation, summary, _ANSWERS, parameters=_CONDITIONS),
+        Route(
+            "GET", path, handler, operation, summary, {**_ANSWERS, **(answers or {})}, parameters=(*parameters, *_CONDITIONS)
+        ),
         Route("OPTIONS", path, _preflight, f"{operation}_options", "CORS preflight", preflight),
     ]
 
