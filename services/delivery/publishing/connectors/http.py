@@ -4,6 +4,7 @@ https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
 """
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote, urljoin
@@ -55,8 +56,9 @@ class HttpConnector:
 
 async def _between(start: bytes, file: File, end: bytes) -> AsyncGenerator[bytes, None]:
     yield start
-    async for piece in file.read():
-        yield piece
+    async with aclosing(file.read()) as pieces:
+        async for piece in pieces:
+            yield piece
     yield end
 
 
