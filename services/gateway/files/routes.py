@@ -46,7 +46,10 @@ _SIGNATURE = (
     Parameter("expires", "query", "When the link ends: seconds since 1970.", schema={"type": "integer"}),
     Parameter("signature", "query", "Over file and end."),
 )
-_REFUSED = {403: Answer("The link is not one of this installation, or it has expired.", Problem, CONTENT_TYPE)}
+_REFUSED = {
+    400: Answer("The query cannot be read.", Problem, CONTENT_TYPE),
+    403: Answer("The link is not one of this installation, or it has expired.", Problem, CONTENT_TYPE),
+}
 
 
 class FileDelivery:

@@ -61,6 +61,7 @@ class DirectoryPlace:
         return self.directories.connector(_settings("directory", {"path": "acme/inbox"} | changes))
 
     def stranger(self) -> Connector:
+        self.root.mkdir(parents=True, exist_ok=True)
         (self.root / "not-a-folder").touch()
         return self.connector(path="not-a-folder")
 

@@ -37,7 +37,7 @@ class Directories:
         return DirectoryConnector(settings, self)
 
     async def open(self) -> None:
-        await self.run(self._root.mkdir, parents=True, exist_ok=True)
+        """The root is made when it is needed."""
 
     async def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
