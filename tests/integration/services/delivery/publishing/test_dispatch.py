@@ -10,7 +10,9 @@ from aiohttp import web
 
 from contracts.events import FileDeleted, Stage
 from libs.object_store.port import ObjectStore, StoreUnavailableError
+from services.delivery.publishing.connectors.http import HttpConnector
 from services.delivery.publishing.jobs import Upkeep
+from services.delivery.publishing.store import PublicationStore
 from tests.integration.services.delivery.publishing.rig import (
     Rig,
     about,
@@ -208,6 +210,39 @@ async def test_our_own_store_is_not_the_destinations_fault(
     end = await rig.end(event)
     assert (end.status, end.attempts) == ("published", 1)
     assert await rig.steps(event) == ["scheduled", "dispatching", "published"]
+
+
+async def test_our_own_mistake_is_tried_again_and_then_fails_without_its_words(
+    rig: Rig, destination: Destination, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = "-".join(["words", "with", "a", "secret"])
+
+    async def stumbles(*args: Any) -> Any:
+        raise KeyError(words)
+
+    monkeypatch.setattr(HttpConnector, "publish", stumbles)
+    event = await rig.publishes(url_account(destination))
+    end = await rig.end(event)
+    assert (end.status, end.error_code, end.attempts) == ("failed", "internal", 4)
+    assert words not in str(end.error_message) + "".join(capfd.readouterr())
+
+
+async def test_an_outcome_that_the_database_did_not_take_is_recorded_later(
+    rig: Rig, destination: Destination, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[int] = []
+    publish = PublicationStore.publish
+
+    async def away_at_first(self: PublicationStore, *args: Any) -> Any:
+        tries.append(1)
+        if len(tries) < 3:
+            raise ConnectionResetError
+        return await publish(self, *args)
+
+    monkeypatch.setattr(PublicationStore, "publish", away_at_first)
+    event = await rig.publishes(url_account(destination))
+    assert (await rig.end(event)).status == "published"
+    assert (len(destination.requests), len(tries)) == (1, 3)
 
 
 async def test_nothing_secret_is_logged_or_told(rig: Rig, destination: Destination, capfd: pytest.CaptureFixture[str]) -> None:

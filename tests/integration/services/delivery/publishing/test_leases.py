@@ -8,12 +8,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
 from aiohttp import web
 
 from libs.object_store.port import ObjectStore
+from libs.object_store.s3 import S3Store
 from services.delivery.publishing.domain.publication import MAX_LOSSES
 from tests.integration.services.delivery.publishing.rig import (
     account,
@@ -23,11 +25,13 @@ from tests.integration.services.delivery.publishing.rig import (
     until,
     url_account,
 )
+from tests.servers import s3
 from tests.servers.destination import (
     Destination,
     Fault,
     FileTaker,
     HookTaker,
+    Passage,
     Serve,
     cuts,
     fails,
@@ -54,6 +58,27 @@ async def other_worker(dsn: str, place: str, folder: Path) -> AsyncIterator[subp
             yield process
         finally:
             process.kill()
+
+
+@asynccontextmanager
+async def bucket_behind(server: str) -> AsyncIterator[tuple[S3Store, Destination, dict[str, str | None]]]:
+    """A customer's bucket, what stands before it, and the settings of an account for it."""
+    url = s3.bucket_url(server)
+    parts = urlsplit(url)
+    bucket = S3Store.from_url(url)
+    await bucket.open()
+    async with serving(Passage(server)) as destination:
+        yield (
+            bucket,
+            destination,
+            {
+                "endpoint": destination.origin,
+                "bucket": parts.path.strip("/"),
+                "access_key": parts.username,
+                "secret_key": parts.password,
+            },
+        )
+    await bucket.close()
 
 
 async def test_another_worker_goes_on_where_a_killed_one_was(
@@ -177,9 +202,9 @@ async def test_a_publication_that_keeps_killing_its_workers_is_given_up(
 
 @pytest.mark.timeout(300)
 async def test_killed_workers_and_failing_destinations_publish_everything_once(
-    database_dsn: str, place: str, store: ObjectStore, tmp_path: Path
+    database_dsn: str, place: str, store: ObjectStore, tmp_path: Path, s3_server: str
 ) -> None:
-    # Given 60 uploads to four accounts each, whose destinations fail, hang up and forget to answer at random
+    # Given 60 uploads to five accounts each, whose destinations fail, hang up and forget to answer at random
     files, forms, hooks = FileTaker("token-of-acme"), FileTaker("token-of-acme"), HookTaker(SECRET)
     random = Random(4)
     choices: list[Fault] = [passes, passes, fails(503), cuts(10), forgets_to_answer]
@@ -187,9 +212,10 @@ async def test_killed_workers_and_failing_destinations_publish_everything_once(
         serving(files) as by_put,
         serving(forms) as by_form,
         serving(hooks) as by_link,
+        bucket_behind(s3_server) as (bucket, by_bucket, bucket_settings),
         running(database_dsn, store, tmp_path, loops=()) as rig,
     ):
-        for served in (by_put, by_form, by_link):
+        for served in (by_put, by_form, by_link, by_bucket):
             served.next_requests(*random.choices(choices, k=150))
         headers = {"Authorization": "Bearer token-of-acme"}
         accounts = [
@@ -197,6 +223,7 @@ async def test_killed_workers_and_failing_destinations_publish_everything_once(
             url_account(by_put),
             account("http", {"url": f"{by_form.origin}/", "method": "POST", "headers": headers}),
             account("webhook", {"url": f"{by_link.origin}/hook", "secret": SECRET}),
+            account("s3", bucket_settings),
         ]
         completed = [await rig.upload(b"small" * number) for number in range(1, 61)]
         events = [requested(one.upload_id, *accounts) for one in completed]
@@ -207,7 +234,7 @@ async def test_killed_workers_and_failing_destinations_publish_everything_once(
             [row] = await rig.rows("SELECT count(*) FROM publications WHERE ended_at IS NULL")
             return int(row["count"])
 
-        for share in (200, 160, 120, 80, 40, 0):
+        for share in (250, 200, 150, 100, 50, 0):
             async with other_worker(database_dsn, place, tmp_path):
 
                 async def has_its_share(share: int = share) -> bool:
@@ -217,11 +244,14 @@ async def test_killed_workers_and_failing_destinations_publish_everything_once(
 
         # Then each publication has one end, and is where it says, once
         told = await rig.told_of_all()
-        assert len(told) == 240
+        assert len(told) == 300
         for steps in told.values():
             assert [one.sequence for one in steps] == list(range(1, len(steps) + 1))
             assert sum(one.status in ("published", "failed") for one in steps) == 1
         published = {key for key, steps in told.items() if steps[-1].status == "published"}
+        objects = [info.key async for page in bucket.list("") for info in page]
         there = {path.name[:36] for path in rig.files()} | set(files.files) | set(forms.files) | set(hooks.messages)
+        there |= {key[:36] for key in objects}
         assert {str(key) for key in published} <= there
         assert len(rig.files()) == 60
+        assert len(objects) == len(set(objects)) <= 60
