@@ -6,6 +6,7 @@ import orjson
 
 from contracts.events import (
     DeliveryChanged,
+    Event,
     ProcessingCompleted,
     ProcessingFailed,
     TenantConfigured,
@@ -19,10 +20,11 @@ from contracts.events import (
 from contracts.ids import DeliveryId
 from libs.observability.tracing import current_traceparent
 from libs.outbox.unit_of_work import UnitOfWork
-from libs.runtime.service import Handlers
+from libs.runtime.service import Handler, Handlers
 from services.delivery.domain.outcome import Outcome, Upload
 from services.delivery.domain.webhook import WEBHOOKS, Webhook, receiver_of, webhook_id
 from services.delivery.formats import FORMATS
+from services.delivery.publishing.handlers import HANDLERS as PUBLISHING
 from services.delivery.store import DeliveryStore
 
 
@@ -124,7 +126,22 @@ def _now(work: UnitOfWork) -> datetime:
     return work.cause.time if work.cause else datetime.now(UTC)
 
 
-HANDLERS: Handlers = {
+def _together(*tables: Handlers) -> Handlers:
+    """One table; an event that several of them name is handled by each."""
+
+    def handler(event_type: type[Event]) -> Handler:
+        handlers = [table[event_type] for table in tables if event_type in table]
+
+        async def handle(event: Event, work: UnitOfWork) -> None:
+            for each in handlers:
+                await each(event, work)
+
+        return handlers[0] if len(handlers) == 1 else handle
+
+    return {event_type: handler(event_type) for table in tables for event_type in table}
+
+
+ANNOUNCING: Handlers = {
     TenantConfigured: on_tenant_configured,
     UploadRegistered: on_upload_registered,
     UploadCompleted: on_upload_completed,
@@ -135,3 +152,5 @@ HANDLERS: Handlers = {
     ProcessingFailed: on_processing_failed,
     WebhookRequested: on_webhook_requested,
 }
+
+HANDLERS: Handlers = _together(ANNOUNCING, PUBLISHING)
