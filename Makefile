@@ -70,12 +70,13 @@ $(BIN)/python:
 	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || { echo "venv comes without pip here, fetching it"; \
 	rm -rf $(VENV); $(PYTHON) -m venv --without-pip $(VENV); $(PYTHON) -m pip --python $(BIN)/python --quiet install pip; }
 
+# The lock files name everything: pip shall look for nothing else (`pydantic[email]`, say, has no line of its own there).
 $(RUNTIME): requirements/runtime.txt | $(BIN)/python
-	$(PIP) install --require-hashes -r requirements/runtime.txt
+	$(PIP) install --require-hashes --no-deps -r requirements/runtime.txt
 	@touch $@
 
 $(DEV): requirements/dev.txt | $(BIN)/python
-	$(PIP) install --require-hashes -r requirements/dev.txt
+	$(PIP) install --require-hashes --no-deps -r requirements/dev.txt
 	@touch $@ $(RUNTIME)
 
 $(PACKAGES): $(CLIENTS)/package-lock.json
