@@ -1,4 +1,5 @@
-"""The object store in a directory, for one process: `disk_files` is how it lies there, `disk_http` its upload URLs.
+"""The object store in a directory, for one process: how it lies there is in `disk_files` and `disk_multipart`, its upload URLs
+in `disk_http`.
 
 Everything that is acknowledged is on the disk (fsync) and survives kill -9; nothing that was cut off is ever visible.
 """
@@ -6,19 +7,23 @@ Everything that is acknowledged is on the disk (fsync) and survives kill -9; not
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, ParamSpec, TypeVar
 from urllib.parse import quote_plus
+from weakref import WeakValueDictionary
 
 import structlog
 
-from libs.object_store.disk_files import DiskFiles
+from libs.object_store.disk_batch import DiskBatch
+from libs.object_store.disk_files import DiskFiles, Meta
+from libs.object_store.disk_multipart import DiskMultipart
 from libs.object_store.incoming import BUFFER_BYTES, Incoming
-from libs.object_store.port import ObjectInfo, StoreUnavailableError
+from libs.object_store.port import ObjectInfo, OpenMultipart, Part, StoreUnavailableError, check_parts
 from libs.object_store.presign import Presigner
+from libs.object_store.uninterrupted import uninterrupted
 
 log = structlog.get_logger()
 
@@ -32,7 +37,7 @@ _T = TypeVar("_T")
 class DiskStore:
     """`ObjectStore` below `root`. `secret` signs its upload URLs, which `disk_http` serves at `{public_base_url}/storage/…`.
 
-    `notify` is given an S3 event notification for each object that came in through such a URL; it may fail, since a
+    `notify` is given an S3 event notification for each object that came in through such URLs; it may fail, since a
     notification is only a hint.
     """
 
@@ -40,8 +45,10 @@ class DiskStore:
         self, root: Path, public_base_url: str, secret: str, notify: Notify | None = None, *, threads: int = 8
     ) -> None:
         self.files = DiskFiles(root)
+        self.multipart = DiskMultipart(root, self.files)
         self.presigner = Presigner(f"{public_base_url.rstrip('/')}/{BUCKET}", "longshore", secret)
         self._notify = notify
+        self._completing: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._open = False
         self._notices: set[asyncio.Task[None]] = set()
         self._receiving: set[asyncio.Task[Any]] = set()
@@ -52,6 +59,7 @@ class DiskStore:
         if not self._open:
             self._open = True
             await self.run(self.files.sweep)
+            await self.run(self.multipart.sweep)
 
     async def close(self) -> None:
         """Waits for the work that is under way: whoever was cancelled still has its temporary file to remove."""
@@ -72,15 +80,17 @@ class DiskStore:
     async def read(
         self, key: str, *, start: int = 0, length: int | None = None, match_etag: str | None = None
     ) -> AsyncIterator[bytes]:
-        meta, file = await self.run(self.files.open, key, match_etag)
+        opened: list[BinaryIO] = []
         try:
+            meta, file = await self.run(_open_into, opened, self.files, key, match_etag)
             left = max(0, meta.size_bytes - start) if length is None else length
             while left > 0 and (chunk := await self.run(_read_at, file, start, min(left, BUFFER_BYTES))):
                 yield chunk
                 start += len(chunk)
                 left -= len(chunk)
         finally:
-            file.close()
+            for file in opened:  # also where whoever waited for it was cancelled
+                file.close()
 
     async def download(self, key: str, path: Path) -> None:
         await self.run(self.files.link, key, path)
@@ -94,37 +104,58 @@ class DiskStore:
             else:
                 await self.append(incoming, content)
 
-        return await self.receive(key, fill, content_type=content_type, metadata=metadata or {})
+        self.files.folder(key)
+        return await self.receive(fill, lambda whole: self.files.commit(whole, key, content_type, metadata or {}))
 
     async def receive(
-        self, key: str, fill: Callable[[Incoming], Awaitable[None]], *, content_type: str, metadata: Mapping[str, str]
-    ) -> ObjectInfo:
-        """Stores what `fill` appends; when it raises, nothing is left."""
-        self.files.folder(key)
+        self,
+        fill: Callable[[Incoming], Awaitable[None]],
+        commit: Callable[[Incoming], _T],
+        create: Callable[[], Incoming] | None = None,
+    ) -> _T:
+        """Stores what `fill` appends as whatever `commit` makes of it; when one of them raises, nothing is left.
+
+        `commit` and `create` (where the bytes go) are called in a thread.
+        """
         task = asyncio.current_task()
         assert task is not None
         self._receiving.add(task)
+        created: list[Incoming] = []
         try:
-            incoming = await self.run(self.files.create)
-            try:
-                await fill(incoming)
-                return await self.run(self.files.commit, incoming, key, content_type, metadata)
-            except BaseException:
+            await self.run(lambda: created.append((create or self.files.create)()))
+            await fill(created[0])
+            return await self.run(commit, created[0])
+        except BaseException:
+            for incoming in created:  # also one whose creation was over only after this was cancelled
                 await self.run(incoming.discard)
-                raise
+            raise
         finally:
             self._receiving.discard(task)
 
     async def append(self, incoming: Incoming, chunks: AsyncIterable[bytes]) -> None:
         """Writes a stream, a buffer's worth at a time."""
-        held = bytearray()
+        held: list[bytes] = []
+        held_bytes = 0
         async for chunk in chunks:
-            held += chunk
-            if len(held) >= BUFFER_BYTES:
-                await self.run(incoming.write, bytes(held))
-                held.clear()
+            held.append(chunk)
+            held_bytes += len(chunk)
+            if held_bytes >= BUFFER_BYTES:
+                await self.run(incoming.write_all, held)
+                held, held_bytes = [], 0
         if held:
-            await self.run(incoming.write, bytes(held))
+            await self.run(incoming.write_all, held)
+
+    @asynccontextmanager
+    async def batch(self) -> AsyncIterator[DiskBatch]:
+        task = asyncio.current_task()
+        assert task is not None
+        self._receiving.add(task)
+        batch = DiskBatch(self.files)
+        try:
+            yield batch
+        finally:
+            await self.run(batch.discard)
+            self._receiving.discard(task)
 
     async def copy(self, source: str, target: str, *, match_etag: str, content_type: str | None = None) -> ObjectInfo:
         return await self.run(self.files.copy, source, target, match_etag, content_type)
@@ -149,18 +180,38 @@ class DiskStore:
         bound = dict(headers) if content_length is None else {**headers, "content-length": str(content_length)}
         return self.presigner.url("PUT", key, expires_in=expires_in, headers=bound, now=now)
 
+    async def start_multipart(self, key: str, *, content_type: str, metadata: Mapping[str, str] | None = None) -> str:
+        return await self.run(self.multipart.start, key, content_type, metadata or {})
+
+    def presign_part(
+        self, key: str, multipart_id: str, number: int, *, expires_in: timedelta, now: datetime | None = None
+    ) -> str:
+        query = {"partNumber": str(number), "uploadId": multipart_id}
+        return self.presigner.url("PUT", key, expires_in=expires_in, query=query, now=now)
+
+    async def list_parts(self, key: str, multipart_id: str) -> Sequence[Part]:
+        return await self.run(self.multipart.parts, key, multipart_id)
+
+    async def complete_multipart(self, key: str, multipart_id: str, parts: Sequence[Part]) -> ObjectInfo:
+        check_parts(parts)
+        # Whoever asks again while it is being done shall not have it done twice at the same time.
+        async with self._completing.setdefault(multipart_id, asyncio.Lock()):
+            info = await self.run(self.multipart.complete, key, multipart_id, parts)
+        self.announce(info)
+        return info
+
+    async def abort_multipart(self, key: str, multipart_id: str) -> None:
+        await self.run(self.multipart.abort, key, multipart_id)
+
+    async def list_multiparts(self, prefix: str) -> AsyncIterator[Sequence[OpenMultipart]]:
+        found = self.multipart.uploads(prefix)
+        while page := await self.run(lambda: list(islice(found, PAGE))):
+            yield page
+
     async def run(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """Does blocking work in one of the store's threads. Cancelled, it still waits for that work to end."""
         future = asyncio.get_running_loop().run_in_executor(self._threads, lambda: work(*args, **kwargs))
-        try:
-            return await asyncio.shield(future)
-        except asyncio.CancelledError:
-            # What the work holds (a file, a socket) must not be closed under it.
-            while not future.done():
-                with suppress(asyncio.CancelledError):
-                    await asyncio.wait([future])
-            future.exception()
-            raise
+        return await uninterrupted(future)
 
     def announce(self, info: ObjectInfo) -> None:
         """Tells `notify` about an object that came in, without anybody waiting for it."""
@@ -199,6 +250,12 @@ def notification(info: ObjectInfo) -> dict[str, object]:
         "s3": s3,
     }
     return {"Records": [record]}
+
+
+def _open_into(opened: list[BinaryIO], files: DiskFiles, key: str, match_etag: str | None) -> tuple[Meta, BinaryIO]:
+    meta, file = files.open(key, match_etag)
+    opened.append(file)
+    return meta, file
 
 
 def _read_at(file: BinaryIO, start: int, length: int) -> bytes:

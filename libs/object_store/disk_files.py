@@ -23,6 +23,7 @@ from zlib import crc32
 
 import orjson
 
+from libs.object_store.durable import sync_folder, write_durably
 from libs.object_store.incoming import Incoming
 from libs.object_store.port import ObjectChangedError, ObjectInfo, ObjectNotFoundError, StoreUnavailableError
 
@@ -62,19 +63,25 @@ class DiskFiles:
         self._locks = [threading.Lock() for _ in range(64)]
 
     def create(self) -> Incoming:
-        return Incoming(self.tmp)
+        return Incoming(self.tmp / f"{uuid4().hex}.data")
 
     def commit(self, incoming: Incoming, key: str, content_type: str, metadata: Mapping[str, str]) -> ObjectInfo:
         """Makes `incoming` the object under `key`, durable before this returns."""
         folder = self.folder(key)
         try:
             incoming.finish()
-            meta = _new_meta(key, incoming.size_bytes, f"{incoming.crc32c:08x}", content_type, metadata)
+            meta = new_meta(key, incoming.size_bytes, f"{incoming.crc32c:08x}", content_type, metadata)
             with self._lock(key):
                 self._place(meta, folder, incoming.path.rename)
         except BaseException:
             incoming.discard()
             raise
+        return meta.info()
+
+    def adopt(self, path: Path, meta: Meta) -> ObjectInfo:
+        """Makes a file that is durable the object `meta`; it keeps its own name, too."""
+        with self._lock(meta.key):
+            self._place(meta, self.folder(meta.key), partial(_link, path))
         return meta.info()
 
     def copy(self, source: str, target: str, match_etag: str, content_type: str | None) -> ObjectInfo:
@@ -87,7 +94,7 @@ class DiskFiles:
             if old.etag != match_etag:
                 raise ObjectChangedError(source)
             data = self.folder(source) / old.data
-            meta = _new_meta(target, old.size_bytes, old.crc32c, content_type or old.content_type, old.metadata)
+            meta = new_meta(target, old.size_bytes, old.crc32c, content_type or old.content_type, old.metadata)
             with suppress(_SourceGoneError), self._lock(target):
                 self._place(meta, folder, partial(_link, data))
                 return meta.info()
@@ -99,7 +106,7 @@ class DiskFiles:
             intention = self.tmp / f"{uuid4().hex}.meta"
             with suppress(FileNotFoundError, NotADirectoryError):
                 (folder / META).rename(intention)
-                _sync_folder(folder)
+                sync_folder(folder)
                 _remove_stale(folder)
             intention.unlink(missing_ok=True)
             self._remove_empty(folder)
@@ -160,7 +167,7 @@ class DiskFiles:
     def _place(self, meta: Meta, folder: Path, put_data: Callable[[Path], object]) -> None:
         """Intention, data, commit point; each durable before the next can matter."""
         intention = self.tmp / f"{uuid4().hex}.meta"
-        _write_durably(intention, orjson.dumps(asdict(meta)))
+        write_durably(intention, orjson.dumps(asdict(meta)))
         try:
             for _ in range(_ATTEMPTS):
                 # A neighbour's delete may remove the folders while they are still empty.
@@ -176,7 +183,7 @@ class DiskFiles:
             (folder / meta.data).unlink(missing_ok=True)
             intention.unlink(missing_ok=True)
             raise
-        _sync_folder(folder)
+        sync_folder(folder)
         if reminder:
             _remove_stale(folder)
             reminder.unlink()
@@ -199,10 +206,13 @@ class _SourceGoneError(Exception):
     """The data file to link was replaced or deleted meanwhile."""
 
 
-def _new_meta(key: str, size_bytes: int, crc32c: str, content_type: str, metadata: Mapping[str, str]) -> Meta:
+def new_meta(
+    key: str, size_bytes: int, crc32c: str, content_type: str, metadata: Mapping[str, str], *, etag: str | None = None
+) -> Meta:
+    """Of an object that comes now; `etag` None: one that nothing else has."""
+    data, now = f".data-{token_hex(8)}", datetime.now(UTC).isoformat()
     # The dash keeps clients from taking the ETag for an MD5, as with S3's multipart objects.
-    etag, data, now = f"{token_hex(16)}-1", f".data-{token_hex(8)}", datetime.now(UTC).isoformat()
-    return Meta(key, data, size_bytes, etag, crc32c, now, content_type, dict(metadata))
+    return Meta(key, data, size_bytes, etag or f"{token_hex(16)}-1", crc32c, now, content_type, dict(metadata))
 
 
 def _read_meta(path: Path) -> Meta | None:
@@ -235,7 +245,7 @@ def _link(source: Path, target: Path) -> None:
             raise _SourceGoneError from None
         raise
     except OSError:
-        with Incoming(target.parent) as copied:
+        with Incoming(target.with_name(f"{uuid4().hex}.data")) as copied:
             copied.copy_from(source)
             copied.finish()
             copied.path.rename(target)
@@ -258,18 +268,4 @@ def _make_folders(folder: Path, top: Path) -> None:
     except FileNotFoundError:
         _make_folders(folder.parent, top)
         folder.mkdir(exist_ok=True)
-    _sync_folder(folder.parent)
-
-
-def _write_durably(path: Path, content: bytes) -> None:
-    with path.open("xb", buffering=0) as file:
-        file.write(content)
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+    sync_folder(folder.parent)

@@ -1,14 +1,15 @@
 """The disk store's upload URLs: `PUT /storage/{key}` as S3 has it, for curl, SDKs and browsers.
 
-A request is judged before its body is asked for (`Expect: 100-continue`). The object appears when exactly the announced
-number of bytes came; whatever else happens leaves nothing.
+With `partNumber` and `uploadId` it is a part of a multipart upload. A request is judged before its body is asked for
+(`Expect: 100-continue`). The object or the part appears when exactly the announced number of bytes came; whatever else happens
+leaves nothing.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 from xml.sax.saxutils import escape
 
@@ -16,7 +17,8 @@ import structlog
 from aiohttp import HttpVersion11, hdrs, web
 
 from libs.object_store.disk import BUCKET, DiskStore
-from libs.object_store.port import ObjectInfo
+from libs.object_store.incoming import Incoming
+from libs.object_store.port import MultipartNotFoundError, ObjectInfo, Part
 from libs.object_store.presign import PresignedRequest, PresignError
 from libs.object_store.socket_body import BodyStalledError, SocketBody, can_take_over
 
@@ -38,6 +40,11 @@ class StorageError(Exception):
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
         self.status, self.code, self.message = status, code, message
+
+
+class _Target(NamedTuple):
+    create: Callable[[], Incoming]
+    commit: Callable[[Incoming], ObjectInfo | Part]
 
 
 def storage_routes(
@@ -67,15 +74,19 @@ class _Face:
     async def put(self, request: web.Request) -> web.StreamResponse:
         answer: _MakeResponse = web.Response
         try:
-            self._judge(request)
+            target = await self._target(request, self._judge(request))
             await _say_continue(request)
             if (request.content_length or 0) > SMALL_BYTES and can_take_over(request):
                 answer = partial(_LastResponse, request)
-                info = await self._from_socket(request)
+                stored = await self._from_socket(request, target)
             else:
-                info = await self._from_reader(request)
+                stored = await self._from_reader(request, target)
         except (PresignError, StorageError) as error:
             return _refusal(answer, request, error.status, error.code, str(error))
+        except MultipartNotFoundError:
+            return _refusal(
+                answer, request, 404, "NoSuchUpload", "The multipart upload was completed or aborted, or never was."
+            )
         except (BodyStalledError, TimeoutError):
             return _refusal(answer, request, 400, "RequestTimeout", "Nothing came within the timeout period.")
         except ConnectionError:
@@ -84,8 +95,9 @@ class _Face:
         except OSError as error:
             log.error("object_store.write_failed", error=error.strerror)
             return _refusal(answer, request, 500, "InternalError", "The object could not be stored.")
-        self._store.announce(info)
-        return answer(status=200, headers={**_CORS, "ETag": f'"{info.etag}"'})
+        if isinstance(stored, ObjectInfo):
+            self._store.announce(stored)
+        return answer(status=200, headers={**_CORS, "ETag": f'"{stored.etag}"'})
 
     async def preflight(self, request: web.Request) -> web.StreamResponse:
         asked = request.headers.get(hdrs.ACCESS_CONTROL_REQUEST_HEADERS, "")
@@ -101,11 +113,11 @@ class _Face:
         response.headers[hdrs.ALLOW] = "OPTIONS, PUT"
         return response
 
-    def _judge(self, request: web.Request) -> None:
-        """Everything that can be said before the body."""
+    def _judge(self, request: web.Request) -> Mapping[str, str]:
+        """Everything that can be said before the body, without looking at the disk. Returns which part it is, if any."""
         pairs = [(name, value) for name, value in request.headers.items()]
         key, query = request.match_info["key"], request.rel_url.raw_query_string
-        self._store.presigner.verify(PresignedRequest(request.method, key, query, pairs), self._clock())
+        part = self._store.presigner.verify(PresignedRequest(request.method, key, query, pairs), self._clock())
         if request.headers.get(hdrs.CONTENT_ENCODING, "identity") != "identity":
             # aiohttp would decode it; what is stored must be what was sent.
             raise StorageError(501, "NotImplemented", "A Content-Encoding is not supported.")
@@ -113,25 +125,33 @@ class _Face:
             raise StorageError(411, "MissingContentLength", "You must provide the Content-Length HTTP header.")
         if (request.content_length or 0) > self._max_bytes:
             raise StorageError(400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed object size.")
+        return part
 
-    async def _from_socket(self, request: web.Request) -> ObjectInfo:
+    async def _target(self, request: web.Request, part: Mapping[str, str]) -> _Target:
+        """Where the body goes, and what makes it an object or a part. Raises MultipartNotFoundError."""
+        files, multipart, key = self._store.files, self._store.multipart, request.match_info["key"]
+        if not part:
+            content_type = request.headers.get(hdrs.CONTENT_TYPE, _DEFAULT_TYPE)
+            return _Target(files.create, lambda body: files.commit(body, key, content_type, _metadata(request)))
+        multipart_id, number = part["uploadId"], int(part["partNumber"])
+        await self._store.run(multipart.find, key, multipart_id)
+        return _Target(
+            lambda: multipart.create(key, multipart_id, number, request.content_length),
+            lambda body: multipart.commit(body, key, multipart_id, number),
+        )
+
+    async def _from_socket(self, request: web.Request, target: _Target) -> ObjectInfo | Part:
         body = SocketBody(request)
         try:
             return await self._store.receive(
-                request.match_info["key"],
-                lambda incoming: body.move_to(incoming, self._store.run, self._idle_seconds),
-                content_type=request.headers.get(hdrs.CONTENT_TYPE, _DEFAULT_TYPE),
-                metadata=_metadata(request),
+                lambda incoming: body.move_to(incoming, self._store.run, self._idle_seconds), target.commit, target.create
             )
         finally:
             body.close()
 
-    async def _from_reader(self, request: web.Request) -> ObjectInfo:
+    async def _from_reader(self, request: web.Request, target: _Target) -> ObjectInfo | Part:
         return await self._store.receive(
-            request.match_info["key"],
-            lambda incoming: self._store.append(incoming, self._chunks(request)),
-            content_type=request.headers.get(hdrs.CONTENT_TYPE, _DEFAULT_TYPE),
-            metadata=_metadata(request),
+            lambda incoming: self._store.append(incoming, self._chunks(request)), target.commit, target.create
         )
 
     async def _chunks(self, request: web.Request) -> AsyncIterator[bytes]:

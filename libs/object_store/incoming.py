@@ -1,15 +1,20 @@
-"""One object on its way into the disk store: a temporary file that grows, and its CRC-32C. Blocking: for worker threads."""
+"""Bytes on their way into the disk store: a file that grows, and its CRC-32C. Blocking: for worker threads."""
 
 import ctypes
+import errno
 import os
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
-from uuid import uuid4
 
 import google_crc32c
 
 BUFFER_BYTES = 1024 * 1024
+MANY = 32
+"""More chunks than this are joined: a system call costs as much as copying some 30 KiB."""
+_NOT_IN_KERNEL = frozenset({errno.ENOSYS, errno.EXDEV, errno.EINVAL, errno.EOPNOTSUPP, errno.EBADF})
+"""How a file system says that it does not do `copy_file_range`."""
 _own = threading.local()
 
 
@@ -25,24 +30,41 @@ def thread_buffer() -> bytearray:
 class Incoming:
     """Bytes are appended with `write` or `write_buffered`; then the store commits it, or `discard` undoes all of it."""
 
-    def __init__(self, folder: Path) -> None:
-        self.name = uuid4().hex
-        self.path = folder / f"{self.name}.data"
+    NEW = os.O_EXCL
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
         self.size_bytes = 0
         self.crc32c = 0
-        self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | self.NEW, 0o640)
+
+    def fileno(self) -> int:
+        """For bytes that need no counting: `size_bytes` and `crc32c` do not include them."""
+        return self._fd
 
     def write(self, chunk: bytes) -> None:
         self.crc32c = google_crc32c.extend(self.crc32c, chunk)
         _write_all(self._fd, memoryview(chunk))
         self.size_bytes += len(chunk)
 
-    def write_buffered(self, buffer: bytearray, count: int) -> None:
-        """The first `count` bytes of `buffer`, uncopied."""
+    def write_all(self, chunks: Sequence[bytes]) -> None:
+        """Large chunks as they are; many small ones together."""
+        if len(chunks) > MANY:
+            chunks = [b"".join(chunks)]
+        for chunk in chunks:
+            self.write(chunk)
+
+    def write_buffered(self, buffer: bytearray, count: int, start: int = 0) -> None:
+        """`count` bytes of `buffer`, uncopied."""
         # The extension takes no memoryview; a ctypes array over the same memory it does.
-        self.crc32c = google_crc32c.extend(self.crc32c, (ctypes.c_char * count).from_buffer(buffer))
-        _write_all(self._fd, memoryview(buffer)[:count])
+        self.crc32c = google_crc32c.extend(self.crc32c, (ctypes.c_char * count).from_buffer(buffer, start))
+        _write_all(self._fd, memoryview(buffer)[start : start + count])
         self.size_bytes += count
+
+    def take(self, buffer: bytearray, count: int) -> int:
+        """As `socket_body.Taker`: writes all of it."""
+        self.write_buffered(buffer, count)
+        return 0
 
     def copy_from(self, path: Path) -> None:
         buffer = thread_buffer()
@@ -51,9 +73,10 @@ class Incoming:
                 self.write_buffered(buffer, count)
 
     def finish(self) -> None:
-        """All bytes are there: makes them durable."""
-        os.fdatasync(self._fd)
-        self.close()
+        """All bytes are there: makes them durable. Once is enough."""
+        if self._fd >= 0:
+            os.fdatasync(self._fd)
+            self.close()
 
     def close(self) -> None:
         fd, self._fd = self._fd, -1
@@ -70,6 +93,25 @@ class Incoming:
     def __exit__(self, *_: object) -> None:
         """Nothing is left of what was not committed."""
         self.discard()
+
+
+def copy_bytes(path: Path, offset: int, size_bytes: int, fd: int) -> None:
+    """Appends a piece of a file to `fd`. The kernel copies it, on some file systems without moving a byte."""
+    with path.open("rb", buffering=0) as source:
+        source.seek(offset)
+        left = size_bytes
+        try:
+            while left and (count := os.copy_file_range(source.fileno(), fd, left)):
+                left -= count
+        except OSError as error:
+            if error.errno not in _NOT_IN_KERNEL:
+                raise
+        buffer = memoryview(thread_buffer())
+        while left and (count := source.readinto(buffer[: min(left, BUFFER_BYTES)])):
+            _write_all(fd, buffer[:count])
+            left -= count
+    if left:
+        raise OSError(errno.EIO, "a file is shorter than it was")
 
 
 def _write_all(fd: int, view: memoryview) -> None:

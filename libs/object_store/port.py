@@ -2,11 +2,16 @@
 
 Keys are ours, never a client's words: `[A-Za-z0-9._-]` segments joined by `/`, no segment starts with a dot. An object is
 replaced or deleted as a whole, and a reader sees either the old one or the new one.
+
+A multipart upload is bytes on their way to one key, in parts that come in any order: `start_multipart`, a signed URL for each
+part, `list_parts`, `complete_multipart`. Until then nothing lies under the key; afterwards, and after `abort_multipart`, its
+URLs are good for nothing.
 """
 
 from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
@@ -29,6 +34,30 @@ class StoreUnavailableError(Exception):
     code = "store_unavailable"
 
 
+class MultipartNotFoundError(Exception):
+    """No such multipart upload is open: it never was, or it was completed or aborted."""
+
+    code = "multipart_not_found"
+
+
+class InvalidPartsError(Exception):
+    """The parts are not those that the store has by now, or not in ascending order, or there are none."""
+
+    code = "invalid_parts"
+
+
+class PartTooSmallError(InvalidPartsError):
+    """A part that is not the last one is smaller than 5 MiB."""
+
+    code = "part_too_small"
+
+
+MIN_PART_BYTES = 5 * 1024**2
+"""S3's limit for all parts but the last."""
+MAX_PARTS = 10_000
+"""Parts are numbered from 1."""
+
+
 @dataclass(frozen=True)
 class ObjectInfo:
     key: str
@@ -37,9 +66,26 @@ class ObjectInfo:
     """Opaque, without quotes; changes with every write. Not necessarily an MD5."""
     modified_at: datetime
     content_type: str | None = None
-    """None where a listing does not tell it."""
+    """None where a listing, or the end of a multipart upload, does not tell it."""
     metadata: Mapping[str, str] = field(default_factory=dict)
     """`x-amz-meta-*` without the prefix, lower case."""
+
+
+@dataclass(frozen=True)
+class Part:
+    number: int
+    size_bytes: int
+    etag: str
+    """As with an object's; a part that came in again has another one."""
+
+
+@dataclass(frozen=True)
+class OpenMultipart:
+    """A multipart upload that was neither completed nor aborted."""
+
+    key: str
+    multipart_id: str
+    started_at: datetime
 
 
 class ObjectStore(Protocol):
@@ -91,12 +137,48 @@ class ObjectStore(Protocol):
         expires. Anything else is refused by the store with an S3 error body.
         """
 
+    async def start_multipart(self, key: str, *, content_type: str, metadata: Mapping[str, str] | None = None) -> str:
+        """Opens a multipart upload for `key`; the store's id of it."""
+
+    def presign_part(
+        self, key: str, multipart_id: str, number: int, *, expires_in: timedelta, now: datetime | None = None
+    ) -> str:
+        """An absolute URL for PUTs of one part (1 to 10,000), signed without I/O, about 15 µs.
+
+        Any headers of the client are accepted (but unsigned `x-amz-*` ones). A part that comes in again replaces the first.
+        """
+
+    async def list_parts(self, key: str, multipart_id: str) -> Sequence[Part]:
+        """All parts that came in whole, in ascending order. Raises MultipartNotFoundError."""
+
+    async def complete_multipart(self, key: str, multipart_id: str, parts: Sequence[Part]) -> ObjectInfo:
+        """Makes `parts`, as `list_parts` told them, the object under `key`; what else came in is dropped.
+
+        Repeating it is fine: as long as its object lies under `key`, that is the answer. Raises MultipartNotFoundError,
+        InvalidPartsError or PartTooSmallError.
+        """
+
+    async def abort_multipart(self, key: str, multipart_id: str) -> None:
+        """Drops the parts; fine where no such multipart upload is open."""
+
+    def list_multiparts(self, prefix: str) -> AsyncIterator[Sequence[OpenMultipart]]:
+        """Pages of at most 1000 open multipart uploads whose keys begin with `prefix`."""
+
     async def open(self) -> None: ...
 
     async def close(self) -> None: ...
 
     async def check(self) -> None:
         """Raises StoreUnavailableError when the store cannot be used now."""
+
+
+def check_parts(parts: Sequence[Part]) -> None:
+    """Raises what `complete_multipart` raises for parts that no store may accept (some accept them)."""
+    numbers = [part.number for part in parts]
+    if not numbers or numbers[0] < 1 or numbers[-1] > MAX_PARTS or any(a >= b for a, b in pairwise(numbers)):
+        raise InvalidPartsError("part numbers must ascend from 1 to 10,000")
+    if any(part.size_bytes < MIN_PART_BYTES for part in parts[:-1]):
+        raise PartTooSmallError("a part that is not the last one is smaller than 5 MiB")
 
 
 async def delete_prefix(store: ObjectStore, prefix: str) -> int:

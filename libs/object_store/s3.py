@@ -4,11 +4,13 @@ URLs are signed by our own `Presigner` (the SDK binds nothing but the host), wit
 """
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import aclosing, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from io import BytesIO
 from itertools import islice
 from pathlib import Path
 from typing import Any, ParamSpec, Self, TypeVar
@@ -21,19 +23,29 @@ from minio.deleteobjects import DeleteObject
 from minio.error import MinioException
 from minio.notificationconfig import NotificationConfig, PrefixFilterRule, QueueConfig
 
-from libs.object_store.port import ObjectChangedError, ObjectInfo, ObjectNotFoundError, StoreUnavailableError
+from libs.object_store.port import (
+    MultipartNotFoundError,
+    ObjectChangedError,
+    ObjectInfo,
+    ObjectNotFoundError,
+    OpenMultipart,
+    Part,
+    StoreUnavailableError,
+    check_parts,
+)
 from libs.object_store.presign import Presigner
-from libs.object_store.s3_probe import allow_browsers, error_code, refuse_unsafe_store
-from libs.object_store.thread_stream import ThreadStream
+from libs.object_store.s3_error import MISSING, error_code, port_errors
+from libs.object_store.s3_multipart import S3Multipart
+from libs.object_store.s3_probe import allow_browsers, refuse_unsafe_store
+from libs.object_store.uninterrupted import uninterrupted
 
 CHUNK_BYTES = 1024 * 1024
-PART_BYTES = 16 * 1024 * 1024
-"""Of a multipart write; one of them is in memory. 10,000 make 160 GB."""
+PART_BYTES = 8 * 1024 * 1024
+"""Of what is written in parts; about two of them are in memory. 10,000 make 80 GB."""
 COPY_LIMIT_BYTES = 5 * 1024**3
 """S3's limit for one CopyObject; beyond it parts are copied."""
 PAGE = 1000
 _META = "x-amz-meta-"
-_MISSING = frozenset({"NoSuchKey", "NoSuchObject", "ResourceNotFound"})
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
@@ -47,6 +59,7 @@ class S3Store:
         self._bucket = bucket
         self._presigner = presigner
         self._probe = probe
+        self._multipart = S3Multipart(client, bucket)
         self._threads = ThreadPoolExecutor(16, thread_name_prefix="s3-store")
 
     @classmethod
@@ -122,7 +135,11 @@ class S3Store:
     ) -> ObjectInfo:
         if isinstance(content, Path):
             return await self._run(self._put_file, key, content, content_type, dict(metadata or {}))
-        return await self._run(self._put_stream, key, ThreadStream(content), content_type, dict(metadata or {}))
+        async with aclosing(_regrouped(content, PART_BYTES)) as pieces:
+            first = await anext(pieces, b"")
+            if len(first) < PART_BYTES:
+                return await self._whole(self._put_bytes, key, first, content_type, dict(metadata or {}))
+            return await self._write_in_parts(key, first, pieces, content_type, metadata or {})
 
     async def copy(self, source: str, target: str, *, match_etag: str, content_type: str | None = None) -> ObjectInfo:
         return await self._run(self._copy, source, target, match_etag, content_type)
@@ -147,11 +164,62 @@ class S3Store:
         bound = dict(headers) if content_length is None else {**headers, "content-length": str(content_length)}
         return self._presigner.url("PUT", key, expires_in=expires_in, headers=bound, now=now)
 
+    async def start_multipart(self, key: str, *, content_type: str, metadata: Mapping[str, str] | None = None) -> str:
+        return await self._whole(self._multipart.start, key, content_type, metadata or {})
+
+    def presign_part(
+        self, key: str, multipart_id: str, number: int, *, expires_in: timedelta, now: datetime | None = None
+    ) -> str:
+        query = {"partNumber": str(number), "uploadId": multipart_id}
+        return self._presigner.url("PUT", key, expires_in=expires_in, query=query, now=now)
+
+    async def list_parts(self, key: str, multipart_id: str) -> Sequence[Part]:
+        return await self._run(self._multipart.parts, key, multipart_id)
+
+    async def complete_multipart(self, key: str, multipart_id: str, parts: Sequence[Part]) -> ObjectInfo:
+        check_parts(parts)
+        try:
+            return await self._whole(self._multipart.complete, key, multipart_id, parts)
+        except MultipartNotFoundError:
+            # An earlier call may have done it without being heard.
+            found = await self.stat(key)
+            if found is None or found.size_bytes != sum(part.size_bytes for part in parts):
+                raise
+            return found
+
+    async def abort_multipart(self, key: str, multipart_id: str) -> None:
+        await self._run(self._multipart.abort, key, multipart_id)
+
+    async def list_multiparts(self, prefix: str) -> AsyncIterator[Sequence[OpenMultipart]]:
+        found = self._multipart.uploads(prefix)
+        while page := await self._run(lambda: list(islice(found, PAGE))):
+            yield page
+
+    async def _write_in_parts(
+        self, key: str, first: bytes, more: AsyncIterator[bytes], content_type: str, metadata: Mapping[str, str]
+    ) -> ObjectInfo:
+        """A thread is needed only while a part goes out, however slowly the stream comes in."""
+        multipart_id = await self.start_multipart(key, content_type=content_type, metadata=metadata)
+        try:
+            parts = [await self._whole(self._multipart.put, key, multipart_id, 1, first)]
+            async for piece in more:
+                parts.append(await self._whole(self._multipart.put, key, multipart_id, len(parts) + 1, piece))
+            written = await self.complete_multipart(key, multipart_id, parts)
+        except BaseException:
+            with suppress(StoreUnavailableError):  # then it is found by whoever sweeps open multipart uploads
+                await asyncio.shield(self.abort_multipart(key, multipart_id))
+            raise
+        return replace(written, content_type=content_type, metadata=metadata)
+
+    async def _whole(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        """As `_run`, for what must be over before anything else is done about its key."""
+        return await uninterrupted(asyncio.ensure_future(self._run(work, *args, **kwargs)))
+
     async def _run(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """Does blocking work in a thread; what the SDK raises becomes an error of the port."""
 
         def in_thread() -> _T:
-            with _port_errors():
+            with port_errors():
                 return work(*args, **kwargs)
 
         return await asyncio.get_running_loop().run_in_executor(self._threads, in_thread)
@@ -200,18 +268,16 @@ class S3Store:
         )
         return _written(key, result, path.stat().st_size, content_type, metadata)
 
-    def _put_stream(self, key: str, stream: ThreadStream, content_type: str, metadata: dict[str, Any]) -> ObjectInfo:
+    def _put_bytes(self, key: str, content: bytes, content_type: str, metadata: dict[str, Any]) -> ObjectInfo:
         result = self._client.put_object(
             bucket_name=self._bucket,
             object_name=key,
-            data=stream,  # type: ignore[arg-type]  # only `read` is used
-            length=-1,
+            data=BytesIO(content),
+            length=len(content),
             content_type=content_type,
             metadata=metadata,
-            part_size=PART_BYTES,
-            num_parallel_uploads=1,
         )
-        return _written(key, result, stream.size_bytes, content_type, metadata)
+        return _written(key, result, len(content), content_type, metadata)
 
     def _copy(self, source: str, target: str, match_etag: str, content_type: str | None) -> ObjectInfo:
         found = self._stat(source)
@@ -239,24 +305,26 @@ class S3Store:
 
     def _delete(self, keys: Sequence[str]) -> None:
         errors = self._client.remove_objects(bucket_name=self._bucket, delete_object_list=[DeleteObject(key) for key in keys])
-        failed = [error.code for error in errors if error.code not in _MISSING]
+        failed = [error.code for error in errors if error.code not in MISSING]
         if failed:
             raise StoreUnavailableError(f"{len(failed)} objects were not deleted: {failed[0]}")
 
 
-@contextmanager
-def _port_errors() -> Iterator[None]:
-    try:
-        yield
-    except MinioException as error:
-        code = error_code(error)
-        if code in _MISSING:
-            raise ObjectNotFoundError(getattr(error, "object_name", code)) from error
-        if code == "PreconditionFailed":
-            raise ObjectChangedError(getattr(error, "object_name", code)) from error
-        raise StoreUnavailableError(f"the store answered {code}") from error
-    except (urllib3.exceptions.HTTPError, ConnectionError, TimeoutError) as error:
-        raise StoreUnavailableError(f"the store does not answer: {type(error).__name__}") from error
+async def _regrouped(chunks: AsyncIterable[bytes], size: int) -> AsyncGenerator[bytes]:
+    """The same bytes in pieces of `size`, only the last one smaller."""
+    held: list[bytes] = []
+    held_bytes = 0
+    async for chunk in chunks:
+        held.append(chunk)
+        held_bytes += len(chunk)
+        if held_bytes >= size:
+            whole = b"".join(held)
+            for start in range(0, held_bytes - size + 1, size):
+                yield whole[start : start + size]
+            held = [whole[held_bytes - held_bytes % size :]]
+            held_bytes %= size
+    if held_bytes:
+        yield b"".join(held)
 
 
 def _info(entry: Any) -> ObjectInfo:

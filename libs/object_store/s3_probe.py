@@ -6,7 +6,6 @@ signer may read (CVE-2026-97731 and its kin). Such a store would hand one tenant
 
 import base64
 import hashlib
-import re
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -16,13 +15,16 @@ import structlog
 import urllib3
 from minio import Minio
 from minio.deleteobjects import DeleteObject
-from minio.error import InvalidResponseError, MinioException, S3Error
+from minio.error import MinioException
 
 from libs.object_store.port import StoreUnavailableError
 from libs.object_store.presign import Presigner
+from libs.object_store.s3_error import error_code
+from libs.object_store.s3_multipart import S3Multipart
 
 log = structlog.get_logger()
 
+_EXPIRY = timedelta(minutes=5)
 _CORS = (
     b'<CORSConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><CORSRule><AllowedOrigin>*</AllowedOrigin>'
     b"<AllowedMethod>PUT</AllowedMethod><AllowedHeader>*</AllowedHeader><ExposeHeader>ETag</ExposeHeader>"
@@ -34,15 +36,6 @@ class UnsafeStoreError(Exception):
     """The store honours headers on an upload URL that its signature does not cover; it must not be used."""
 
     code = "unsafe_store"
-
-
-def error_code(error: MinioException) -> str:
-    """S3's code for what went wrong, where the answer has one."""
-    if isinstance(error, S3Error):
-        return error.code or "an error without a code"
-    # The SDK reads only error bodies of type `application/xml`; some servers say `text/xml`.
-    found = re.search(r"<Code>(\w+)</Code>", str(error)) if isinstance(error, InvalidResponseError) else None
-    return found[1] if found else type(error).__name__
 
 
 def allow_browsers(client: Minio, bucket: str) -> None:
@@ -60,16 +53,22 @@ def refuse_unsafe_store(client: Minio, http: urllib3.PoolManager, bucket: str, p
     """Raises UnsafeStoreError, or StoreUnavailableError where not even an honest PUT to `staging/` works."""
     folder = f"staging/probe-{uuid4().hex}"
     source, target = f"{folder}/source", f"{folder}/target"
-    url = presigner.url("PUT", target, expires_in=timedelta(minutes=5))
+    multipart = S3Multipart(client, bucket)
+    multipart_id = multipart.start(target, "text/plain", {})
+    part = {"partNumber": "1", "uploadId": multipart_id}
+    url = presigner.url("PUT", target, expires_in=_EXPIRY)
+    part_url = presigner.url("PUT", target, query=part, expires_in=_EXPIRY)
+    copy = ("x-amz-copy-source", f"/{bucket}/{source}")
     try:
-        honest = presigner.url("PUT", source, expires_in=timedelta(minutes=5))
+        honest = presigner.url("PUT", source, expires_in=_EXPIRY)
         if (status := _put(http, honest, {}, b"probe")) != 200:
             raise StoreUnavailableError(f"the store answers a presigned PUT with {status}")
-        for name, value in (("x-amz-copy-source", f"/{bucket}/{source}"), ("x-amz-meta-probe", "1")):
-            if _put(http, url, {name: value}, b"") < 300:
+        for to, (name, value) in ((url, copy), (url, ("x-amz-meta-probe", "1")), (part_url, copy)):
+            if _put(http, to, {name: value}, b"") < 300:
                 raise UnsafeStoreError(f"the store honours an unsigned {name} header on an upload URL")
     finally:
-        with suppress(MinioException, urllib3.exceptions.HTTPError):
+        with suppress(MinioException, urllib3.exceptions.HTTPError, StoreUnavailableError):
+            multipart.abort(target, multipart_id)
             list(client.remove_objects(bucket_name=bucket, delete_object_list=[DeleteObject(source), DeleteObject(target)]))
 
 

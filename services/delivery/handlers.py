@@ -15,7 +15,9 @@ from contracts.events import (
     UploadExpired,
     UploadRegistered,
     UploadRejected,
+    WebhookRequested,
 )
+from contracts.ids import DeliveryId
 from libs.observability.tracing import current_traceparent
 from libs.outbox.unit_of_work import UnitOfWork
 from libs.runtime.service import Handler, Handlers
@@ -73,20 +75,28 @@ async def on_processing_failed(event: ProcessingFailed, work: UnitOfWork) -> Non
     await _end(event, outcome, work, mime_type=event.mime_type)
 
 
+async def on_webhook_requested(event: WebhookRequested, work: UnitOfWork) -> None:
+    await _send(Webhook(
+        id=DeliveryId(event.webhook_id), upload_id=event.upload_id, tenant_id=event.tenant_id, url=event.url,
+        receiver=receiver_of(event.url), body=event.body.encode(), traceparent=_traceparent(work), format=event.format,
+        sealed_secret=event.secret_encrypted,
+    ), work)  # fmt: skip
+
+
 async def announce(upload: Upload, work: UnitOfWork) -> None:
     """Creates the upload's webhook when nothing is missing any more; exactly once, whatever comes again."""
     if not upload.is_complete or upload.callback is None:
         return
     callback = upload.callback
-    webhook = Webhook(
-        id=webhook_id(upload.upload_id, "callback"),
-        upload_id=upload.upload_id,
-        tenant_id=upload.tenant_id,
-        url=callback.url,
-        receiver=receiver_of(callback.url),
-        body=orjson.dumps(FORMATS[callback.format](upload)),
-        traceparent=current_traceparent() or (work.cause.traceparent if work.cause else None),
-    )
+    await _send(Webhook(
+        id=webhook_id(upload.upload_id, "callback"), upload_id=upload.upload_id, tenant_id=upload.tenant_id, url=callback.url,
+        receiver=receiver_of(callback.url), body=orjson.dumps(FORMATS[callback.format](upload)),
+        traceparent=_traceparent(work),
+    ), work)  # fmt: skip
+
+
+async def _send(webhook: Webhook, work: UnitOfWork) -> None:
+    """Nothing where it is known already."""
     if await DeliveryStore(work.connection).add_webhook(webhook):
         now = datetime.now(UTC)
         work.emit(DeliveryChanged(
@@ -105,6 +115,10 @@ async def _end(
 ) -> None:
     store = DeliveryStore(work.connection)
     await announce(await store.learn(event.upload_id, event.tenant_id, outcome=outcome, mime_type=mime_type), work)
+
+
+def _traceparent(work: UnitOfWork) -> str | None:
+    return current_traceparent() or (work.cause.traceparent if work.cause else None)
 
 
 def _now(work: UnitOfWork) -> datetime:
@@ -136,6 +150,7 @@ ANNOUNCING: Handlers = {
     UploadExpired: on_upload_expired,
     ProcessingCompleted: on_processing_completed,
     ProcessingFailed: on_processing_failed,
+    WebhookRequested: on_webhook_requested,
 }
 
 HANDLERS: Handlers = _together(ANNOUNCING, PUBLISHING)

@@ -1,6 +1,7 @@
 """The gateway's composition root."""
 
 from datetime import timedelta
+from math import ceil
 
 from libs.egress.policy import Policy, parse_networks
 from libs.object_store.port import ObjectStore
@@ -8,7 +9,12 @@ from libs.outbox.unit_of_work import Outbox
 from libs.postgres.database import Database
 from libs.runtime.secret import SecretBox
 from libs.runtime.service import Service
+from libs.runtime.single_flight import SingleFlight
 from libs.runtime.wakeup import Wakeups
+from libs.sandbox.sandbox import Limits as SandboxLimits
+from libs.sandbox.sandbox import Sandbox
+from libs.sandbox.secrecy import hide_from_children
+from libs.sandbox.workspace import Workspace
 from libs.web.docs import documentation
 from libs.web.server import application
 from services.gateway.auth import Authenticator, Operators
@@ -16,7 +22,14 @@ from services.gateway.bootstrap import Bootstrap
 from services.gateway.deps import Clock, Deps, Limits, utc_now
 from services.gateway.dialects.eachlabs import routes as eachlabs
 from services.gateway.dialects.json2video import routes as json2video
+from services.gateway.dialects.uploadcare import routes as uploadcare
+from services.gateway.dialects.uploadcare.rest import routes as uploadcare_rest
+from services.gateway.dialects.uploadcare.rest.news import announcer
+from services.gateway.files import cdn
 from services.gateway.files import routes as files
+from services.gateway.files.derived import Derivatives
+from services.gateway.files.image import ImageMaker
+from services.gateway.files.uploadcare import UploadcareFiles
 from services.gateway.handlers import HANDLERS
 from services.gateway.jobs import FoldUsage
 from services.gateway.platform import projects
@@ -32,9 +45,14 @@ each API keeps its own error shape. An upload's bytes go by `PUT` to the signed 
 
 
 def build(settings: Settings, store: ObjectStore, *, clock: Clock = utc_now) -> Service:
-    """Raises ValueError when a setting without a default is missing."""
+    """From here on nobody but root may look into this process.
+
+    Raises ValueError when a setting without a default is missing, SandboxUnavailableError where `sandbox` is `strict` and
+    this machine has no namespaces for us.
+    """
     if settings.postgres_dsn is None or settings.secret_key is None:
         raise ValueError("LONGSHORE_POSTGRES_DSN and LONGSHORE_SECRET_KEY are required")
+    hide_from_children()
     database = Database(settings.postgres_dsn.get_secret_value(), "gateway", max_connections=settings.postgres_pool)
     outbox = Outbox(database, Wakeups())
     secrets_box = SecretBox(settings.secret_key.get_secret_value())
@@ -48,13 +66,16 @@ def build(settings: Settings, store: ObjectStore, *, clock: Clock = utc_now) -> 
         max_file_size_bytes=settings.gateway_max_upload_bytes,
         recovers=settings.gateway_recover_credentials,
     )
-    apis = [face.api(deps) for face in (eachlabs, json2video, platform, projects, files)]
+    public = UploadcareFiles(database)
+    images = derivatives(settings, store, public)
+    faces = (eachlabs, json2video, uploadcare, uploadcare_rest, platform, projects, files)
+    apis = [*(face.api(deps) for face in faces), cdn.api(settings.public_base_url, public, store, images)]
     return Service(
         name="gateway",
         outbox=outbox,
-        handlers=HANDLERS,
+        handlers=announcer(settings.public_base_url).after(HANDLERS),
         loops={"fold-usage": FoldUsage(outbox).run},
-        resources=(store, bootstrap),
+        resources=(store, bootstrap, images),
         web=application([*apis, documentation(apis, title="Longshore", version=VERSION, description=DESCRIPTION)]),
     )
 
@@ -83,5 +104,29 @@ def dependencies(settings: Settings, outbox: Outbox, secrets_box: SecretBox, sto
             free_allowance_bytes=settings.gateway_free_allowance_bytes,
             credits_per_week=settings.gateway_credits_per_week,
         ),
+        scans=settings.clamd_url is not None,
         clock=clock,
+    )
+
+
+def derivatives(settings: Settings, store: ObjectStore, public: UploadcareFiles) -> Derivatives:
+    seconds = settings.gateway_image_max_seconds
+    maker = ImageMaker(
+        Sandbox(settings.sandbox),
+        SandboxLimits(
+            wall_seconds=seconds,
+            memory_bytes=settings.gateway_image_max_memory_bytes,
+            cpu_seconds=ceil(seconds * 2),
+            file_bytes=settings.gateway_image_max_pixels * 8,
+        ),
+        max_pixels=settings.gateway_image_max_pixels,
+        max_result_bytes=settings.gateway_image_max_result_bytes,
+    )
+    return Derivatives(
+        store,
+        Workspace(settings.work_dir),
+        maker,
+        SingleFlight(running=settings.gateway_image_jobs, waiting=settings.gateway_image_queue),
+        max_source_bytes=settings.gateway_image_max_source_bytes,
+        is_published=public.is_published,
     )

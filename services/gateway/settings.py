@@ -1,5 +1,8 @@
 """Settings of the gateway; each is `LONGSHORE_<FIELD>` in the environment."""
 
+from pathlib import Path
+from typing import Literal
+
 from pydantic import Field
 
 from libs.runtime.settings import ServiceSettings
@@ -18,6 +21,8 @@ class Settings(ServiceSettings):
     """How long an upload URL of the json2video API may be used (J-13)."""
     gateway_uploadcare_part_url_seconds: int = Field(default=86400, gt=0, le=604800)
     """How long the part URLs of a multipart upload of the Uploadcare API may be used."""
+    clamd_url: str | None = None
+    """As the session service's, which scans. The gateway only knows by it that there is a verdict to wait for."""
     gateway_put_grace_seconds: int = Field(default=900, ge=0)
     """How long after the URL's end an upload that began in time may at least still arrive."""
     gateway_put_bytes_per_second: int = Field(default=128 * 2**10, gt=0)
@@ -31,3 +36,25 @@ class Settings(ServiceSettings):
     old settings."""
     gateway_recover_credentials: bool = False
     """Replace the key in `credentials.json` where the file is lost; for an installation of one process (standalone does)."""
+    sandbox: Literal["strict", "auto"] = "strict"
+    """`strict` refuses to start where images cannot be cut off from the network; `auto` warns and goes on."""
+    gateway_work_dir: Path | None = None
+    """Where images lie while they are processed; default `<data_dir>/gateway`."""
+    gateway_image_jobs: int = Field(default=2, ge=1, le=64)
+    """Images processed at the same time, each in a process of its own."""
+    gateway_image_queue: int = Field(default=64, ge=0)
+    """Images that wait for their turn; more are asked to come back (503)."""
+    gateway_image_max_pixels: int = Field(default=100_000_000, gt=0)
+    """Largest image that is processed; larger ones are delivered as they are."""
+    gateway_image_max_source_bytes: int = Field(default=256 * 2**20, gt=0)
+    """Largest image file that is processed."""
+    gateway_image_max_result_bytes: int = Field(default=64 * 2**20, gt=0)
+    """Largest image file that may come of it."""
+    gateway_image_max_seconds: float = Field(default=30, gt=0)
+    """Wall clock time of processing one image."""
+    gateway_image_max_memory_bytes: int = Field(default=3 * 2**29, gt=0)
+    """Address space of processing one image."""
+
+    @property
+    def work_dir(self) -> Path:
+        return self.gateway_work_dir or self.data_dir / "gateway"

@@ -7,7 +7,7 @@ from libs.runtime.settings import ServiceSettings
 
 class Settings(ServiceSettings):
     ingest_concurrency: int = Field(default=8, ge=1, le=64)
-    """Fetches under way at a time, in one process; each needs some 50 MB with an S3 store."""
+    """Fetches under way at a time, in one process; with an S3 store each needs some tens of MB."""
     ingest_tenant_concurrency: int = Field(default=4, ge=1, le=64)
     """Of these, for one tenant: its slow sources hold up nobody else."""
     ingest_timeout_seconds: float = Field(default=1800, gt=0)

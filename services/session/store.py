@@ -11,9 +11,9 @@ from libs.postgres.database import Connection
 from services.session.domain.session import Session, State
 
 COLUMNS = (
-    "upload_id", "tenant_id", "state", "changed_at", "traceparent", "staging_key", "object_key", "constraints", "file_name",
-    "transcode", "deadline_at", "staged", "file", "completed_at", "file_expires_at", "retention_revision", "abort_reason",
-    "reject_code", "reject_message", "removal", "cleanup_at", "cleanups",
+    "upload_id", "tenant_id", "state", "changed_at", "traceparent", "staging_key", "multipart_id", "object_key", "constraints",
+    "file_name", "transcode", "deadline_at", "staged", "file", "completed_at", "file_expires_at", "retention_revision",
+    "abort_reason", "reject_code", "reject_message", "removal", "cleanup_at", "cleanups",
 )  # fmt: skip
 """The fields of a `Session`, in order of the statements' parameters."""
 

@@ -16,7 +16,7 @@ from libs.web.server import application
 from services.storage_notification.adapters.amqp import taking
 from services.storage_notification.api import events_api
 from services.storage_notification.handlers import HANDLERS
-from services.storage_notification.jobs import Notices, Purge, Reconciler
+from services.storage_notification.jobs import MultipartSweep, Notices, Purge, Reconciler
 from services.storage_notification.settings import Settings
 from services.storage_notification.usecases import NOTICES, Receipt, StorageNotification
 
@@ -56,11 +56,13 @@ def _loops(settings: Settings, outbox: Outbox, store: ObjectStore, notification:
         stray_age=stray_age,
         unknown_age=timedelta(days=settings.storage_unknown_days),
     )
+    sweep = MultipartSweep(outbox, store, stray_age=stray_age)
     purge = Purge(outbox, keep_closed=stray_age + timedelta(days=1))
     wakeups = outbox.wakeups
     loops = {
         "reconciler": repeated(reconciler.once, wakeups, "reconciler", settings.storage_reconcile_seconds),
         "notices": repeated(Notices(outbox, notification).once, wakeups, NOTICES, 1),
+        "multipart-sweep": repeated(sweep.once, wakeups, "multipart-sweep", settings.storage_multipart_sweep_seconds),
         "purge": repeated(purge.once, wakeups, "purge", 15),
     }
     if settings.storage_events_queue and settings.bus_url:

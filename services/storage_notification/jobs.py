@@ -1,4 +1,4 @@
-"""Timers in: the reconciler, the kept notices, the purge."""
+"""Timers in: the reconciler, the kept notices, the sweep of multipart uploads, the purge."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -6,10 +6,10 @@ from uuid import uuid4
 
 import structlog
 
-from libs.object_store.port import ObjectInfo, ObjectStore
+from libs.object_store.port import ObjectInfo, ObjectStore, OpenMultipart
 from libs.outbox.unit_of_work import Outbox
 from services.storage_notification.domain.record import STAGING
-from services.storage_notification.metric import ROWS, STRAYS
+from services.storage_notification.metric import ABORTED, ROWS, STRAYS
 from services.storage_notification.store import NotificationStore
 from services.storage_notification.usecases import RETRY, StorageNotification
 
@@ -100,6 +100,42 @@ class Notices:
         async with self._outbox.database.connection() as connection:
             await NotificationStore(connection).drop_notices([key for key in keys if key not in unanswered])
         return len(keys) == self._batch
+
+
+class MultipartSweep:
+    """Aborts multipart uploads that outlived their process: they cost space and are in no listing of objects.
+
+    Below `staging/` one may belong to an upload that is still open. All others are writes and copies of our own, which never
+    take that long. Two replicas that sweep at once do no harm.
+    """
+
+    PREFIXES = (STAGING, "files/")
+
+    def __init__(self, outbox: Outbox, store: ObjectStore, *, stray_age: timedelta) -> None:
+        self._outbox = outbox
+        self._objects = store
+        self._stray_age = stray_age
+
+    async def once(self) -> bool:
+        """One pass over what is open. Raises StoreUnavailableError."""
+        for prefix in self.PREFIXES:
+            async for page in self._objects.list_multiparts(prefix):
+                await self._page(page)
+        return False
+
+    async def _page(self, page: Sequence[OpenMultipart]) -> None:
+        oldest = datetime.now(UTC) - self._stray_age
+        old = [found for found in page if found.started_at <= oldest]
+        if not old:
+            return
+        async with self._outbox.database.connection() as connection:
+            awaited = await NotificationStore(connection).open([found.key for found in old])
+        strays = [found for found in old if found.key not in awaited]
+        for found in strays:
+            await self._objects.abort_multipart(found.key, found.multipart_id)
+        if strays:
+            ABORTED.inc(len(strays))
+            log.info("strays.aborted", multiparts=len(strays))
 
 
 class Purge:

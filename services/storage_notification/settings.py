@@ -15,6 +15,9 @@ class Settings(ServiceSettings):
     storage_grace_seconds: float = Field(default=2, ge=0)
     """How long a notification may take before the reconciler announces the object itself."""
     storage_stray_hours: float = Field(default=24, gt=0)
-    """When an object in `staging/` that came in again after its upload had ended is deleted."""
+    """When an object in `staging/` that came in again after its upload had ended is deleted, and a multipart upload that
+    belongs to no open upload is aborted."""
+    storage_multipart_sweep_seconds: float = Field(default=600, gt=0)
+    """Pause between two looks at the open multipart uploads."""
     storage_unknown_days: float = Field(default=14, gt=0)
     """When an object in `staging/` of which no registration was heard is deleted; longer than the bus may ever be away."""

@@ -15,8 +15,17 @@ _EXPECTED = "upload_id, tenant_id, key, traceparent, announced_etag, announced_a
 EXPECT = """
     INSERT INTO expected_objects AS e (upload_id, tenant_id, key, deadline_at, traceparent)
     VALUES ($1, $2, $3, $4, $5)
-    ON CONFLICT (upload_id) DO UPDATE SET key = excluded.key, deadline_at = excluded.deadline_at
+    ON CONFLICT (upload_id) DO UPDATE
+    SET key = excluded.key, deadline_at = excluded.deadline_at, traceparent = excluded.traceparent
     WHERE e.key IS NULL
+    RETURNING hinted
+"""
+
+# Where the registration was not heard of yet; a row without it is forgotten like one whose deadline was now.
+HINT = """
+    INSERT INTO expected_objects AS e (upload_id, tenant_id, deadline_at, hinted) VALUES ($1, $2, now(), true)
+    ON CONFLICT (upload_id) DO UPDATE SET hinted = true
+    RETURNING key
 """
 
 CLOSE = """
@@ -99,8 +108,14 @@ class NotificationStore:
 
     async def expect(
         self, upload_id: UploadId, tenant_id: TenantId, key: str, deadline_at: datetime, traceparent: str | None
-    ) -> None:
-        await self._connection.execute(EXPECT, upload_id, tenant_id, key, deadline_at, traceparent)
+    ) -> bool:
+        """Whether the object was said to be there already."""
+        return bool(await self._connection.fetchval(EXPECT, upload_id, tenant_id, key, deadline_at, traceparent))
+
+    async def hint(self, upload_id: UploadId, tenant_id: TenantId) -> str | None:
+        """The object is said to be there. Its key; None as long as its registration was not heard of."""
+        key: str | None = await self._connection.fetchval(HINT, upload_id, tenant_id)
+        return key
 
     async def close(self, upload_id: UploadId, tenant_id: TenantId) -> None:
         await self._connection.execute(CLOSE, upload_id, tenant_id)

@@ -9,11 +9,11 @@ from libs.outbox.unit_of_work import Outbox
 from libs.postgres.database import Database
 from libs.runtime.service import Loop, Service
 from libs.runtime.wakeup import Wakeups
+from libs.sandbox.sandbox import Limits, Sandbox
+from libs.sandbox.secrecy import hide_from_children
+from libs.sandbox.workspace import Workspace
 from services.transcoder.adapters.inspector import Inspector
-from services.transcoder.adapters.sandbox import Limits, Sandbox
-from services.transcoder.adapters.secrecy import hide_from_children
 from services.transcoder.adapters.transcoder import Transcoder
-from services.transcoder.adapters.workspace import Workspace
 from services.transcoder.domain.job import Lane
 from services.transcoder.handlers import HANDLERS
 from services.transcoder.jobs import CleanLoop, CountLoop, SniffLoop, WorkLoop

@@ -4,100 +4,17 @@ import asyncio
 import hashlib
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from socket import socket
 from uuid import uuid4
 
 import aiohttp
 import pytest
-import pytest_asyncio
-from aiohttp import web
 from yarl import URL
 
-from libs.object_store.disk import DiskStore
-from libs.object_store.disk_http import storage_routes
 from libs.object_store.port import ObjectChangedError, ObjectNotFoundError, ObjectStore, delete_prefix
-from libs.object_store.s3 import S3Store
-from tests.servers import s3
-
-HOUR = timedelta(hours=1)
-TYPE = "application/octet-stream"
-
-RCLONE_DEVIATES = frozenset(
-    {
-        "etag",  # is the MD5 of the content, so that the same bytes give the same ETag
-        "expired",  # is answered with 400, where S3 says 403
-    }
-)
-
-
-@dataclass(frozen=True)
-class Adapter:
-    store: ObjectStore
-    deviates: frozenset[str] = frozenset()
-
-
-@asynccontextmanager
-async def disk_store(root: Path) -> AsyncIterator[Adapter]:
-    with socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    store = DiskStore(root, f"http://127.0.0.1:{port}", "secret")
-    await store.open()
-    application = web.Application()
-    application.add_routes(storage_routes(store))
-    runner = web.AppRunner(application)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    try:
-        yield Adapter(store)
-    finally:
-        await runner.cleanup()
-        await store.close()
-
-
-@asynccontextmanager
-async def s3_store(server: str) -> AsyncIterator[Adapter]:
-    store = S3Store.from_url(s3.bucket_url(server))
-    await store.open()
-    try:
-        yield Adapter(store, RCLONE_DEVIATES if s3.is_rclone(server) else frozenset())
-    finally:
-        await delete_prefix(store, "")
-        await store.close()
-
-
-@pytest_asyncio.fixture(params=["disk", "s3"])
-async def adapter(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Adapter]:
-    opened = disk_store(tmp_path / "store") if request.param == "disk" else s3_store(request.getfixturevalue("s3_server"))
-    async with opened as adapter:
-        yield adapter
-
-
-@pytest.fixture
-def store(adapter: Adapter) -> ObjectStore:
-    return adapter.store
-
-
-async def stream(*chunks: bytes) -> AsyncIterator[bytes]:
-    for chunk in chunks:
-        yield chunk
-
-
-async def put(store: ObjectStore, key: str, content: bytes = b"content", content_type: str = TYPE) -> str:
-    return (await store.write(key, stream(content), content_type=content_type)).etag
-
-
-async def content_of(store: ObjectStore, key: str, **options: object) -> bytes:
-    return b"".join([chunk async for chunk in store.read(key, **options)])  # type: ignore[arg-type]
-
-
-async def keys_of(store: ObjectStore, prefix: str, after: str = "") -> list[str]:
-    return [found.key async for page in store.list(prefix, after=after) for found in page]
-
+from tests.contract.store_harness import TYPE, Adapter, content_of, keys_of, put, stream
 
 # Objects
 

@@ -37,8 +37,9 @@ def retry_after_seconds(value: str | None, now: datetime) -> float | None:
     """A Retry-After header as seconds from now: RFC 9110 §10.2.3. None where it is missing or malformed."""
     if value is None:
         return None
-    if value.strip().isascii() and value.strip().isdigit():
-        return float(value)
+    seconds = value.strip()
+    if seconds.isascii() and seconds.isdigit():
+        return float(seconds)
     try:
         date = parsedate_to_datetime(value)
     except (ValueError, OverflowError):

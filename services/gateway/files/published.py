@@ -33,29 +33,31 @@ class Published:
     key: str
     content_type: str
     file_name: str
+    vary: str | None = None
+    """The request header by which it was chosen, if any."""
 
 
 async def original_by_id(uploads: UploadStore, name: str) -> Published | None:
     """Behind `/public/{upload_id}{ext}`: an eachlabs file that is READY (E-12)."""
     match = _UPLOAD_FILE.fullmatch(name)
     upload = await uploads.find(UploadId(UUID(match[1]))) if match else None
-    if upload is None or match is None or upload.dialect != "eachlabs" or not upload.ready or not _kept(upload):
+    if upload is None or match is None or upload.dialect != "eachlabs" or not upload.ready or not kept(upload):
         return None
-    return _original(upload) if PurePosixPath(upload.object_key).suffix == (match[2] or "") else None
+    return original(upload) if PurePosixPath(upload.object_key).suffix == (match[2] or "") else None
 
 
 async def original_by_name(uploads: UploadStore, client_id: str, path: str) -> Published | None:
     """Behind `/{client_id}/files/<folder>/<name>`: a json2video file whose bytes were verified (J-12)."""
     folder, _, name = path.rpartition("/")
     upload = await uploads.find_by_client(client_id, folder, name)
-    return _original(upload) if upload is not None and upload.has_file and _kept(upload) else None
+    return original(upload) if upload is not None and upload.has_file and kept(upload) else None
 
 
 async def original_of_link(uploads: UploadStore, upload_id: str) -> Published | None:
     """Behind a signed link to `/downloads/{upload_id}`: any verified file."""
     match = _UPLOAD_FILE.fullmatch(upload_id)
     upload = await uploads.find(UploadId(UUID(match[1]))) if match and not match[2] else None
-    return _original(upload) if upload is not None and upload.has_file and _kept(upload) else None
+    return original(upload) if upload is not None and upload.has_file and kept(upload) else None
 
 
 async def rendition(uploads: UploadStore, upload_id: str, name: str) -> Published | None:
@@ -64,19 +66,19 @@ async def rendition(uploads: UploadStore, upload_id: str, name: str) -> Publishe
     if match is None or match[2] or len(name) > _LONGEST_RENDITION or _RENDITION.fullmatch(name) is None:
         return None
     upload = await uploads.find(UploadId(UUID(upload_id)))
-    if upload is None or not upload.ready or not _kept(upload):
+    if upload is None or not upload.ready or not kept(upload):
         return None
     path = PurePosixPath(name)
     content_type = _RENDITION_TYPES.get(path.suffix, UNDECLARED)
     return Published(f"files/{upload_id}/renditions/{name}", content_type, path.name)
 
 
-def _kept(upload: Upload) -> bool:
+def kept(upload: Upload) -> bool:
     """The end of its retention counts from that moment, not from when the bytes are deleted."""
     return upload.file_expires_at is None or upload.file_expires_at > datetime.now(UTC)
 
 
-def _original(upload: Upload) -> Published:
+def original(upload: Upload) -> Published:
     content_type = upload.mime_type or upload.content_type or upload.declared_content_type or UNDECLARED
     name = upload.name or f"{upload.id}{PurePosixPath(upload.object_key).suffix}"
     return Published(upload.object_key, content_type, name)

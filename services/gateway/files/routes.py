@@ -1,8 +1,9 @@
 """File delivery: the addresses that eachlabs' `public_url`, json2video's `fileUrl` and renditions point at."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Final
 from uuid import UUID
 
@@ -10,12 +11,13 @@ from aiohttp import web
 
 from libs.object_store.port import ObjectStore
 from libs.postgres.database import Database
-from libs.web.problem import CONTENT_TYPE, UNAVAILABLE, Problem, problem, problem_error
-from libs.web.route import Answer, Api, HttpHandler, NotFoundError, Parameter, Route
+from libs.web.problem import CONTENT_TYPE, Problem, problem, problem_error
+from libs.web.route import Answer, Api, NotFoundError, Parameter
 from libs.web.signed_link import PATH, PURPOSE, LinkRefusedError, LinkSigner
 from services.gateway.deps import Clock, Deps
-from services.gateway.files.header import CORS, PREFLIGHT
+from services.gateway.files.header import CORS
 from services.gateway.files.published import Published, original_by_id, original_by_name, original_of_link, rendition
+from services.gateway.files.readable import CONTENT, PROBLEMS, readable
 from services.gateway.files.send import send
 from services.gateway.store.upload import UploadStore
 
@@ -23,30 +25,11 @@ DATABASE_SECONDS: Final = 10
 """How long a request may wait for the database."""
 CLIENT_ID = "{client_id:c[a-z0-9]{11,31}}"
 
-_CONDITIONS = tuple(
-    Parameter(name, "header", text)
-    for name, text in {
-        "Range": "One range of bytes, e.g. `bytes=0-1023`; several at once are answered with the whole file.",
-        "If-Range": "`Range` counts only while the file has this ETag or Last-Modified.",
-        "If-None-Match": "ETags the client has.",
-        "If-Modified-Since": "Age of the client's copy.",
-    }.items()
-)
-_VALIDATORS = {"ETag": "Strong.", "Last-Modified": "When it was stored.", "Accept-Ranges": "`bytes`"}
-_ANSWERS = {
-    200: Answer("All of the file.", content_type="*/*", headers=_VALIDATORS),
-    206: Answer("The range asked for.", content_type="*/*", headers={**_VALIDATORS, "Content-Range": "Which bytes these are."}),
-    304: Answer("The client's copy is current.", headers=_VALIDATORS),
-    404: Answer("Nothing is published here.", Problem, CONTENT_TYPE),
-    412: Answer("The file is not the one named in If-Match or If-Unmodified-Since.", Problem, CONTENT_TYPE),
-    416: Answer("No such bytes.", Problem, CONTENT_TYPE, {"Content-Range": "`bytes */<size>`"}),
-    503: UNAVAILABLE,
-}
-_SIGNATURE = (
+SIGNATURE = (
     Parameter("expires", "query", "When the link ends: seconds since 1970.", schema={"type": "integer"}),
     Parameter("signature", "query", "Over file and end."),
 )
-_REFUSED = {
+REFUSED = {
     400: Answer("The query cannot be read.", Problem, CONTENT_TYPE),
     403: Answer("The link is not one of this installation, or it has expired.", Problem, CONTENT_TYPE),
 }
@@ -102,50 +85,25 @@ class FileDelivery:
 def api(deps: Deps) -> Api:
     links = LinkSigner(deps.base_url, deps.secrets_box.derived(PURPOSE))
     delivery = FileDelivery(deps.database, deps.objects, links, deps.clock)
+    address = partial(readable, answers={**CONTENT, **PROBLEMS})
     return Api(
         name="files",
         title="Published files",
         routes=[
-            *_readable("/public/{file_name}", "public_file", "A published file by its id and extension", delivery.public),
-            *_readable(f"/{CLIENT_ID}/files/{{path:.+}}", "named_file", "A file by its folder and name", delivery.named),
-            *_readable("/renditions/{upload_id}/{name:.+}", "rendition", "A file made from an upload", delivery.rendition),
-            *_readable(
+            *address("/public/{file_name}", "public_file", "A published file by its id and extension", delivery.public),
+            *address(f"/{CLIENT_ID}/files/{{path:.+}}", "named_file", "A file by its folder and name", delivery.named),
+            *address("/renditions/{upload_id}/{name:.+}", "rendition", "A file made from an upload", delivery.rendition),
+            *readable(
                 f"{PATH}{{upload_id}}",
                 "signed_download",
                 "A file by a signed link",
                 delivery.download,
-                parameters=_SIGNATURE,
-                answers=_REFUSED,
+                answers={**CONTENT, **PROBLEMS, **REFUSED},
+                parameters=SIGNATURE,
             ),
         ],
         render_error=_render_error,
     )
-
-
-def _readable(
-    path: str,
-    operation: str,
-    summary: str,
-    handler: HttpHandler,
-    *,
-    parameters: Sequence[Parameter] = (),
-    answers: Mapping[int, Answer] | None = None,
-) -> list[Route]:
-    """GET (and with it HEAD), and the OPTIONS that browsers ask before a cross-origin `Range`."""
-    preflight = {
-        204: Answer("What may be asked from other sites.", headers={"Access-Control-Allow-Methods": "Methods."}),
-        404: Answer("No file can have this address.", Problem, CONTENT_TYPE),
-    }
-    return [
-        Route(
-            "GET", path, handler, operation, summary, {**_ANSWERS, **(answers or {})}, parameters=(*parameters, *_CONDITIONS)
-        ),
-        Route("OPTIONS", path, _preflight, f"{operation}_options", "CORS preflight", preflight),
-    ]
-
-
-async def _preflight(_request: web.Request) -> web.StreamResponse:
-    return web.Response(status=204, headers=PREFLIGHT)
 
 
 def _render_error(request: web.Request, error: Exception) -> web.Response:

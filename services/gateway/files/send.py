@@ -23,6 +23,11 @@ async def send(request: web.Request, store: ObjectStore, file: Published) -> web
     found = await store.stat(file.key)
     if found is None:
         raise NotFoundError("There is no such file.")
+    return await send_found(request, store, file, found)
+
+
+async def send_found(request: web.Request, store: ObjectStore, file: Published, found: ObjectInfo) -> web.StreamResponse:
+    """`send` of an object that was looked up already. Raises libs.web.route.NotFoundError where it has gone since."""
     validators = Validators(found.etag, found.modified_at)
     headers = _headers(file, validators)
     match validators.judge(request.headers):
@@ -48,6 +53,7 @@ def _headers(file: Published, validators: Validators) -> dict[str, str]:
         "Last-Modified": validators.last_modified,
         "Accept-Ranges": "bytes",
         "Cache-Control": "no-cache",  # a copy may be kept, but is asked about: the file may be deleted at any time
+        **({"Vary": file.vary} if file.vary else {}),
         **HARMLESS,
         **CORS,
     }

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import orjson
@@ -15,7 +16,8 @@ COLUMNS = """
     id, tenant_id, dialect, state, version, folder, name, temporary, declared_size_bytes, declared_content_type, view,
     staging_key, object_key, size_bytes, etag, content_type, mime_type, image, media, renditions, progress_percent,
     error_code, error_message, url_expires_at, deadline_at, file_expires_at, retention_revision, created_at, updated_at,
-    stored_at, completed_at, deleted_at, project_id, kept_at, metadata, multipart_id, fetched_bytes, fetch_total_bytes
+    stored_at, completed_at, deleted_at, project_id, kept_at, metadata, multipart_id, fetched_bytes, fetch_total_bytes,
+    fetch_token, finished_at
 """
 QUALIFIED_COLUMNS = ", ".join(f"u.{column.strip()}" for column in COLUMNS.split(","))
 
@@ -23,7 +25,11 @@ _JSON_COLUMNS = ("view", "image", "media", "renditions", "metadata")
 
 
 def to_upload(record: asyncpg.Record) -> Upload:
-    values: dict[str, Any] = dict(record)
+    return upload_of(dict(record))
+
+
+def upload_of(values: dict[str, Any]) -> Upload:
+    """Of exactly `COLUMNS`."""
     for column in _JSON_COLUMNS:
         if values[column] is not None:
             values[column] = orjson.loads(values[column])
@@ -76,6 +82,19 @@ class UploadStore:
             name,
         )
         return to_upload(row) if row else None
+
+    async def count_in_group(self, group_id: UUID) -> int:
+        """How many files a group has, those included that were removed since; 0 where there is no such group."""
+        count: int = await self._connection.fetchval("SELECT count(*) FROM group_files WHERE group_id = $1", group_id)
+        return count
+
+    async def find_in_group(self, group_id: UUID, position: int) -> tuple[Upload, str] | None:
+        """A group's file by its place from 0, with the image operations that the group has for it."""
+        row = await self._connection.fetchrow(
+            "SELECT upload_id, effects FROM group_files WHERE group_id = $1 AND position = $2", group_id, position
+        )
+        upload = await self.find(row["upload_id"]) if row else None
+        return (upload, row["effects"]) if row and upload else None
 
     async def list_folder(self, tenant_id: TenantId, folder: str, *, kind: str | None, after: str, limit: int) -> list[Upload]:
         """Live files of one folder by name, those after the name `after`; `kind`: image, video, audio or other."""

@@ -63,6 +63,8 @@ class Session:
     """Of the request that registered it: what jobs do for it later belongs to the same trace."""
 
     staging_key: str | None = None
+    multipart_id: str | None = None
+    """Of the store's multipart upload under `staging_key`; none is open any more once the session is cleaned."""
     object_key: str | None = None
     constraints: Constraints | None = None
     file_name: str | None = None
@@ -99,6 +101,7 @@ def register(session: Session, event: UploadRegistered, now: datetime) -> Sessio
     known = replace(
         session,
         staging_key=event.staging_key,
+        multipart_id=event.multipart_id,
         object_key=event.object_key,
         constraints=event.constraints,
         file_name=event.file_name,
@@ -120,7 +123,7 @@ def store(session: Session, event: ObjectStored, now: datetime) -> Session:
 
 
 def finish(session: Session, _event: UploadFinishRequested, _now: datetime) -> Session:
-    """A single PUT ends by itself: that its client says so changes nothing."""
+    """That everything was sent is believed when it lies in the store: a hint for those who look there."""
     return session
 
 

@@ -1,4 +1,6 @@
-"""Deletes what must not lie in the store any more: staged copies, and removed files with all that was made of them."""
+"""Deletes what must not lie in the store any more: open multipart uploads, staged copies, and removed files with all that was
+made of them.
+"""
 
 import asyncio
 from collections.abc import Sequence
@@ -54,6 +56,7 @@ class Cleanup:
     async def _deleted(self, sessions: Sequence[Session]) -> bool:
         try:
             async with self._deletions:
+                await asyncio.gather(*(self._abort_multipart(session) for session in sessions))
                 if keys := [key for session in sessions for key in doomed_keys(session)]:
                     await self._objects.delete(keys)
         except Exception as error:
@@ -65,12 +68,18 @@ class Cleanup:
     async def _remove(self, session: Session) -> Sequence[Session]:
         try:
             async with self._deletions:
+                await self._abort_multipart(session)
                 for prefix in ("files", "staging"):
                     await delete_prefix(self._objects, f"{prefix}/{session.upload_id}/")
         except Exception as error:
             log.warning("removal.postponed", upload_id=str(session.upload_id), error=type(error).__name__)
             return ()
         return (session,)
+
+    async def _abort_multipart(self, session: Session) -> None:
+        """Before anything is deleted: afterwards no completion can bring it back."""
+        if session.staging_key and session.multipart_id:
+            await self._objects.abort_multipart(session.staging_key, session.multipart_id)
 
     async def _finish(self, cleaned: Sequence[Session]) -> None:
         now = datetime.now(UTC)

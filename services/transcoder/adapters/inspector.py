@@ -9,7 +9,7 @@ import structlog
 
 from contracts.events import AudioStream, ImageInfo, MediaInfo, VideoStream
 from libs.media_type.content import Content
-from services.transcoder.adapters.sandbox import PYTHON, Finished, Limits, Sandbox
+from libs.sandbox.sandbox import PYTHON, Finished, Limits, Sandbox
 from services.transcoder.domain.error import LimitExceededError, UnreadableMediaError
 from services.transcoder.domain.ladder import shown_size
 from services.transcoder.domain.media import MadeFile, Source

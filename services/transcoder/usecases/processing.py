@@ -9,9 +9,9 @@ from typing import Final, Literal
 from contracts.events import Rendition
 from libs.media_type.content import SNIFF_BYTES, Content, sniff
 from libs.object_store.port import ObjectStore
+from libs.sandbox.workspace import Workspace
 from services.transcoder.adapters.inspector import Inspector
 from services.transcoder.adapters.transcoder import Transcoder
-from services.transcoder.adapters.workspace import Workspace
 from services.transcoder.domain.content_type import refined
 from services.transcoder.domain.job import Job
 from services.transcoder.domain.media import MadeFile

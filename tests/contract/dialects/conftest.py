@@ -30,6 +30,7 @@ from contracts.events import (
 )
 from contracts.ids import TenantId, UploadId
 from libs.object_store.disk import DiskStore
+from libs.object_store.disk_http import storage_routes
 from libs.object_store.port import ObjectStore
 from libs.object_store.s3 import S3Store
 from libs.outbox.unit_of_work import envelop
@@ -37,7 +38,6 @@ from libs.runtime.secret import new_key
 from libs.runtime.service import Service
 from services.gateway.app import build
 from services.gateway.auth import key_hash, new_api_key
-from services.gateway.handlers import HANDLERS
 from services.gateway.settings import Settings
 from services.gateway.store import TenantStore
 from services.gateway.store.tenant import Tenant
@@ -89,7 +89,7 @@ class Gateway:
         """As if these had come from the bus, in this order."""
         for event in events:
             async with self.service.outbox.unit_of_work(cause=envelop(event, source="test")) as work:
-                await HANDLERS[type(event)](event, work)
+                await self.service.handlers[type(event)](event, work)
 
     async def complete(self, upload_id: UUID | str, *, size_bytes: int = 1000, content_type: str = "video/mp4") -> None:
         await self.handle(*self.completion(upload_id, size_bytes=size_bytes, content_type=content_type))
@@ -166,17 +166,18 @@ def make_store(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], O
 async def make_gateway(
     database_dsn: str, tmp_path: Path, make_store: Callable[[], ObjectStore]
 ) -> AsyncIterator[Callable[..., Any]]:
-    """`await make_gateway(egress_allow="…")`: a gateway with these settings."""
+    """`await make_gateway(egress_allow="…")`: a gateway with these settings; `port`: there, and its answers say so."""
     async with AsyncExitStack() as opened:
         count = 0
 
         async def make(**settings: Any) -> Gateway:
             nonlocal count
             count += 1
+            port = settings.pop("port", None)
             chosen = Settings(
                 postgres_dsn=SecretStr(settings.pop("postgres_dsn", database_dsn)),
                 secret_key=SecretStr(SECRET_KEY),
-                base_url=BASE_URL,
+                base_url=BASE_URL if port is None else f"http://127.0.0.1:{port}",
                 data_dir=tmp_path / f"data{count}",
                 **{"gateway_key_cache_seconds": 0, **settings},
             )
@@ -190,7 +191,9 @@ async def make_gateway(
                 opened.push_async_callback(resource.close)
             tenant, keys = await add_tenant(service)
             assert service.web is not None
-            http: TestClient[Any, Any] = TestClient(TestServer(service.web))
+            if isinstance(store, DiskStore):
+                service.web.add_routes(storage_routes(store))
+            http: TestClient[Any, Any] = TestClient(TestServer(service.web, port=port))
             await http.start_server()
             opened.push_async_callback(http.close)
             return Gateway(service, http, tenant, keys, clock, store, chosen.data_dir)

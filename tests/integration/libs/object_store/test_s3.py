@@ -86,14 +86,17 @@ async def test_a_version_that_comes_in_during_the_copy_is_not_taken_for_the_judg
     await store.close()
 
 
-@pytest.mark.parametrize("honoured", ["x-amz-copy-source", "x-amz-meta-probe"])
-async def test_a_store_that_honours_unsigned_headers_is_refused(honoured: str) -> None:
+@pytest.mark.parametrize(
+    ("honoured", "part"), [("x-amz-copy-source", False), ("x-amz-meta-probe", False), ("x-amz-copy-source", True)]
+)
+async def test_a_store_that_honours_unsigned_headers_is_refused(honoured: str, part: bool) -> None:
     async def answer(request: web.Request) -> web.Response:
         await request.read()
         unsigned = [name for name in ("x-amz-copy-source", "x-amz-meta-probe") if name in request.headers]
-        if request.method == "PUT" and unsigned and unsigned != [honoured]:
+        if request.method == "PUT" and unsigned and (unsigned != [honoured] or part != ("partNumber" in request.query)):
             return web.Response(status=403)
-        return web.Response(status=200, text="<DeleteResult/>", content_type="application/xml")
+        started = "<Result><UploadId>id</UploadId></Result>"
+        return web.Response(status=200, text=started, content_type="application/xml")
 
     application = web.Application()
     application.router.add_route("*", "/{path:.*}", answer)

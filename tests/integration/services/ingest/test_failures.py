@@ -83,7 +83,7 @@ async def test_an_address_where_nobody_listens_is_a_network_error(rig: Rig) -> N
 @pytest.mark.parametrize(
     ("location", "message"),
     [
-        # U-E84, U-E88, U-E83, U-E85
+        # U-E84, U-E88, U-E83
         ("http://127.0.0.1/", "only public IPs are allowed"),
         ("http://169.254.169.254/latest/meta-data/", "only public IPs are allowed"),
         ("http://[::ffff:127.0.0.1]/", "only public IPs are allowed"),

@@ -1,7 +1,7 @@
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -58,6 +58,7 @@ def test_retry_after_is_seconds_or_a_date(value: str | None, seconds: float | No
 
 
 @given(st.text())
+@example("0\x1f")
 def test_whatever_a_receiver_writes_retry_after_does_not_fail(value: str) -> None:
     retry_after_seconds(value, NOW)
 

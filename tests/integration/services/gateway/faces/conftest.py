@@ -25,6 +25,7 @@ from contracts.events import (
 from contracts.ids import TenantId, new_upload_id
 from libs.egress.policy import Policy
 from libs.object_store.disk import DiskStore
+from libs.object_store.port import ObjectStore
 from libs.outbox.unit_of_work import Outbox
 from libs.runtime.secret import SecretBox, new_key
 from libs.web.docs import documentation
@@ -51,9 +52,10 @@ class Gateway:
     """Registers uploads, tells the projection what happened, and asks over HTTP."""
 
     outbox: Outbox
-    store: DiskStore
+    store: ObjectStore
     client: Client
-    links: LinkSigner
+    links: LinkSigner | None = None
+    """Makes the links that it serves, where a test follows any."""
 
     async def tenant(self, api_key: str) -> Tenant:
         tenant = Tenant(TenantId(uuid4()), "Test", f"org-{uuid4().hex}", f"c{uuid4().hex[:16]}", None, 1, "sealed")

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux'
 
 CHILD_READS = f"""
 import ctypes, os
-from services.transcoder.adapters.secrecy import hide_from_children
+from libs.sandbox.secrecy import hide_from_children
 
 def child_reads():
     child = os.fork()
@@ -38,12 +38,14 @@ print(before, child_reads())
 
 BUILD = """
 import ctypes, pathlib, sys
+from cryptography.fernet import Fernet
 from libs.object_store.disk import DiskStore
-from services.transcoder.app import build
-from services.transcoder.settings import Settings
+from services.{service}.app import build
+from services.{service}.settings import Settings
 
 folder = pathlib.Path(sys.argv[1])
-build(Settings(postgres_dsn="postgresql:///", data_dir=folder), DiskStore(folder, "http://127.0.0.1", "secret"))
+settings = Settings(postgres_dsn="postgresql:///", data_dir=folder, secret_key=Fernet.generate_key().decode())
+build(settings, DiskStore(folder, "http://127.0.0.1", "secret"))
 print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))  # PR_GET_DUMPABLE
 """
 
@@ -66,5 +68,6 @@ def test_a_child_of_the_same_user_reads_no_environment_any_more() -> None:
     assert printed(CHILD_READS) == "True False"
 
 
-def test_the_transcoder_hides_itself_and_still_confines_its_children(tmp_path: Path) -> None:
-    assert printed(BUILD, str(tmp_path)) == "0"
+@pytest.mark.parametrize("service", ["gateway", "transcoder"])
+def test_a_service_hides_itself_and_still_confines_its_children(service: str, tmp_path: Path) -> None:
+    assert printed(BUILD.format(service=service), str(tmp_path)) == "0"

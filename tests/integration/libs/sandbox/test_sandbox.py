@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from services.transcoder.adapters.sandbox import Limits, Sandbox, SandboxUnavailableError
+from libs.sandbox.sandbox import Limits, Sandbox, SandboxUnavailableError
 from tests.integration.services.transcoder.rig import until
 
 LIMITS = Limits(wall_seconds=30, memory_bytes=1 << 30, cpu_seconds=30, file_bytes=1 << 20)
@@ -119,7 +119,7 @@ async def test_a_cancelled_caller_leaves_nothing_running(sandbox: Sandbox, tmp_p
 async def test_it_dies_with_a_killed_parent(tmp_path: Path) -> None:
     parent = f"""
 import asyncio, pathlib
-from services.transcoder.adapters.sandbox import Limits, Sandbox
+from libs.sandbox.sandbox import Limits, Sandbox
 child = ["{sys.executable}", "-I", "-c", "import os, time; print(os.getpid(), flush=True); time.sleep(100)"]
 limits = Limits(wall_seconds=60, memory_bytes=1 << 30, cpu_seconds=9, file_bytes=0)
 say = lambda line: print(line, flush=True)

@@ -11,7 +11,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -74,13 +74,23 @@ class Sandbox:
             log.warning("sandbox.without-namespaces", detail=detail)
         self.is_isolated = self._isolate = detail is None
 
-    async def run(self, program: Sequence[str], *, folder: Path, limits: Limits, on_line: OnLine | None = None) -> Finished:
+    async def run(
+        self,
+        program: Sequence[str],
+        *,
+        folder: Path,
+        limits: Limits,
+        variables: Mapping[str, str] | None = None,
+        on_line: OnLine | None = None,
+    ) -> Finished:
         """Runs `program` in `folder` to its end; `on_line` gets each line of stdout instead of the result.
 
-        The whole process group is killed when the time is up and when the caller is cancelled.
+        Its environment is empty but for what any program needs and `variables`. The whole process group is killed when the
+        time is up and when the caller is cancelled.
         """
+        environment = _environment(folder) | dict(variables or {})
         process = await asyncio.create_subprocess_exec(
-            *self._command(program, limits), cwd=folder, env=_environment(folder), start_new_session=True, limit=LINE_LIMIT,
+            *self._command(program, limits), cwd=folder, env=environment, start_new_session=True, limit=LINE_LIMIT,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
         assert process.stdout is not None and process.stderr is not None

@@ -1,0 +1,40 @@
+"""A `Batch` of the disk store: temporary files, named when all of them are complete."""
+
+from collections.abc import Sequence
+
+from libs.object_store.batch import Target
+from libs.object_store.disk_files import DiskFiles
+from libs.object_store.incoming import Incoming
+from libs.object_store.port import ObjectInfo
+
+
+class DiskBatch:
+    def __init__(self, files: DiskFiles) -> None:
+        self._files = files
+        self._incoming: list[Incoming] = []
+
+    def begin(self) -> None:
+        self._incoming.append(self._files.create())
+
+    def write(self, buffer: bytearray, start: int, stop: int) -> None:
+        self._incoming[-1].write_buffered(buffer, stop - start, start)
+
+    def end(self) -> None:
+        # Now, so that a batch has one descriptor open however many objects there are.
+        self._incoming[-1].finish()
+
+    def commit(self, targets: Sequence[Target]) -> list[ObjectInfo]:
+        stored: list[ObjectInfo] = []
+        try:
+            for incoming, target in zip(self._incoming, targets, strict=True):
+                stored.append(self._files.commit(incoming, target.key, target.content_type, {}))
+        except BaseException:
+            for info in stored:
+                self._files.delete(info.key)
+            raise
+        return stored
+
+    def discard(self) -> None:
+        """What was committed stays."""
+        for incoming in self._incoming:
+            incoming.discard()

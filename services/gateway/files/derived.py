@@ -1,0 +1,109 @@
+"""Images made of published ones: made once, kept in the object store beside the original, and gone with it."""
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from contracts.ids import UploadId
+from libs.object_store.port import ObjectInfo, ObjectNotFoundError, ObjectStore
+from libs.runtime.single_flight import SingleFlight
+from libs.sandbox.workspace import Workspace
+from libs.web.route import NotFoundError
+from services.gateway.domain.operation import Chain
+from services.gateway.domain.picture import HEAD_BYTES, picture
+from services.gateway.domain.upload import Upload
+from services.gateway.files.image import ImageError, ImageMaker, NotAnImageError
+from services.gateway.files.metric import IMAGES
+from services.gateway.files.refusal import Refusals
+
+EDITION: Final = 1
+"""Raised whenever the same chain comes to make another image: what was made before is not served any more."""
+
+log = structlog.get_logger()
+
+IsPublished = Callable[[UploadId], Awaitable[bool]]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    upload: Upload
+    chain: Chain
+    accepts_webp: bool
+
+    @property
+    def key(self) -> str:
+        """Equal for all that get the same image."""
+        negotiated = "webp" if self.accepts_webp and self.chain.negotiates else ""
+        digest = hashlib.sha256(f"{EDITION} {self.chain.canonical} {negotiated}".encode()).hexdigest()
+        return f"files/{self.upload.id}/derived/{digest}"
+
+
+class Derivatives:
+    """A `libs.runtime.service.Resource`, on which the workspace depends."""
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        workspace: Workspace,
+        maker: ImageMaker,
+        flights: SingleFlight[ObjectInfo],
+        *,
+        max_source_bytes: int,
+        is_published: IsPublished,
+    ) -> None:
+        self._store = store
+        self._workspace = workspace
+        self._maker = maker
+        self._flights = flights
+        self._max_source_bytes = max_source_bytes
+        self._is_published = is_published
+        self._refusals = Refusals()
+
+    async def open(self) -> None:
+        await self._workspace.open()
+
+    async def close(self) -> None:
+        await self._flights.close()
+        await self._workspace.close()
+
+    async def check(self) -> None:
+        await self._workspace.check()
+
+    async def get(self, wanted: Wanted) -> ObjectInfo:
+        """Raises ImageError, BusyError, or NotFoundError where the file is not there any more."""
+        if found := await self._store.stat(wanted.key):
+            return found
+        self._refusals.check(wanted.key)
+        return await self._flights.run(wanted.key, lambda: self._make(wanted))
+
+    async def _make(self, wanted: Wanted) -> ObjectInfo:
+        try:
+            with IMAGES.time():
+                made = await self._made(wanted)
+        except ImageError as error:
+            self._refusals.remember(wanted.key, error)
+            raise
+        except ObjectNotFoundError:
+            raise NotFoundError("There is no such file.") from None
+        if not await self._is_published(wanted.upload.id):
+            # Whoever removed the file may have deleted what lay beside it before this came to lie there.
+            await self._store.delete([made.key])
+            raise NotFoundError("There is no such file.")
+        return made
+
+    async def _made(self, wanted: Wanted) -> ObjectInfo:
+        key, size_bytes = wanted.upload.object_key, wanted.upload.size_bytes or 0
+        head = b"".join([chunk async for chunk in self._store.read(key, length=min(HEAD_BYTES, size_bytes))])
+        found = picture(head)
+        if found is None:
+            raise NotAnImageError("Only images can be processed, and this file is none.")
+        if size_bytes > self._max_source_bytes:
+            raise ImageError(f"The file is too large: images of up to {self._max_source_bytes >> 20} MiB are processed.")
+        async with self._workspace.folder() as folder:
+            source = folder / "source"
+            await self._store.download(key, source)
+            made = await self._maker.make(source, found, wanted.chain, accepts_webp=wanted.accepts_webp)
+            return await self._store.write(wanted.key, made.path, content_type=made.content_type)

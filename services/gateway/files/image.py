@@ -1,0 +1,91 @@
+"""Makes images of images in sandboxed children of our own: the gateway itself decodes nothing."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+
+from libs.sandbox.sandbox import PYTHON, Finished, Limits, Sandbox
+from libs.web.route import HttpError
+from services.gateway.domain.operation import Chain
+from services.gateway.domain.picture import CONTENT_TYPES, Picture
+
+CHILD: Final = Path(__file__).with_name("image_child.py")
+VARIABLES: Final = {"VIPS_CONCURRENCY": "2", "VIPS_DISC_THRESHOLD": "64m", "MALLOC_ARENA_MAX": "2"}
+"""Each thread takes address space; what does not fit into memory lies in the child's folder meanwhile."""
+OUT_OF: Final = "Processing the image takes more {} than one image may take."
+SIGNALS_OF_A_CRASH: Final = (-6, -7, -8, -11)
+
+log = structlog.get_logger()
+
+
+class ImageError(HttpError):
+    """The file cannot be processed as asked; it would be the same the next time."""
+
+    code = "image_refused"
+
+
+class NotAnImageError(ImageError):
+    status = 415
+    code = "not_an_image"
+
+
+class ImageChildError(Exception):
+    """A child of ours ended without an answer for a reason that is not the file's: no disk space, killed for its memory."""
+
+    code = "child_failed"
+
+
+@dataclass(frozen=True)
+class Made:
+    path: Path
+    content_type: str
+
+
+@dataclass(frozen=True)
+class ImageMaker:
+    sandbox: Sandbox
+    limits: Limits
+    max_pixels: int
+    max_result_bytes: int
+
+    async def make(self, source: Path, picture: Picture, chain: Chain, *, accepts_webp: bool) -> Made:
+        """The result lies beside `source`. Raises ImageError or ImageChildError."""
+        result = source.with_name("result")
+        order = {
+            "path": str(source),
+            "picture": picture,
+            "chain": f"{chain.canonical}/",
+            "accepts_webp": accepts_webp,
+            "max_pixels": self.max_pixels,
+            "result": str(result),
+        }
+        command = [*PYTHON, str(CHILD), json.dumps(order)]
+        finished = await self.sandbox.run(command, folder=source.parent, limits=self.limits, variables=VARIABLES)
+        answer = self._answer(finished)
+        if result.stat().st_size > self.max_result_bytes:
+            raise ImageError("The result would be larger than a result may be.")
+        return Made(result, CONTENT_TYPES[answer["format"]])
+
+    def _answer(self, finished: Finished) -> dict[str, Any]:
+        if finished.out_of is not None:
+            raise ImageError(OUT_OF.format(finished.out_of))
+        if finished.code != 0 and finished.code not in SIGNALS_OF_A_CRASH:
+            log.error("image.child_failed", code=finished.code, detail=finished.stderr[-300:])
+            raise ImageChildError
+        answer: dict[str, Any] = json.loads(finished.stdout) if finished.code == 0 else {"error": "unreadable"}
+        if error := answer.get("error"):
+            log.info("image.refused", error=error, detail=finished.stderr[-300:])
+            raise ImageError(self._message(error))
+        return answer
+
+    def _message(self, error: str) -> str:
+        messages = {
+            "too_large": f"The image is too large: at most {self.max_pixels / 1e6:.0f} megapixels are processed.",
+            "out_of_memory": OUT_OF.format("memory"),
+            "result_too_large": "The result would have too many pixels; add a resize, scale_crop or preview operation.",
+            "unreadable": "The image is damaged or in a variant that cannot be processed.",
+        }
+        return messages[error]

@@ -1,0 +1,51 @@
+"""Which files Uploadcare's CDN addresses lead to: those of its API that were verified and are kept."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+from uuid import UUID
+
+from contracts.ids import UploadId
+from libs.postgres.database import Database
+from services.gateway.domain.upload import Upload
+from services.gateway.files.published import kept
+from services.gateway.store.upload import UploadStore
+
+DATABASE_SECONDS: Final = 10
+"""How long a request may wait for the database."""
+
+
+class UploadcareFiles:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def find(self, file_id: str) -> Upload | None:
+        """What lies behind `/{file_id}/` now."""
+        async with self._uploads() as uploads:
+            upload = await uploads.find(UploadId(UUID(file_id)))
+        return upload if upload is not None and _is_public(upload) else None
+
+    async def has_group(self, group_id: str, files_count: int) -> bool:
+        async with self._uploads() as uploads:
+            return await uploads.count_in_group(UUID(group_id)) == files_count
+
+    async def find_in_group(self, group_id: str, files_count: int, position: int) -> tuple[Upload, str] | None:
+        """What lies behind `/{group_id}~{files_count}/nth/{position}/` now, and the group's image operations for it."""
+        async with self._uploads() as uploads:
+            if await uploads.count_in_group(UUID(group_id)) != files_count:
+                return None
+            found = await uploads.find_in_group(UUID(group_id), position)
+        return found if found is not None and _is_public(found[0]) else None
+
+    async def is_published(self, upload_id: UploadId) -> bool:
+        return await self.find(str(upload_id)) is not None
+
+    @asynccontextmanager
+    async def _uploads(self) -> AsyncIterator[UploadStore]:
+        async with asyncio.timeout(DATABASE_SECONDS), self._database.connection() as connection:
+            yield UploadStore(connection)
+
+
+def _is_public(upload: Upload) -> bool:
+    return upload.dialect == "uploadcare" and upload.has_file and kept(upload)
