@@ -36,8 +36,8 @@ class DirectoryAccount(AccountSettings):
 
     path: Annotated[str, Field(min_length=1, max_length=500)]
     """Below the root that the operator has opened; relative to it, or absolute."""
-    name: Annotated[str, Field(max_length=60 + 40)] = "{publication_id}-{file_name}"
-    """Of each file."""
+    name: Annotated[str, Field(max_length=100)] = "{publication_id}-{file_name}"
+    """Of each file; filled in it has less than 256 bytes."""
 
     @field_validator("path")
     @classmethod

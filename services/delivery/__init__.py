@@ -2,6 +2,6 @@
 
 Owns: callbacks, webhooks and their attempts, webhook secrets; accounts' copies and publications.
 Publishes: DeliveryChanged, PublicationChanged.
-Consumes: TenantConfigured, UploadRegistered, ProcessingCompleted, ProcessingFailed, WebhookRequested and the events that close
-an upload; AccountConfigured, PublicationRequested and the events that say whether there is a file.
+Consumes: TenantConfigured, UploadRegistered, ProcessingCompleted, ProcessingFailed, WebhookRequested and the
+events that close an upload; AccountConfigured, PublicationRequested and the events that say whether there is a file.
 """

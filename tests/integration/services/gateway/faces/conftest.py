@@ -54,7 +54,8 @@ class Gateway:
     outbox: Outbox
     store: ObjectStore
     client: Client
-    links: LinkSigner
+    links: LinkSigner | None = None
+    """Makes the links that it serves, where a test follows any."""
 
     async def tenant(self, api_key: str) -> Tenant:
         tenant = Tenant(TenantId(uuid4()), "Test", f"org-{uuid4().hex}", f"c{uuid4().hex[:16]}", None, 1, "sealed")

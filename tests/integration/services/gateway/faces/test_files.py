@@ -239,6 +239,7 @@ async def test_a_signed_link_leads_to_any_verified_file_until_it_ends(gateway: "
     tenant = await gateway.tenant("key")
     new = await gateway.register(tenant, "json2video", folder="videos", name="clip.mp4", content_type="video/mp4")
     now = datetime.now(UTC)
+    assert gateway.links is not None
     link, ended = [gateway.links.url(new.id, now + timedelta(minutes=minutes)) for minutes in (5, -5)]
     assert await status_of(gateway, link) == 404
     await gateway.completed(new, BODY)
