@@ -40,8 +40,8 @@ def openapi_document(apis: Sequence[Api], *, title: str, version: str, descripti
 def _models(apis: Sequence[Api]) -> Iterator[tuple[type[BaseModel], JsonSchemaMode]]:
     for api in apis:
         for route in api.routes:
-            if route.body is not None:
-                yield route.body, "validation"
+            for body in filter(None, (route.body, route.form)):
+                yield body, "validation"
             for answer in route.answers.values():
                 for model in answer.models:
                     yield model, "serialization"
@@ -69,6 +69,9 @@ def _operation(api: Api, route: Route, schemas: _Schemas) -> JsonObject:
     if route.body is not None:
         content = {"application/json": {"schema": schemas[route.body, "validation"]}}
         operation["requestBody"] = {"required": True, "content": content}
+    if route.form is not None:
+        schema = {"schema": schemas[route.form, "validation"]}
+        operation["requestBody"] = {"content": dict.fromkeys(route.form_types, schema)}
     return operation
 
 

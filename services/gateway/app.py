@@ -22,6 +22,7 @@ from services.gateway.bootstrap import Bootstrap
 from services.gateway.deps import Clock, Deps, Limits, utc_now
 from services.gateway.dialects.eachlabs import routes as eachlabs
 from services.gateway.dialects.json2video import routes as json2video
+from services.gateway.dialects.uploadcare import routes as uploadcare
 from services.gateway.files import cdn
 from services.gateway.files import routes as files
 from services.gateway.files.derived import Derivatives
@@ -65,7 +66,7 @@ def build(settings: Settings, store: ObjectStore, *, clock: Clock = utc_now) -> 
     )
     public = UploadcareFiles(database)
     images = derivatives(settings, store, public)
-    apis = [face.api(deps) for face in (eachlabs, json2video, platform, projects, files)]
+    apis = [face.api(deps) for face in (eachlabs, json2video, uploadcare, platform, projects, files)]
     apis.append(cdn.api(settings.public_base_url, public, store, images))
     return Service(
         name="gateway",
@@ -101,6 +102,7 @@ def dependencies(settings: Settings, outbox: Outbox, secrets_box: SecretBox, sto
             free_allowance_bytes=settings.gateway_free_allowance_bytes,
             credits_per_week=settings.gateway_credits_per_week,
         ),
+        scans=settings.clamd_url is not None,
         clock=clock,
     )
 

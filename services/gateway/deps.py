@@ -60,6 +60,8 @@ class Deps:
     egress: Policy
     """Where addresses that users supply may lead."""
     limits: Limits
+    scans: bool = False
+    """Uploads are scanned for viruses: whether one is accepted is worth waiting for."""
     clock: Clock = utc_now
 
     @property

@@ -57,6 +57,12 @@ class NameTakenError(GatewayError):
     code = "name_taken"
 
 
+class IdTakenError(GatewayError):
+    """Another upload has the id that the client chose"""
+
+    code = "id_taken"
+
+
 class DestinationTakenError(GatewayError):
     """A live file of the destination folder has this name already"""
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from contracts.events import Callback, Constraints, FetchRequested, Stage, Transfer, UploadEvent, UploadRegistered
 from contracts.ids import TenantId, UploadId
@@ -19,6 +19,8 @@ class Source:
     forbidden_types: tuple[str, ...] = ()
     saved_hash: bytes | None = None
     """By this the file may be found again; None where that was not asked for."""
+    token: UUID = field(default_factory=uuid4)
+    """By this the client asks how the fetch is getting on."""
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,11 @@
 """All SQL of the gateway, one class per group of tables; each takes a connection and holds no state."""
 
+from services.gateway.store.access_token import AccessTokenStore
 from services.gateway.store.folder import FolderStore
+from services.gateway.store.group import GroupStore
 from services.gateway.store.operator import OperatorStore
 from services.gateway.store.project import ProjectStore
+from services.gateway.store.project_upload import ProjectUploadStore
 from services.gateway.store.projection import ProjectionStore
 from services.gateway.store.registration import RegistrationStore
 from services.gateway.store.tenant import TenantStore
@@ -10,6 +13,6 @@ from services.gateway.store.upload import UploadStore
 from services.gateway.store.usage import UsageStore
 
 __all__ = [
-    "FolderStore", "OperatorStore", "ProjectStore", "ProjectionStore", "RegistrationStore", "TenantStore", "UploadStore",
-    "UsageStore",
+    "AccessTokenStore", "FolderStore", "GroupStore", "OperatorStore", "ProjectStore", "ProjectUploadStore", "ProjectionStore",
+    "RegistrationStore", "TenantStore", "UploadStore", "UsageStore",
 ]  # fmt: skip

@@ -30,6 +30,7 @@ from contracts.events import (
 )
 from contracts.ids import TenantId, UploadId
 from libs.object_store.disk import DiskStore
+from libs.object_store.disk_http import storage_routes
 from libs.object_store.port import ObjectStore
 from libs.object_store.s3 import S3Store
 from libs.outbox.unit_of_work import envelop
@@ -190,6 +191,8 @@ async def make_gateway(
                 opened.push_async_callback(resource.close)
             tenant, keys = await add_tenant(service)
             assert service.web is not None
+            if isinstance(store, DiskStore):
+                service.web.add_routes(storage_routes(store))
             http: TestClient[Any, Any] = TestClient(TestServer(service.web))
             await http.start_server()
             opened.push_async_callback(http.close)
