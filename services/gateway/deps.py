@@ -11,6 +11,7 @@ from libs.outbox.unit_of_work import Outbox
 from libs.postgres.database import Database
 from libs.runtime.secret import SecretBox
 from services.gateway.auth import Authenticator, Operators
+from services.gateway.bearer import Bearers
 from services.gateway.projects import Projects
 from services.gateway.usecases.register import Registrar
 
@@ -52,6 +53,7 @@ class Deps:
     """The address that clients use, without a slash at its end."""
     outbox: Outbox
     auth: Authenticator
+    bearers: Bearers
     operators: Operators
     projects: Projects
     secrets_box: SecretBox
