@@ -23,6 +23,7 @@ from services.gateway.bootstrap import Bootstrap
 from services.gateway.deps import Clock, Deps, Limits, utc_now
 from services.gateway.dialects.eachlabs import routes as eachlabs
 from services.gateway.dialects.json2video import routes as json2video
+from services.gateway.dialects.upload24 import routes as upload24
 from services.gateway.dialects.uploadcare import routes as uploadcare
 from services.gateway.files import cdn
 from services.gateway.files import routes as files
@@ -30,8 +31,8 @@ from services.gateway.files.derived import Derivatives
 from services.gateway.files.image import ImageMaker
 from services.gateway.files.uploadcare import UploadcareFiles
 from services.gateway.handlers import HANDLERS
-from services.gateway.jobs import FoldUsage
-from services.gateway.platform import projects
+from services.gateway.jobs import ExpireSubmissions, FoldUsage
+from services.gateway.platform import accounts, projects
 from services.gateway.platform import routes as platform
 from services.gateway.projects import Projects
 from services.gateway.settings import Settings
@@ -59,6 +60,7 @@ def build(settings: Settings, store: ObjectStore, *, clock: Clock = utc_now) -> 
     bootstrap = Bootstrap(
         outbox,
         secrets_box,
+        deps.bearers,
         settings.data_dir / "credentials.json",
         base_url=settings.public_base_url,
         ops_url=f"http://{settings.ops_host}:{settings.ops_port}",
@@ -67,13 +69,13 @@ def build(settings: Settings, store: ObjectStore, *, clock: Clock = utc_now) -> 
     )
     public = UploadcareFiles(database)
     images = derivatives(settings, store, public)
-    apis = [face.api(deps) for face in (eachlabs, json2video, uploadcare, platform, projects, files)]
+    apis = [face.api(deps) for face in (eachlabs, json2video, upload24, uploadcare, platform, projects, accounts, files)]
     apis.append(cdn.api(settings.public_base_url, public, store, images))
     return Service(
         name="gateway",
         outbox=outbox,
         handlers=HANDLERS,
-        loops={"fold-usage": FoldUsage(outbox).run},
+        loops={"fold-usage": FoldUsage(outbox).run, "expire-submissions": ExpireSubmissions(outbox, clock).run},
         resources=(store, bootstrap, images),
         web=application([*apis, documentation(apis, title="Longshore", version=VERSION, description=DESCRIPTION)]),
     )
@@ -99,6 +101,8 @@ def dependencies(settings: Settings, outbox: Outbox, secrets_box: SecretBox, sto
             eachlabs_url=timedelta(seconds=settings.gateway_eachlabs_url_seconds),
             json2video_url=timedelta(seconds=settings.gateway_json2video_url_seconds),
             uploadcare_part_url=timedelta(seconds=settings.gateway_uploadcare_part_url_seconds),
+            upload24_url=timedelta(seconds=settings.gateway_upload24_url_seconds),
+            upload24_session=timedelta(seconds=settings.gateway_upload24_session_seconds),
             put_grace=timedelta(seconds=settings.gateway_put_grace_seconds),
             put_bytes_per_second=settings.gateway_put_bytes_per_second,
             free_allowance_bytes=settings.gateway_free_allowance_bytes,

@@ -15,6 +15,7 @@ from contracts.events import TenantConfigured
 from libs.outbox.unit_of_work import Outbox
 from libs.runtime.secret import SecretBox, new_key
 from services.gateway.auth import key_hash
+from services.gateway.bearer import Bearers, TokenRules
 from services.gateway.bootstrap import Bootstrap
 from services.gateway.store import TenantStore
 
@@ -25,6 +26,7 @@ def bootstrap(outbox: Outbox, path: Path, base_url: str = "http://127.0.0.1:8080
     return Bootstrap(
         outbox,
         SecretBox(KEY),
+        Bearers(outbox.database, TokenRules("longshore", "longshore", "s" * 32), cache_seconds=0),
         path,
         base_url=base_url,
         ops_url="http://127.0.0.1:8081",
@@ -58,7 +60,7 @@ async def test_the_first_start_writes_credentials_that_work(outbox: Outbox, tmp_
 
     assert set(credentials) == {
         "base_url", "ops_url", "tenant_id", "client_id", "org", "api_key", "webhook_secret", "public_key", "secret_key",
-        "admin_token",
+        "admin_token", "bearer_token", "accounts",
     }  # fmt: skip
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert (credentials["base_url"], credentials["ops_url"]) == ("http://127.0.0.1:8080", "http://127.0.0.1:8081")
