@@ -105,7 +105,7 @@ async def test_a_lost_file_comes_back_with_another_key_instead_of_the_lost_one(o
             path.write_text(content)
         found = await started(outbox, path, recovers=True)
 
-        lost = {"api_key": "", "admin_token": ""}
+        lost = {"api_key": "", "admin_token": "", "bearer_token": ""}
         assert {**found, **lost} == {**first, **lost}
         assert await is_known(outbox, found["api_key"])
         assert not await is_known(outbox, last["api_key"])
