@@ -191,7 +191,8 @@ async def test_parts_that_are_not_those_of_the_store_are_refused(api: Upload24) 
     parts = await put_parts(api, session, 1, 2, 3)
     wrong: list[list[dict[str, Any]]] = [
         [], parts[:2], parts[1:], [*parts, {"partNumber": 4, "eTag": "x"}], [*parts, parts[0]],
-        [{**parts[0], "eTag": "wrong"}, *parts[1:]], [{"partNumber": n, "eTag": p["eTag"]} for n, p in zip((2, 1, 3), parts, strict=True)],
+        [{**parts[0], "eTag": "wrong"}, *parts[1:]],
+        [{"partNumber": number, "eTag": part["eTag"]} for number, part in zip((2, 1, 3), parts, strict=True)],
     ]  # fmt: skip
     for given in wrong:
         body = {"sessionToken": session["sessionToken"], "parts": given}

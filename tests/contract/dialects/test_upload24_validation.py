@@ -1,6 +1,8 @@
 """Upload24: every rule of the text, through each way in."""
 
+import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,6 +10,7 @@ import orjson
 import pytest
 
 from contracts.events import Stage, UploadRegistered, UploadRejected
+from services.gateway.dialects.upload24 import form
 from tests.contract.dialects.conftest import Gateway
 from tests.contract.dialects.upload24 import MIB, VIDEO, Upload24, refused
 
@@ -98,24 +101,18 @@ async def test_two_gigabytes_are_taken_and_one_byte_more_is_not(api: Upload24) -
                 await refused(response, 413, "file_too_large")
 
 
-async def test_a_form_that_is_too_large_is_refused_before_it_is_read(api: Upload24) -> None:
+async def test_a_form_that_is_too_large_is_refused_before_it_is_read(api: Upload24, monkeypatch: pytest.MonkeyPatch) -> None:
     # T-15, 5.4.24
+    monkeypatch.setattr(form, "LIMITS", replace(form.LIMITS, drain_seconds=0.1))
     headers = {"Content-Length": str(GB2 + 2 * MIB), "Content-Type": "multipart/form-data; boundary=x"}
-    reader, writer = await api_socket(api)
+    url = api.gateway.http.make_url("/")
+    reader, writer = await asyncio.open_connection(url.host, url.port)
     lines = [f"{name}: {value}" for name, value in {**headers, "X-Api-Key": api.gateway.keys["render"]}.items()]
     writer.write("\r\n".join(["POST /api/upload HTTP/1.1", "Host: x", "Connection: close", *lines, "", ""]).encode())
-    writer.write_eof()
     answer = await reader.read()
     writer.close()
     assert answer.startswith(b"HTTP/1.1 413"), answer
     assert b'"code":"file_too_large"' in answer
-
-
-async def api_socket(api: Upload24) -> Any:
-    import asyncio
-
-    url = api.gateway.http.make_url("/")
-    return await asyncio.open_connection(url.host, url.port)
 
 
 async def test_a_smaller_limit_of_the_installation_counts(make_gateway: Callable[..., Any]) -> None:
