@@ -75,7 +75,7 @@ async def test_internal_states_never_leak(api: Upload24) -> None:
 
 
 async def test_a_confirmed_publication_is_uploaded_with_its_external_id(api: Upload24) -> None:
-    # T-12, T-23
+    # T-12, T-23, T-29
     first, second = api.gateway.accounts
     upload_id = await api.uploaded()
     await api.changed(upload_id, first, 3, "published", external_id="video-1", attempts=1)

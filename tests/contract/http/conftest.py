@@ -32,6 +32,8 @@ class Address:
     org: str
     client_id: str
     public_key: str
+    bearer_token: str
+    account: str
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +84,9 @@ async def _serve_on(dsn: str, folder: Path, started: Future[Address], stop: Futu
     await runner.setup()
     await web.SockSite(runner, listener).start()
     credentials = json.loads(await asyncio.to_thread((folder / "credentials.json").read_text))
-    started.set_result(Address(host, port, url, *(credentials[name] for name in ("api_key", "org", "client_id", "public_key"))))
+    names = ("api_key", "org", "client_id", "public_key", "bearer_token")
+    known = {name: credentials[name] for name in names}
+    started.set_result(Address(host, port, url, account=credentials["accounts"][0], **known))
     with suppress(asyncio.CancelledError):
         await asyncio.wrap_future(stop)
     await runner.cleanup()
