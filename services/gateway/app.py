@@ -22,6 +22,7 @@ from services.gateway.bootstrap import Bootstrap
 from services.gateway.deps import Clock, Deps, Limits, utc_now
 from services.gateway.dialects.eachlabs import routes as eachlabs
 from services.gateway.dialects.json2video import routes as json2video
+from services.gateway.dialects.medialab import routes as medialab
 from services.gateway.dialects.uploadcare import routes as uploadcare
 from services.gateway.files import cdn
 from services.gateway.files import routes as files
@@ -34,6 +35,7 @@ from services.gateway.platform import projects
 from services.gateway.platform import routes as platform
 from services.gateway.projects import Projects
 from services.gateway.settings import Settings
+from services.gateway.store.private_token import holder_of_private_token
 from services.gateway.usecases.register import Registrar
 
 VERSION = "0.1.0"
@@ -66,7 +68,7 @@ def build(settings: Settings, store: ObjectStore, *, clock: Clock = utc_now) -> 
     )
     public = UploadcareFiles(database)
     images = derivatives(settings, store, public)
-    apis = [face.api(deps) for face in (eachlabs, json2video, uploadcare, platform, projects, files)]
+    apis = [face.api(deps) for face in (eachlabs, json2video, medialab, uploadcare, platform, projects, files)]
     apis.append(cdn.api(settings.public_base_url, public, store, images))
     return Service(
         name="gateway",
@@ -84,6 +86,7 @@ def dependencies(settings: Settings, outbox: Outbox, secrets_box: SecretBox, sto
         base_url=settings.public_base_url,
         outbox=outbox,
         auth=Authenticator(outbox.database, cache_seconds=cache_seconds),
+        private_tokens=Authenticator(outbox.database, cache_seconds=cache_seconds, find=holder_of_private_token),
         operators=Operators(outbox.database),
         projects=Projects(outbox.database, secrets_box, cache_seconds=cache_seconds),
         secrets_box=secrets_box,
@@ -97,6 +100,7 @@ def dependencies(settings: Settings, outbox: Outbox, secrets_box: SecretBox, sto
             eachlabs_url=timedelta(seconds=settings.gateway_eachlabs_url_seconds),
             json2video_url=timedelta(seconds=settings.gateway_json2video_url_seconds),
             uploadcare_part_url=timedelta(seconds=settings.gateway_uploadcare_part_url_seconds),
+            medialab_upload=timedelta(seconds=settings.gateway_medialab_upload_seconds),
             put_grace=timedelta(seconds=settings.gateway_put_grace_seconds),
             put_bytes_per_second=settings.gateway_put_bytes_per_second,
             free_allowance_bytes=settings.gateway_free_allowance_bytes,

@@ -22,9 +22,10 @@ from contracts.events import TenantConfigured
 from contracts.ids import TenantId
 from libs.outbox.unit_of_work import Outbox, UnitOfWork
 from libs.runtime.secret import SecretBox
-from services.gateway.auth import key_hash, new_api_key, new_operator_token
+from services.gateway.auth import key_hash, new_api_key, new_operator_token, new_private_token
 from services.gateway.domain.project import Project, ProjectId, ProjectStatus, new_public_key, new_secret_key
-from services.gateway.store import OperatorStore, ProjectStore, TenantStore
+from services.gateway.store import OperatorStore, PrivateTokenStore, ProjectStore, TenantStore
+from services.gateway.store.private_token import holder_of_private_token
 from services.gateway.store.tenant import Tenant
 
 KEY_NAME = "bootstrap"
@@ -46,6 +47,7 @@ class Credentials:
     public_key: str
     secret_key: str
     admin_token: str
+    private_token: str
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class Keys:
 
     api_key: str
     admin_token: str
+    private_token: str
 
 
 class Bootstrap:
@@ -126,7 +129,7 @@ class Bootstrap:
             await operators.revoke_tokens(KEY_NAME)
             admin_token = new_operator_token()
             await operators.insert_token(key_hash(admin_token), KEY_NAME)
-        return Keys(api_key, admin_token)
+        return Keys(api_key, admin_token, await _private_token(work, tenant, known.get("private_token")))
 
     def _credentials(self, tenant: Tenant, project: Project, keys: Keys) -> Credentials:
         return Credentials(
@@ -140,7 +143,19 @@ class Bootstrap:
             public_key=project.public_key,
             secret_key=self._secrets_box.open(project.secret_sealed),
             admin_token=keys.admin_token,
+            private_token=keys.private_token,
         )
+
+
+async def _private_token(work: UnitOfWork, tenant: Tenant, known: str | None) -> str:
+    """The known one where it is still the tenant's, or else a new one in its place."""
+    holder = await holder_of_private_token(work.connection, key_hash(known)) if known else None
+    if known is not None and holder is not None and holder.tenant_id == tenant.id:
+        return known
+    store, token = PrivateTokenStore(work.connection), new_private_token()
+    await store.revoke(tenant.id, KEY_NAME)
+    await store.insert(key_hash(token), tenant.id, "admin", KEY_NAME)
+    return token
 
 
 def demo_project(tenant_id: TenantId, secret_sealed: str, max_file_size_bytes: int, now: datetime) -> Project:

@@ -28,6 +28,7 @@ class Limits:
     eachlabs_url: timedelta
     json2video_url: timedelta
     uploadcare_part_url: timedelta
+    medialab_upload: timedelta
     put_grace: timedelta
     put_bytes_per_second: int
     free_allowance_bytes: int
@@ -52,6 +53,8 @@ class Deps:
     """The address that clients use, without a slash at its end."""
     outbox: Outbox
     auth: Authenticator
+    private_tokens: Authenticator
+    """Of the MediaLab API."""
     operators: Operators
     projects: Projects
     secrets_box: SecretBox

@@ -23,6 +23,8 @@ class Settings(ServiceSettings):
     """How long the part URLs of a multipart upload of the Uploadcare API may be used."""
     clamd_url: str | None = None
     """As the session service's, which scans. The gateway only knows by it that there is a verdict to wait for."""
+    gateway_medialab_upload_seconds: int = Field(default=86400, gt=0, le=604800)
+    """How long an upload id of the MediaLab API takes files (M-20)."""
     gateway_put_grace_seconds: int = Field(default=900, ge=0)
     """How long after the URL's end an upload that began in time may at least still arrive."""
     gateway_put_bytes_per_second: int = Field(default=128 * 2**10, gt=0)

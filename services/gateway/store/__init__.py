@@ -1,9 +1,12 @@
 """All SQL of the gateway, one class per group of tables; each takes a connection and holds no state."""
 
 from services.gateway.store.access_token import AccessTokenStore
+from services.gateway.store.batch import BatchStore
 from services.gateway.store.folder import FolderStore
 from services.gateway.store.group import GroupStore
+from services.gateway.store.numbered_folder import NumberedFolderStore
 from services.gateway.store.operator import OperatorStore
+from services.gateway.store.private_token import PrivateTokenStore
 from services.gateway.store.project import ProjectStore
 from services.gateway.store.project_upload import ProjectUploadStore
 from services.gateway.store.projection import ProjectionStore
@@ -13,6 +16,6 @@ from services.gateway.store.upload import UploadStore
 from services.gateway.store.usage import UsageStore
 
 __all__ = [
-    "AccessTokenStore", "FolderStore", "GroupStore", "OperatorStore", "ProjectStore", "ProjectUploadStore", "ProjectionStore",
-    "RegistrationStore", "TenantStore", "UploadStore", "UsageStore",
+    "AccessTokenStore", "BatchStore", "FolderStore", "GroupStore", "NumberedFolderStore", "OperatorStore", "PrivateTokenStore",
+    "ProjectStore", "ProjectUploadStore", "ProjectionStore", "RegistrationStore", "TenantStore", "UploadStore", "UsageStore",
 ]  # fmt: skip

@@ -26,7 +26,7 @@ from libs.web.route import UnsupportedMediaTypeError
 from services.gateway.deps import Deps
 from services.gateway.dialects.uploadcare.answer import answer
 from services.gateway.dialects.uploadcare.errors import UploadcareError
-from services.gateway.dialects.uploadcare.file_name import base_name
+from services.gateway.domain.file_name import base_name
 from services.gateway.dialects.uploadcare.params import MAX_FIELDS, Params, query_params, read_params, to_uuid
 from services.gateway.dialects.uploadcare.project import PUB_KEY, UPLOADCARE_PUB_KEY, admit
 from services.gateway.dialects.uploadcare.signature import authorize

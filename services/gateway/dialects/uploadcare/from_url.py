@@ -10,7 +10,7 @@ from services.gateway.dialects.uploadcare.answer import answer
 from services.gateway.dialects.uploadcare.errors import UploadcareError
 from services.gateway.dialects.uploadcare.fetch_status import UNKNOWN, fetch_status
 from services.gateway.dialects.uploadcare.file_info import file_info
-from services.gateway.dialects.uploadcare.file_name import base_name
+from services.gateway.domain.file_name import base_name
 from services.gateway.dialects.uploadcare.params import Params, query_params, read_params, to_uuid
 from services.gateway.dialects.uploadcare.project import PUB_KEY, admit
 from services.gateway.dialects.uploadcare.signature import authorize

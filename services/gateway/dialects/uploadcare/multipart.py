@@ -22,7 +22,7 @@ from services.gateway.deps import Deps
 from services.gateway.dialects.uploadcare.answer import answer
 from services.gateway.dialects.uploadcare.errors import UploadcareError
 from services.gateway.dialects.uploadcare.file_info import file_info
-from services.gateway.dialects.uploadcare.file_name import base_name
+from services.gateway.domain.file_name import base_name
 from services.gateway.dialects.uploadcare.params import Params, read_params, to_uuid
 from services.gateway.dialects.uploadcare.project import UPLOADCARE_PUB_KEY, admit
 from services.gateway.dialects.uploadcare.signature import authorize
