@@ -18,6 +18,7 @@ from libs.sandbox.workspace import Workspace
 from libs.web.docs import documentation
 from libs.web.server import application
 from services.gateway.auth import Authenticator, Operators
+from services.gateway.bearer import Bearers, TokenRules, default_secret
 from services.gateway.bootstrap import Bootstrap
 from services.gateway.deps import Clock, Deps, Limits, utc_now
 from services.gateway.dialects.eachlabs import routes as eachlabs
@@ -87,6 +88,7 @@ def dependencies(settings: Settings, outbox: Outbox, secrets_box: SecretBox, sto
         outbox=outbox,
         auth=Authenticator(outbox.database, cache_seconds=cache_seconds),
         private_tokens=Authenticator(outbox.database, cache_seconds=cache_seconds, find=holder_of_private_token),
+        bearers=Bearers(outbox.database, token_rules(settings, secrets_box), cache_seconds=cache_seconds),
         operators=Operators(outbox.database),
         projects=Projects(outbox.database, secrets_box, cache_seconds=cache_seconds),
         secrets_box=secrets_box,
@@ -109,6 +111,15 @@ def dependencies(settings: Settings, outbox: Outbox, secrets_box: SecretBox, sto
         scans=settings.clamd_url is not None,
         clock=clock,
     )
+
+
+def token_rules(settings: Settings, secrets_box: SecretBox) -> TokenRules:
+    secret: str | bytes | None = None
+    if settings.gateway_jwt_secret is not None:
+        secret = settings.gateway_jwt_secret.get_secret_value()
+    elif settings.gateway_jwks_url is None:
+        secret = default_secret(secrets_box)
+    return TokenRules(settings.gateway_jwt_issuer, settings.gateway_jwt_audience, secret, settings.gateway_jwks_url)
 
 
 def derivatives(settings: Settings, store: ObjectStore, public: UploadcareFiles) -> Derivatives:

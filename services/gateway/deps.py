@@ -11,6 +11,7 @@ from libs.outbox.unit_of_work import Outbox
 from libs.postgres.database import Database
 from libs.runtime.secret import SecretBox
 from services.gateway.auth import Authenticator, Operators
+from services.gateway.bearer import Bearers
 from services.gateway.projects import Projects
 from services.gateway.usecases.register import Registrar
 
@@ -55,6 +56,7 @@ class Deps:
     auth: Authenticator
     private_tokens: Authenticator
     """Of the MediaLab API."""
+    bearers: Bearers
     operators: Operators
     projects: Projects
     secrets_box: SecretBox

@@ -17,6 +17,12 @@ class UnknownKeyError(GatewayError):
     code = "unknown_key"
 
 
+class UnknownTokenError(GatewayError):
+    """Missing or invalid bearer token"""
+
+    code = "unknown_token"
+
+
 class InsufficientRoleError(GatewayError):
     """Insufficient permissions"""
 
