@@ -68,7 +68,7 @@ def _operation(api: Api, route: Route, schemas: _Schemas) -> JsonObject:
     }
     content: JsonObject = {}
     if route.form is not None:
-        content |= dict.fromkeys(route.form_types, {"schema": schemas[route.form, "validation"]})
+        content |= {form_type: {"schema": schemas[route.form, "validation"]} for form_type in route.form_types}
     if route.body is not None:
         content["application/json"] = {"schema": schemas[route.body, "validation"]}
     if content:

@@ -1,4 +1,4 @@
-"""API keys and private tokens: whom one stands for, and what that one may do. Operators' tokens: who manages the installation."""
+"""API keys, private tokens: whom one stands for, and what that one may do. Operators' tokens: who manages the installation."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping

@@ -34,7 +34,10 @@ class PrivateTokenStore:
     async def revoke(self, tenant_id: TenantId, name: str) -> int:
         """How many of that name were valid until now."""
         revoked = await self._connection.fetch(
-            "UPDATE private_tokens SET revoked_at = now() WHERE tenant_id = $1 AND name = $2 AND revoked_at IS NULL RETURNING 1",
+            """
+            UPDATE private_tokens SET revoked_at = now()
+            WHERE tenant_id = $1 AND name = $2 AND revoked_at IS NULL RETURNING 1
+            """,
             tenant_id,
             name,
         )

@@ -1,5 +1,7 @@
 """Who calls: `Authorization: Bearer` or `Private-Token`, or `access_token` in the query or the body (M-01 to M-03, M-22)."""
 
+from typing import Final
+
 from aiohttp import web
 
 from libs.web.route import HttpError
@@ -10,8 +12,8 @@ from services.gateway.dialects.medialab.params import Params, query_value, read_
 from services.gateway.domain.error import UnknownTokenError
 from services.gateway.domain.role import Permission, require
 
-SCOPE = "upload"
-ACCESS_TOKEN = "access_token"
+SCOPE: Final = "upload"
+PARAMETER: Final = "access_token"
 
 
 class Callers:
@@ -23,7 +25,7 @@ class Callers:
 
         Raises UnknownTokenError, InsufficientScopeError or InsufficientRoleError; HttpError for a malformed query.
         """
-        if "Authorization" not in request.headers and (token := query_value(request, ACCESS_TOKEN)):
+        if "Authorization" not in request.headers and (token := query_value(request, PARAMETER)):
             return await self._of_access_token(token)
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         match scheme.lower():
@@ -35,13 +37,13 @@ class Callers:
 
     async def caller_and_params(self, request: web.Request) -> tuple[Principal, Params]:
         """By the body, too, which is read. Raises as `caller` and `read_params`."""
-        if "Authorization" in request.headers or query_value(request, ACCESS_TOKEN):
+        if "Authorization" in request.headers or query_value(request, PARAMETER):
             return await self.caller(request), await read_params(request)
         try:
             params = await read_params(request)
         except HttpError:
             raise UnknownTokenError from None
-        token = params.values.get(ACCESS_TOKEN)
+        token = params.values.get(PARAMETER)
         if not isinstance(token, str):
             raise UnknownTokenError
         return await self._of_access_token(token), params

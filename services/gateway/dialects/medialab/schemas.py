@@ -19,8 +19,9 @@ _BETWEEN = re.compile(r"[\s,;|]+")
 
 def _extensions(value: object) -> object:
     """`jpg, .PNG`, or a list of such: the vendor does not publish the form."""
-    texts = value if isinstance(value, list) else [value]
-    if not all(isinstance(text, str) for text in texts):
+    given = value if isinstance(value, list) else [value]
+    texts = [text for text in given if isinstance(text, str)]
+    if len(texts) < len(given):
         return value
     found = (extension.lower().lstrip(".") for text in texts for extension in _BETWEEN.split(text))
     return [extension for extension in dict.fromkeys(found) if extension]

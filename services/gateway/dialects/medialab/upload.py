@@ -65,9 +65,7 @@ class Uploads:
         except BaseException:
             await self._drop(form)
             raise
-        registrations = [
-            self._registration(batch, file, folder) for file, folder in zip(described, folders, strict=True)
-        ]
+        registrations = [self._registration(batch, file, folder) for file, folder in zip(described, folders, strict=True)]
         await self._add(batch, registrations, form)
         return answer(_view(batch, described, folders, registrations), exclude_none=True)
 
@@ -126,9 +124,7 @@ class Uploads:
         files = MAX_FILES if batch.files_left is None else min(MAX_FILES, batch.files_left)
         file_bytes = min(_given(self._deps.limits.max_upload_bytes, batch.max_file_bytes, batch.bytes_left))
         all_bytes = min(_given(files * file_bytes, batch.bytes_left))
-        return FormLimits(
-            body_bytes=all_bytes + FORM_BYTES, fields=256, value_bytes=4096, files=files, file_bytes=file_bytes
-        )
+        return FormLimits(body_bytes=all_bytes + FORM_BYTES, fields=256, value_bytes=4096, files=files, file_bytes=file_bytes)
 
     def _too_large(self, batch: Batch) -> GatewayError:
         """What the file's size broke first: its own limit, or that of all files."""
