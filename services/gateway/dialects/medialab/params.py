@@ -32,7 +32,9 @@ class Params:
 
 
 async def read_params(request: web.Request) -> Params:
-    """The query's fields and the body's, which win. Raises HttpError."""
+    """The query's fields and the body's, which win; no body is fine, whatever its type. Raises HttpError."""
+    if not request.can_read_body:
+        return Params(_values(query_fields(request, LIMITS)))
     if request.headers.get(hdrs.CONTENT_TYPE, "").partition(";")[0].strip().lower() == "application/json":
         body = await read_json(request, _AnyObject, max_bytes=LIMITS.body_bytes)
         return Params({**_values(query_fields(request, LIMITS)), **(body.model_extra or {})})

@@ -114,7 +114,7 @@ class Uploads:
         except form_error.FileTooLargeError:
             raise self._too_large(batch) from None
         except BodyTooLargeError:
-            raise (FileTooLargeError if batch.bytes_left is None else TotalOverLimitError) from None
+            raise (self._too_large(batch) if batch.bytes_left is None else TotalOverLimitError()) from None
         except form_error.TooManyFilesError:
             if batch.files_left is not None and batch.files_left < MAX_FILES:
                 raise FilesOverLimitError from None

@@ -42,8 +42,7 @@ class UploadIds:
 
     async def finish(self, request: web.Request) -> web.Response:
         """Again is fine, also when its time is over."""
-        principal, params = await self._callers.caller_and_params(request)
-        batch_id = to_batch_id(request.match_info.get("ulid") or params.parse(UploadIdFinish).ulid)
+        principal, batch_id = await self._named(request)
         async with asyncio.timeout(DATABASE_SECONDS), self._deps.outbox.unit_of_work() as work:
             store = BatchStore(work.connection)
             batch = await store.find(batch_id, lock=True)
@@ -52,6 +51,13 @@ class UploadIds:
             await store.finish(batch_id, self._deps.clock())
             uploads = [upload for upload in await store.files(batch_id) if not upload.removed]
             return answer(Finished(files=await file_views(work.connection, batch.tenant_id, uploads)))
+
+    async def _named(self, request: web.Request) -> tuple[Principal, BatchId]:
+        """Where the path has the id, no body counts."""
+        if (ulid := request.match_info.get("ulid")) is not None:
+            return await self._callers.caller(request), to_batch_id(ulid)
+        principal, params = await self._callers.caller_and_params(request)
+        return principal, to_batch_id(params.parse(UploadIdFinish).ulid)
 
     def _batch(self, asked: UploadIdRequest, principal: Principal, folder: str) -> Batch:
         now = self._deps.clock()
