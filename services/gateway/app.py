@@ -24,6 +24,7 @@ from services.gateway.deps import Clock, Deps, Limits, utc_now
 from services.gateway.dialects.eachlabs import routes as eachlabs
 from services.gateway.dialects.json2video import routes as json2video
 from services.gateway.dialects.medialab import routes as medialab
+from services.gateway.dialects.upload24 import routes as upload24
 from services.gateway.dialects.uploadcare import routes as uploadcare
 from services.gateway.files import cdn
 from services.gateway.files import routes as files
@@ -31,8 +32,8 @@ from services.gateway.files.derived import Derivatives
 from services.gateway.files.image import ImageMaker
 from services.gateway.files.uploadcare import UploadcareFiles
 from services.gateway.handlers import HANDLERS
-from services.gateway.jobs import FoldUsage
-from services.gateway.platform import projects
+from services.gateway.jobs import ExpireSubmissions, FoldUsage
+from services.gateway.platform import accounts, projects
 from services.gateway.platform import routes as platform
 from services.gateway.projects import Projects
 from services.gateway.settings import Settings
@@ -61,6 +62,7 @@ def build(settings: Settings, store: ObjectStore, *, clock: Clock = utc_now) -> 
     bootstrap = Bootstrap(
         outbox,
         secrets_box,
+        deps.bearers,
         settings.data_dir / "credentials.json",
         base_url=settings.public_base_url,
         ops_url=f"http://{settings.ops_host}:{settings.ops_port}",
@@ -69,13 +71,14 @@ def build(settings: Settings, store: ObjectStore, *, clock: Clock = utc_now) -> 
     )
     public = UploadcareFiles(database)
     images = derivatives(settings, store, public)
-    apis = [face.api(deps) for face in (eachlabs, json2video, medialab, uploadcare, platform, projects, files)]
+    faces = (eachlabs, json2video, medialab, upload24, uploadcare, platform, projects, accounts, files)
+    apis = [face.api(deps) for face in faces]
     apis.append(cdn.api(settings.public_base_url, public, store, images))
     return Service(
         name="gateway",
         outbox=outbox,
         handlers=HANDLERS,
-        loops={"fold-usage": FoldUsage(outbox).run},
+        loops={"fold-usage": FoldUsage(outbox).run, "expire-submissions": ExpireSubmissions(outbox, clock).run},
         resources=(store, bootstrap, images),
         web=application([*apis, documentation(apis, title="Longshore", version=VERSION, description=DESCRIPTION)]),
     )
@@ -103,6 +106,8 @@ def dependencies(settings: Settings, outbox: Outbox, secrets_box: SecretBox, sto
             json2video_url=timedelta(seconds=settings.gateway_json2video_url_seconds),
             uploadcare_part_url=timedelta(seconds=settings.gateway_uploadcare_part_url_seconds),
             medialab_upload=timedelta(seconds=settings.gateway_medialab_upload_seconds),
+            upload24_url=timedelta(seconds=settings.gateway_upload24_url_seconds),
+            upload24_session=timedelta(seconds=settings.gateway_upload24_session_seconds),
             put_grace=timedelta(seconds=settings.gateway_put_grace_seconds),
             put_bytes_per_second=settings.gateway_put_bytes_per_second,
             free_allowance_bytes=settings.gateway_free_allowance_bytes,

@@ -30,6 +30,8 @@ class Limits:
     json2video_url: timedelta
     uploadcare_part_url: timedelta
     medialab_upload: timedelta
+    upload24_url: timedelta
+    upload24_session: timedelta
     put_grace: timedelta
     put_bytes_per_second: int
     free_allowance_bytes: int

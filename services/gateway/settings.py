@@ -25,6 +25,10 @@ class Settings(ServiceSettings):
     """As the session service's, which scans. The gateway only knows by it that there is a verdict to wait for."""
     gateway_medialab_upload_seconds: int = Field(default=86400, gt=0, le=604800)
     """How long an upload id of the MediaLab API takes files (M-20)."""
+    gateway_upload24_url_seconds: int = Field(default=3600, gt=0, le=604800)
+    """How long an upload URL of the Upload24 API may be used (5.4.10)."""
+    gateway_upload24_session_seconds: int = Field(default=86400, gt=0, le=604800)
+    """How long an upload session of the Upload24 API may be resumed and completed."""
     gateway_put_grace_seconds: int = Field(default=900, ge=0)
     """How long after the URL's end an upload that began in time may at least still arrive."""
     gateway_put_bytes_per_second: int = Field(default=128 * 2**10, gt=0)

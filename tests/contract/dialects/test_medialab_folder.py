@@ -75,7 +75,7 @@ async def test_the_tree_is_the_one_of_the_other_apis(api: MediaLab) -> None:
 async def test_a_folder_with_files_is_not_deleted_by_another_api(api: MediaLab) -> None:
     number = await create(api, "kept")
     file_id = (await api.upload((await api.register(folder_id=number))["url_upload_direct"]))["file_id"]
-    delete = {"json": {"folder": "kept"}}
+    delete: dict[str, Any] = {"json": {"folder": "kept"}}
 
     assert (await api.gateway.call("DELETE", "/v2/media/folder", **delete)).status == 400
     await api.gateway.complete(file_id)

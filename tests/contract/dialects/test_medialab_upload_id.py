@@ -115,14 +115,15 @@ async def test_an_upload_id_is_finished_in_each_way(api: MediaLab, how: str) -> 
     registered = await api.register(autofinish=False)
     ulid = registered["ulid"]
     file_id = (await api.upload(registered["url_upload_direct"]))["file_id"]
-    path, options = {
+    ways: dict[str, tuple[str, dict[str, Any]]] = {
         "path": (f"/api/upload/id/{ulid}", {}),
         "alias": (f"/upload/id/{ulid}", {}),
         "query": (f"/api/upload/id?ulid={ulid}", {}),
         "query alias": (f"/upload/id?ulid={ulid}", {}),
         "form": ("/api/upload/id", {"data": form(ulid=ulid)}),
         "json": ("/api/upload/id", {"json": {"ulid": ulid}}),
-    }[how]
+    }
+    path, options = ways[how]
 
     first, second = [await api.ok("DELETE", path, **options) for _ in range(2)]
 

@@ -19,6 +19,8 @@ def limits(max_upload_bytes: int = 5 * 2**30) -> Limits:
         json2video_url=DAY,
         uploadcare_part_url=DAY,
         medialab_upload=DAY,
+        upload24_url=DAY,
+        upload24_session=DAY,
         put_grace=timedelta(minutes=15),
         put_bytes_per_second=128 * 2**10,
         free_allowance_bytes=0,
