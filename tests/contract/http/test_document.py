@@ -59,6 +59,13 @@ def fill_in_key(case: Case[Any], public_key: str) -> None:
                 values[name] = public_key
 
 
+def credentials(operation: APIOperation[Any, Any, Any, Any], gateway: Address) -> dict[str, str]:
+    headers = {"X-API-Key": gateway.api_key}
+    if "medialab" in (operation.tags or ()):
+        headers["Authorization"] = f"Private-Token {gateway.private_token}"
+    return headers
+
+
 def exercise(operation: APIOperation[Any, Any, Any, Any], mode: GenerationMode, gateway: Address) -> None:
     @settings(
         max_examples=EXAMPLES,
@@ -74,6 +81,6 @@ def exercise(operation: APIOperation[Any, Any, Any, Any], mode: GenerationMode, 
             case.body["owner"] = gateway.org  # no generator can guess it
         if mode is GenerationMode.POSITIVE:
             fill_in_key(case, gateway.public_key)
-        case.call_and_validate(headers={"X-API-Key": gateway.api_key}, checks=CHECKS, timeout=20)
+        case.call_and_validate(headers=credentials(operation, gateway), checks=CHECKS, timeout=20)
 
     answer_as_documented()
