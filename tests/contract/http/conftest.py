@@ -22,7 +22,6 @@ from services.gateway.app import build
 from services.gateway.settings import Settings
 from tests.servers.postgres import fresh_database
 
-
 CREDENTIALS = ("api_key", "org", "client_id", "public_key", "private_token")
 
 
