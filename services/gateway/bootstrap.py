@@ -1,8 +1,8 @@
-"""The first start: a demo tenant with a project and two accounts to publish to, tokens, and the file that tells it all.
+"""The first start: a demo tenant with a project and accounts, tokens, and the file that tells the credentials.
 
 Safe to run at every start and by several replicas at once: whoever finds no tenant makes it, the keys and the file. The API
-key and the tokens exist only in that file. Where they are lost or stand for nothing (restored database), an installation
-that is one process replaces them (`recovers`); a service beside others says no more than that the credentials were written
+key and the tokens exist only in that file. Where they are lost or stand for nothing (restored database), an installation that
+is one process replaces them (`recovers`); a service beside others says no more than that the credentials were written
 elsewhere.
 """
 

@@ -1,8 +1,7 @@
 """The MediaLab API as its clients use it: upload ids, files under them, and what the gateway says meanwhile."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 from uuid import UUID
@@ -11,12 +10,9 @@ from aiohttp import ClientResponse, FormData
 from yarl import URL
 
 from contracts.events import UploadRegistered
-from libs.runtime.secret import SecretBox
 from services.gateway.auth import key_hash, new_private_token
-from services.gateway.bearer import Bearers, TokenRules, default_secret
-from services.gateway.domain.role import Role
 from services.gateway.store import PrivateTokenStore
-from tests.contract.dialects.conftest import SECRET_KEY, Gateway
+from tests.contract.dialects.conftest import Gateway
 
 
 @dataclass(frozen=True)
@@ -32,7 +28,6 @@ class MediaLab:
     gateway: Gateway
     token: str
     """A private token of an admin."""
-    files_first: bool = field(default=True)
 
     # ------------------------------------------------------------ calls
 
@@ -95,16 +90,9 @@ class MediaLab:
             await PrivateTokenStore(connection).insert(key_hash(token), self.gateway.tenant.id, role, role)
         return f"Private-Token {token}"
 
-    def access_token(self, *, role: Role = Role.RENDER, scope: str = "upload", lives_seconds: float = 3600) -> str:
-        """An OAuth2 one, without the word before it."""
-        return bearers(self.gateway).issue(
-            subject="somebody",
-            tenant_id=self.gateway.tenant.id,
-            role=role,
-            scope=scope,
-            now=datetime.now(UTC),
-            lives=timedelta(seconds=lives_seconds),
-        )
+    def access_token(self, **claims: Any) -> str:
+        """An OAuth2 one of somebody who may do no more than upload, without the word before it."""
+        return self.gateway.token(**{"role": "render", **claims})
 
     # ------------------------------------------------------------ what happens meanwhile
 
@@ -116,11 +104,6 @@ class MediaLab:
 
     async def bytes_of(self, key: str) -> bytes:
         return b"".join([chunk async for chunk in self.gateway.store.read(key)])
-
-
-def bearers(gateway: Gateway) -> Bearers:
-    rules = TokenRules("longshore", "longshore", default_secret(SecretBox(SECRET_KEY)))
-    return Bearers(gateway.service.outbox.database, rules, cache_seconds=0)
 
 
 async def medialab_of(gateway: Gateway) -> MediaLab:

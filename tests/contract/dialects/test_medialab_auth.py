@@ -1,5 +1,6 @@
 """Who may use the MediaLab API, and what web pages may do without credentials."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -25,7 +26,7 @@ async def api(gateway: Gateway) -> MediaLab:
 async def test_levels_from_uploader_on_are_accepted(api: MediaLab) -> None:
     # M-01
     for role in Role:
-        for token in (f"Bearer {api.access_token(role=role)}", await api.private_token(role.name.lower())):
+        for token in (f"Bearer {api.access_token(role=role.name.lower())}", await api.private_token(role.name.lower())):
             response = await api.call("POST", PATH, token=token)
             if role < Role.RENDER:
                 await api.refused(response, 403, "access_denied")
@@ -59,11 +60,13 @@ async def test_both_schemes_do_everything(api: MediaLab) -> None:
 
 async def test_no_other_credentials_count(api: MediaLab) -> None:
     # M-22, 5.1.2, 5.2.2
-    expired = api.access_token(lives_seconds=-3600)
+    expired = api.access_token(exp=datetime.now(UTC) - timedelta(hours=1))
+    foreign = [api.access_token(**claim) for claim in ({"iss": "x"}, {"aud": "x"}, {"tenant": str(uuid4())}, {"exp": None})]
     tokens = (
         None, "Bearer", "Bearer ", "Bearer x", f"Bearer {api.token}", f"Bearer {expired}", f"Bearer {api.access_token()}x",
         "Private-Token", "Private-Token x", f"Private-Token {api.access_token()}", "Private-Token " + "x" * 5000,
         f"Basic {api.token}", api.token, f"Private-Token {api.gateway.keys['admin']}", "Private-Token é",
+        *(f"Bearer {token}" for token in foreign),
     )  # fmt: skip
     for token in tokens:
         for method, path in (
