@@ -23,6 +23,7 @@ from services.gateway.bootstrap import Bootstrap
 from services.gateway.deps import Clock, Deps, Limits, utc_now
 from services.gateway.dialects.eachlabs import routes as eachlabs
 from services.gateway.dialects.json2video import routes as json2video
+from services.gateway.dialects.medialab import routes as medialab
 from services.gateway.dialects.upload24 import routes as upload24
 from services.gateway.dialects.uploadcare import routes as uploadcare
 from services.gateway.files import cdn
@@ -36,6 +37,7 @@ from services.gateway.platform import accounts, projects
 from services.gateway.platform import routes as platform
 from services.gateway.projects import Projects
 from services.gateway.settings import Settings
+from services.gateway.store.private_token import holder_of_private_token
 from services.gateway.usecases.register import Registrar
 
 VERSION = "0.1.0"
@@ -69,7 +71,8 @@ def build(settings: Settings, store: ObjectStore, *, clock: Clock = utc_now) -> 
     )
     public = UploadcareFiles(database)
     images = derivatives(settings, store, public)
-    apis = [face.api(deps) for face in (eachlabs, json2video, upload24, uploadcare, platform, projects, accounts, files)]
+    faces = (eachlabs, json2video, medialab, upload24, uploadcare, platform, projects, accounts, files)
+    apis = [face.api(deps) for face in faces]
     apis.append(cdn.api(settings.public_base_url, public, store, images))
     return Service(
         name="gateway",
@@ -87,6 +90,7 @@ def dependencies(settings: Settings, outbox: Outbox, secrets_box: SecretBox, sto
         base_url=settings.public_base_url,
         outbox=outbox,
         auth=Authenticator(outbox.database, cache_seconds=cache_seconds),
+        private_tokens=Authenticator(outbox.database, cache_seconds=cache_seconds, find=holder_of_private_token),
         bearers=Bearers(outbox.database, token_rules(settings, secrets_box), cache_seconds=cache_seconds),
         operators=Operators(outbox.database),
         projects=Projects(outbox.database, secrets_box, cache_seconds=cache_seconds),
@@ -101,6 +105,7 @@ def dependencies(settings: Settings, outbox: Outbox, secrets_box: SecretBox, sto
             eachlabs_url=timedelta(seconds=settings.gateway_eachlabs_url_seconds),
             json2video_url=timedelta(seconds=settings.gateway_json2video_url_seconds),
             uploadcare_part_url=timedelta(seconds=settings.gateway_uploadcare_part_url_seconds),
+            medialab_upload=timedelta(seconds=settings.gateway_medialab_upload_seconds),
             upload24_url=timedelta(seconds=settings.gateway_upload24_url_seconds),
             upload24_session=timedelta(seconds=settings.gateway_upload24_session_seconds),
             put_grace=timedelta(seconds=settings.gateway_put_grace_seconds),

@@ -1,4 +1,4 @@
-"""The first start: a demo tenant with a project and accounts, an operator's token, and the file that tells the credentials.
+"""The first start: a demo tenant with a project and accounts, tokens, and the file that tells the credentials.
 
 Safe to run at every start and by several replicas at once: whoever finds no tenant makes it, the keys and the file. The API
 key and the tokens exist only in that file. Where they are lost or stand for nothing (restored database), an installation that
@@ -23,12 +23,13 @@ from contracts.events import TenantConfigured
 from contracts.ids import TenantId
 from libs.outbox.unit_of_work import Outbox, UnitOfWork
 from libs.runtime.secret import SecretBox
-from services.gateway.auth import key_hash, new_api_key, new_operator_token
+from services.gateway.auth import key_hash, new_api_key, new_operator_token, new_private_token
 from services.gateway.bearer import Bearers
 from services.gateway.domain.account import AccountId, shown_id
 from services.gateway.domain.project import Project, ProjectId, ProjectStatus, new_public_key, new_secret_key
 from services.gateway.domain.role import Role
-from services.gateway.store import AccountStore, OperatorStore, ProjectStore, TenantStore
+from services.gateway.store import AccountStore, OperatorStore, PrivateTokenStore, ProjectStore, TenantStore
+from services.gateway.store.private_token import holder_of_private_token
 from services.gateway.store.tenant import Tenant
 from services.gateway.usecases.account import link_account
 
@@ -55,6 +56,7 @@ class Credentials:
     public_key: str
     secret_key: str
     admin_token: str
+    private_token: str
     bearer_token: str
     """Of the tenant's dashboard; empty where tokens come from elsewhere alone."""
     accounts: list[str]
@@ -67,6 +69,7 @@ class Keys:
 
     api_key: str
     admin_token: str
+    private_token: str
     bearer_token: str
 
 
@@ -165,7 +168,8 @@ class Bootstrap:
             await operators.revoke_tokens(KEY_NAME)
             admin_token = new_operator_token()
             await operators.insert_token(key_hash(admin_token), KEY_NAME)
-        return Keys(api_key, admin_token, await self._bearer_token(known.get("bearer_token"), tenant))
+        private_token = await _private_token(work, tenant, known.get("private_token"))
+        return Keys(api_key, admin_token, private_token, await self._bearer_token(known.get("bearer_token"), tenant))
 
     def _credentials(self, tenant: Tenant, project: Project, accounts: Sequence[AccountId], keys: Keys) -> Credentials:
         return Credentials(
@@ -179,9 +183,21 @@ class Bootstrap:
             public_key=project.public_key,
             secret_key=self._secrets_box.open(project.secret_sealed),
             admin_token=keys.admin_token,
+            private_token=keys.private_token,
             bearer_token=keys.bearer_token,
             accounts=[shown_id(account_id) for account_id in accounts],
         )
+
+
+async def _private_token(work: UnitOfWork, tenant: Tenant, known: str | None) -> str:
+    """The known one where it is still the tenant's, or else a new one in its place."""
+    holder = await holder_of_private_token(work.connection, key_hash(known)) if known else None
+    if known is not None and holder is not None and holder.tenant_id == tenant.id:
+        return known
+    store, token = PrivateTokenStore(work.connection), new_private_token()
+    await store.revoke(tenant.id, KEY_NAME)
+    await store.insert(key_hash(token), tenant.id, "admin", KEY_NAME)
+    return token
 
 
 def demo_project(tenant_id: TenantId, secret_sealed: str, max_file_size_bytes: int, now: datetime) -> Project:

@@ -29,6 +29,7 @@ class Limits:
     eachlabs_url: timedelta
     json2video_url: timedelta
     uploadcare_part_url: timedelta
+    medialab_upload: timedelta
     upload24_url: timedelta
     upload24_session: timedelta
     put_grace: timedelta
@@ -55,6 +56,8 @@ class Deps:
     """The address that clients use, without a slash at its end."""
     outbox: Outbox
     auth: Authenticator
+    private_tokens: Authenticator
+    """Of the MediaLab API."""
     bearers: Bearers
     operators: Operators
     projects: Projects

@@ -23,6 +23,8 @@ class Settings(ServiceSettings):
     """How long the part URLs of a multipart upload of the Uploadcare API may be used."""
     clamd_url: str | None = None
     """As the session service's, which scans. The gateway only knows by it that there is a verdict to wait for."""
+    gateway_medialab_upload_seconds: int = Field(default=86400, gt=0, le=604800)
+    """How long an upload id of the MediaLab API takes files (M-20)."""
     gateway_upload24_url_seconds: int = Field(default=3600, gt=0, le=604800)
     """How long an upload URL of the Upload24 API may be used (5.4.10)."""
     gateway_upload24_session_seconds: int = Field(default=86400, gt=0, le=604800)

@@ -27,7 +27,7 @@ class Source:
 class Registration:
     id: UploadId
     tenant_id: TenantId
-    dialect: Literal["eachlabs", "json2video", "upload24", "uploadcare"]
+    dialect: Literal["eachlabs", "json2video", "medialab", "upload24", "uploadcare"]
     registered_at: datetime
     url_expires_at: datetime
     deadline_at: datetime

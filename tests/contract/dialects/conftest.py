@@ -190,12 +190,17 @@ async def make_gateway(
         async def make(**settings: Any) -> Gateway:
             nonlocal count
             count += 1
+            port = settings.pop("port", None)
             chosen = Settings(
                 postgres_dsn=SecretStr(settings.pop("postgres_dsn", database_dsn)),
                 secret_key=SecretStr(SECRET_KEY),
-                base_url=BASE_URL,
                 data_dir=tmp_path / f"data{count}",
-                **{"gateway_key_cache_seconds": 0, "gateway_jwt_secret": SecretStr(JWT_SECRET), **settings},
+                **{
+                    "base_url": BASE_URL,
+                    "gateway_key_cache_seconds": 0,
+                    "gateway_jwt_secret": SecretStr(JWT_SECRET),
+                    **settings,
+                },
             )
             store = make_store()
             clock = Clock()
@@ -209,7 +214,7 @@ async def make_gateway(
             assert service.web is not None
             if isinstance(store, DiskStore):
                 service.web.add_routes(storage_routes(store))
-            http: TestClient[Any, Any] = TestClient(TestServer(service.web))
+            http: TestClient[Any, Any] = TestClient(TestServer(service.web, port=port))
             await http.start_server()
             opened.push_async_callback(http.close)
             return Gateway(service, http, tenant, keys, clock, store, chosen.data_dir, await link_accounts(service, tenant.id))

@@ -67,6 +67,15 @@ def fill_in_account(case: Case[Any], account: str) -> None:
         case.body["accounts"] = [account]
 
 
+def credentials(operation: APIOperation[Any, Any, Any, Any], gateway: Address) -> dict[str, str]:
+    headers = {"X-API-Key": gateway.api_key}
+    if "medialab" in (operation.tags or ()):
+        headers["Authorization"] = f"Private-Token {gateway.private_token}"
+    if operation.path in BEARER_ALONE:
+        headers["Authorization"] = f"Bearer {gateway.bearer_token}"
+    return headers
+
+
 def exercise(operation: APIOperation[Any, Any, Any, Any], mode: GenerationMode, gateway: Address) -> None:
     @settings(
         max_examples=EXAMPLES,
@@ -83,9 +92,6 @@ def exercise(operation: APIOperation[Any, Any, Any, Any], mode: GenerationMode, 
         if mode is GenerationMode.POSITIVE:
             fill_in_key(case, gateway.public_key)
             fill_in_account(case, gateway.account)
-        headers = {"X-API-Key": gateway.api_key}
-        if operation.path in BEARER_ALONE:
-            headers["Authorization"] = f"Bearer {gateway.bearer_token}"
-        case.call_and_validate(headers=headers, checks=CHECKS, timeout=20)
+        case.call_and_validate(headers=credentials(operation, gateway), checks=CHECKS, timeout=20)
 
     answer_as_documented()

@@ -18,6 +18,7 @@ def limits(max_upload_bytes: int = 5 * 2**30) -> Limits:
         eachlabs_url=DAY,
         json2video_url=DAY,
         uploadcare_part_url=DAY,
+        medialab_upload=DAY,
         upload24_url=DAY,
         upload24_session=DAY,
         put_grace=timedelta(minutes=15),
