@@ -26,6 +26,8 @@ from services.gateway.dialects.json2video import routes as json2video
 from services.gateway.dialects.medialab import routes as medialab
 from services.gateway.dialects.upload24 import routes as upload24
 from services.gateway.dialects.uploadcare import routes as uploadcare
+from services.gateway.dialects.uploadcare.rest import routes as uploadcare_rest
+from services.gateway.dialects.uploadcare.rest.news import announcer
 from services.gateway.files import cdn
 from services.gateway.files import routes as files
 from services.gateway.files.derived import Derivatives
@@ -71,13 +73,14 @@ def build(settings: Settings, store: ObjectStore, *, clock: Clock = utc_now) -> 
     )
     public = UploadcareFiles(database)
     images = derivatives(settings, store, public)
-    faces = (eachlabs, json2video, medialab, upload24, uploadcare, platform, projects, accounts, files)
-    apis = [face.api(deps) for face in faces]
-    apis.append(cdn.api(settings.public_base_url, public, store, images))
+    faces = (
+        eachlabs, json2video, medialab, upload24, uploadcare, uploadcare_rest, platform, projects, accounts, files,
+    )  # fmt: skip
+    apis = [*(face.api(deps) for face in faces), cdn.api(settings.public_base_url, public, store, images)]
     return Service(
         name="gateway",
         outbox=outbox,
-        handlers=HANDLERS,
+        handlers=announcer(settings.public_base_url).after(HANDLERS),
         loops={"fold-usage": FoldUsage(outbox).run, "expire-submissions": ExpireSubmissions(outbox, clock).run},
         resources=(store, bootstrap, images),
         web=application([*apis, documentation(apis, title="Longshore", version=VERSION, description=DESCRIPTION)]),

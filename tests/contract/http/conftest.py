@@ -22,7 +22,7 @@ from services.gateway.app import build
 from services.gateway.settings import Settings
 from tests.servers.postgres import fresh_database
 
-CREDENTIALS = ("api_key", "org", "client_id", "public_key", "private_token", "bearer_token")
+CREDENTIALS = ("api_key", "org", "client_id", "public_key", "secret_key", "private_token", "bearer_token")
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class Address:
     org: str
     client_id: str
     public_key: str
+    secret_key: str
     private_token: str
     bearer_token: str
     account: str

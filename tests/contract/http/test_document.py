@@ -68,12 +68,17 @@ def fill_in_account(case: Case[Any], account: str) -> None:
 
 
 def credentials(operation: APIOperation[Any, Any, Any, Any], gateway: Address) -> dict[str, str]:
-    headers = {"X-API-Key": gateway.api_key}
+    """Of the API; none minds what another one asks for."""
+    authorization = f"Uploadcare.Simple {gateway.public_key}:{gateway.secret_key}"
     if "medialab" in (operation.tags or ()):
-        headers["Authorization"] = f"Private-Token {gateway.private_token}"
+        authorization = f"Private-Token {gateway.private_token}"
     if operation.path in BEARER_ALONE:
-        headers["Authorization"] = f"Bearer {gateway.bearer_token}"
-    return headers
+        authorization = f"Bearer {gateway.bearer_token}"
+    return {
+        "X-API-Key": gateway.api_key,
+        "Authorization": authorization,
+        "Accept": "application/vnd.uploadcare-v0.7+json",
+    }
 
 
 def exercise(operation: APIOperation[Any, Any, Any, Any], mode: GenerationMode, gateway: Address) -> None:

@@ -12,7 +12,8 @@ from pydantic import SecretStr
 from libs.object_store.disk import DiskStore
 from libs.object_store.port import ObjectStore, delete_prefix
 from libs.object_store.s3 import S3Store
-from libs.runtime.secret import new_key
+from libs.runtime.secret import SecretBox, new_key
+from libs.web.signed_link import PURPOSE, LinkSigner
 from services.gateway.app import build
 from services.gateway.settings import Settings
 from tests.integration.services.gateway.faces.conftest import Gateway
@@ -42,7 +43,9 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 @pytest_asyncio.fixture
 async def open_gateway(database_dsn: str, store: ObjectStore, tmp_path: Path) -> AsyncIterator[Open]:
     """`gateway = await open_gateway(gateway_image_jobs=1)`: any settings."""
-    given = {"data_dir": tmp_path, "postgres_dsn": SecretStr(database_dsn), "secret_key": SecretStr(new_key())}
+    secret_key = new_key()
+    links = LinkSigner("", SecretBox(secret_key).derived(PURPOSE))
+    given = {"data_dir": tmp_path, "postgres_dsn": SecretStr(database_dsn), "secret_key": SecretStr(secret_key)}
     async with AsyncExitStack() as stack:
 
         async def opened(**settings: object) -> Gateway:
@@ -54,7 +57,7 @@ async def open_gateway(database_dsn: str, store: ObjectStore, tmp_path: Path) ->
                 stack.push_async_callback(resource.close)
             assert service.web is not None
             client = await stack.enter_async_context(TestClient(TestServer(service.web)))
-            return Gateway(service.outbox, store, client)
+            return Gateway(service.outbox, store, client, links)
 
         yield opened
 

@@ -30,6 +30,7 @@ from libs.outbox.unit_of_work import Outbox
 from libs.runtime.secret import SecretBox, new_key
 from libs.web.docs import documentation
 from libs.web.server import application
+from libs.web.signed_link import PURPOSE, LinkSigner
 from services.gateway.auth import Authenticator, Operators, key_hash
 from services.gateway.bearer import Bearers, TokenRules
 from services.gateway.deps import Deps, Limits
@@ -55,6 +56,7 @@ class Gateway:
     outbox: Outbox
     store: ObjectStore
     client: Client
+    links: LinkSigner
 
     async def tenant(self, api_key: str) -> Tenant:
         tenant = Tenant(TenantId(uuid4()), "Test", f"org-{uuid4().hex}", f"c{uuid4().hex[:16]}", None, 1, "sealed")
@@ -185,5 +187,5 @@ async def gateway(open_outbox: Callable[[str], Awaitable[Outbox]], tmp_path: Pat
     )
     apis = [platform.api(deps), projects.api(deps), files.api(deps)]
     async with TestClient(TestServer(application([*apis, documentation(apis, title="Test", version="1")]))) as client:
-        yield Gateway(outbox, store, client)
+        yield Gateway(outbox, store, client, LinkSigner("", secrets_box.derived(PURPOSE)))
     await store.close()
