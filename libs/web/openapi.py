@@ -66,12 +66,13 @@ def _operation(api: Api, route: Route, schemas: _Schemas) -> JsonObject:
         "responses": {str(status): _response(answer, schemas) for status, answer in sorted(route.answers.items())},
         "security": [{f"{api.name}.{name}": []} for name in route.security],
     }
-    if route.body is not None:
-        content = {"application/json": {"schema": schemas[route.body, "validation"]}}
-        operation["requestBody"] = {"required": True, "content": content}
+    content: JsonObject = {}
     if route.form is not None:
-        schema = {"schema": schemas[route.form, "validation"]}
-        operation["requestBody"] = {"content": dict.fromkeys(route.form_types, schema)}
+        content |= {form_type: {"schema": schemas[route.form, "validation"]} for form_type in route.form_types}
+    if route.body is not None:
+        content["application/json"] = {"schema": schemas[route.body, "validation"]}
+    if content:
+        operation["requestBody"] = {"required": route.body is not None and route.form is None, "content": content}
     return operation
 
 

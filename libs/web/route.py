@@ -105,7 +105,7 @@ class Route:
     body: type[BaseModel] | None = None
     """Model of the JSON request body, for the document; the handler parses with `read_json`."""
     form: type[BaseModel] | None = None
-    """Model of a form's fields instead, for the document."""
+    """Model of a form's fields, instead or as another choice, for the document."""
     form_types: Sequence[str] = ("multipart/form-data", "application/x-www-form-urlencoded")
     also: str | None = None
     """Another pattern that leads here and is in no document: the same path, spelled otherwise."""

@@ -37,6 +37,9 @@ class Credentials:
     public_key: str
     secret_key: str
     admin_token: str
+    private_token: str
+    bearer_token: str
+    accounts: list[str]
 
 
 @dataclass

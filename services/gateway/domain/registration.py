@@ -27,7 +27,7 @@ class Source:
 class Registration:
     id: UploadId
     tenant_id: TenantId
-    dialect: Literal["eachlabs", "json2video", "uploadcare"]
+    dialect: Literal["eachlabs", "json2video", "medialab", "upload24", "uploadcare"]
     registered_at: datetime
     url_expires_at: datetime
     deadline_at: datetime
@@ -35,6 +35,7 @@ class Registration:
     content_type: str
     """Declared, and bound by the signed URL where there is one. Of a fetched file the source tells it."""
     max_size_bytes: int
+    min_size_bytes: int = 0
     transfer: Transfer = "single_put"
     multipart_id: str | None = None
     """The store's id of the multipart upload that was opened for it."""
@@ -83,6 +84,7 @@ class Registration:
             constraints=Constraints(
                 size_bytes=self.size_bytes,
                 max_size_bytes=self.max_size_bytes,
+                min_size_bytes=self.min_size_bytes,
                 content_type=None if self.source else self.content_type,
             ),
             file_name=self.name,

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
+import jwt
 import pytest
 import pytest_asyncio
 from aiohttp import ClientResponse
@@ -34,17 +35,20 @@ from libs.object_store.disk_http import storage_routes
 from libs.object_store.port import ObjectStore
 from libs.object_store.s3 import S3Store
 from libs.outbox.unit_of_work import envelop
-from libs.runtime.secret import new_key
+from libs.runtime.secret import SecretBox, new_key
 from libs.runtime.service import Service
 from services.gateway.app import build
 from services.gateway.auth import key_hash, new_api_key
+from services.gateway.domain.account import shown_id
 from services.gateway.settings import Settings
 from services.gateway.store import TenantStore
 from services.gateway.store.tenant import Tenant
+from services.gateway.usecases.account import link_account
 from tests.servers import postgres, s3
 
 BASE_URL = "https://uploads.example.com"
 SECRET_KEY = new_key()
+JWT_SECRET = "jwt-" + new_key()
 
 
 class Clock:
@@ -67,6 +71,18 @@ class Gateway:
     clock: Clock
     store: ObjectStore
     data_dir: Path
+    accounts: list[str]
+    """Two that are linked, as clients call them."""
+
+    def token(self, **claims: Any) -> str:
+        """A bearer token of the tenant's dashboard, or one that says otherwise; a claim of None is missing."""
+        now = datetime.now(UTC)
+        usual = {
+            "iss": "longshore", "aud": "longshore", "sub": "somebody", "tenant": str(self.tenant.id), "role": "admin",
+            "scope": "upload", "iat": now, "exp": now + timedelta(hours=1),
+        }  # fmt: skip
+        given = {name: value for name, value in {**usual, **claims}.items() if value is not None}
+        return jwt.encode(given, JWT_SECRET, algorithm="HS256")
 
     async def call(
         self, method: str, path: str, *, role: str | None = "admin", key: str | None = None, **options: Any
@@ -177,9 +193,13 @@ async def make_gateway(
             chosen = Settings(
                 postgres_dsn=SecretStr(settings.pop("postgres_dsn", database_dsn)),
                 secret_key=SecretStr(SECRET_KEY),
-                base_url=BASE_URL if port is None else f"http://127.0.0.1:{port}",
                 data_dir=tmp_path / f"data{count}",
-                **{"gateway_key_cache_seconds": 0, **settings},
+                **{
+                    "base_url": BASE_URL if port is None else f"http://127.0.0.1:{port}",
+                    "gateway_key_cache_seconds": 0,
+                    "gateway_jwt_secret": SecretStr(JWT_SECRET),
+                    **settings,
+                },
             )
             store = make_store()
             clock = Clock()
@@ -196,7 +216,7 @@ async def make_gateway(
             http: TestClient[Any, Any] = TestClient(TestServer(service.web, port=port))
             await http.start_server()
             opened.push_async_callback(http.close)
-            return Gateway(service, http, tenant, keys, clock, store, chosen.data_dir)
+            return Gateway(service, http, tenant, keys, clock, store, chosen.data_dir, await link_accounts(service, tenant.id))
 
         yield make
 
@@ -217,3 +237,15 @@ async def add_tenant(service: Service) -> tuple[Tenant, dict[str, str]]:
         for role, api_key in keys.items():
             await store.insert_key(key_hash(api_key), tenant.id, role, role)
     return tenant, keys
+
+
+async def link_accounts(service: Service, tenant_id: TenantId, *, count: int = 2, quota_limit: int | None = None) -> list[str]:
+    linked = []
+    async with service.outbox.unit_of_work() as work:
+        for number in range(count):
+            account = await link_account(
+                work, SecretBox(SECRET_KEY), tenant_id, kind="directory", name=f"Folder {number}",
+                settings={"path": f"folder-{number}"}, quota_limit=quota_limit, now=datetime.now(UTC),
+            )  # fmt: skip
+            linked.append(shown_id(account.id))
+    return linked

@@ -41,6 +41,21 @@ def json2video_message(body: Mapping[str, Any], _status: int) -> str:
     return str(body["message"])
 
 
+def upload24_message(body: Mapping[str, Any], _status: int) -> str:
+    assert set(body) == {"error"}
+    assert set(body["error"]) == {"code", "message", "details"}
+    assert re.fullmatch(r"[a-z_]+", body["error"]["code"])
+    assert isinstance(body["error"]["details"], dict)
+    return str(body["error"]["message"])
+
+
+def upload24_body(gateway: Gateway) -> dict[str, Any]:
+    return {
+        "title": "Spring launch teaser", "accounts": gateway.accounts[:1], "fileName": "video.mp4", "fileSize": 734003200,
+        "contentType": "video/mp4",
+    }  # fmt: skip
+
+
 FACES = (
     Face(
         name="eachlabs",
@@ -59,5 +74,14 @@ FACES = (
         refusal={"key": 403, "role": 403},
         message=json2video_message,
         methods=("DELETE", "GET", "HEAD", "POST", "PUT"),
+    ),
+    Face(
+        name="upload24",
+        path="/api/upload/presign-put",
+        body=upload24_body,
+        text_field="title",
+        refusal={"key": 401, "role": 403},
+        message=upload24_message,
+        methods=("POST",),
     ),
 )

@@ -27,7 +27,6 @@ from libs.web.route import UnsupportedMediaTypeError
 from services.gateway.deps import Deps
 from services.gateway.dialects.uploadcare.answer import answer
 from services.gateway.dialects.uploadcare.errors import UploadcareError
-from services.gateway.dialects.uploadcare.file_name import base_name
 from services.gateway.dialects.uploadcare.params import MAX_FIELDS, Params, query_params, read_params, to_uuid
 from services.gateway.dialects.uploadcare.project import PUB_KEY, UPLOADCARE_PUB_KEY, admit
 from services.gateway.dialects.uploadcare.signature import authorize
@@ -36,6 +35,7 @@ from services.gateway.dialects.uploadcare.translate import max_file_bytes, to_re
 from services.gateway.dialects.uploadcare.verdict import Verdicts
 from services.gateway.domain.content_type import UNDECLARED, extension_of
 from services.gateway.domain.error import IdTakenError
+from services.gateway.domain.file_name import base_name
 from services.gateway.domain.project import Project
 from services.gateway.domain.registration import Registration
 from services.gateway.store import ProjectUploadStore

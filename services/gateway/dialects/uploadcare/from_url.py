@@ -10,13 +10,13 @@ from services.gateway.dialects.uploadcare.answer import answer
 from services.gateway.dialects.uploadcare.errors import UploadcareError
 from services.gateway.dialects.uploadcare.fetch_status import UNKNOWN, fetch_status
 from services.gateway.dialects.uploadcare.file_info import file_info
-from services.gateway.dialects.uploadcare.file_name import base_name
 from services.gateway.dialects.uploadcare.params import Params, query_params, read_params, to_uuid
 from services.gateway.dialects.uploadcare.project import PUB_KEY, admit
 from services.gateway.dialects.uploadcare.signature import authorize
 from services.gateway.dialects.uploadcare.source_url import check_source, source_hash
 from services.gateway.dialects.uploadcare.translate import max_file_bytes, to_registration
 from services.gateway.domain.content_type import UNDECLARED
+from services.gateway.domain.file_name import base_name
 from services.gateway.domain.project import Project
 from services.gateway.domain.registration import Registration, Source
 from services.gateway.domain.upload import Upload

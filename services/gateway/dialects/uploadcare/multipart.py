@@ -23,7 +23,6 @@ from services.gateway.deps import Deps
 from services.gateway.dialects.uploadcare.answer import answer
 from services.gateway.dialects.uploadcare.errors import UploadcareError
 from services.gateway.dialects.uploadcare.file_info import file_info
-from services.gateway.dialects.uploadcare.file_name import base_name
 from services.gateway.dialects.uploadcare.params import Params, read_params, to_uuid
 from services.gateway.dialects.uploadcare.project import UPLOADCARE_PUB_KEY, admit
 from services.gateway.dialects.uploadcare.signature import authorize
@@ -31,6 +30,7 @@ from services.gateway.dialects.uploadcare.sniffing import actual_type
 from services.gateway.dialects.uploadcare.translate import max_file_bytes, to_registration
 from services.gateway.dialects.uploadcare.verdict import Verdicts, refusal_of
 from services.gateway.domain.content_type import UNDECLARED, extension_of, is_content_type
+from services.gateway.domain.file_name import base_name
 from services.gateway.domain.project import Project
 from services.gateway.domain.registration import Registration
 from services.gateway.domain.upload import State, Upload
