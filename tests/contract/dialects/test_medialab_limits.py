@@ -16,7 +16,7 @@ AT_ONCE = 50
 
 @pytest_asyncio.fixture
 async def api(gateway: Gateway) -> MediaLab:
-    return await medialab_of(gateway)
+    return medialab_of(gateway)
 
 
 async def all_at_once(api: MediaLab, url: str, *files: File) -> Counter[str]:
@@ -54,7 +54,7 @@ async def test_a_file_may_be_as_large_as_max_filesize_says(api: MediaLab) -> Non
 
 
 async def test_no_file_may_be_larger_than_the_platform_takes(make_gateway: Any) -> None:
-    api = await medialab_of(await make_gateway(gateway_max_upload_bytes=1000))
+    api = medialab_of(await make_gateway(gateway_max_upload_bytes=1000))
     url = (await api.register(max_filesize=5000, max_size=5000, autofinish=0))["url_upload_direct"]
     await api.upload(url, File(bytes(1000)))
 
