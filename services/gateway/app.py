@@ -29,7 +29,7 @@ from services.gateway.files.image import ImageMaker
 from services.gateway.files.uploadcare import UploadcareFiles
 from services.gateway.handlers import HANDLERS
 from services.gateway.jobs import FoldUsage
-from services.gateway.platform import projects
+from services.gateway.platform import containers, projects, watch_folders
 from services.gateway.platform import routes as platform
 from services.gateway.projects import Projects
 from services.gateway.settings import Settings
@@ -61,11 +61,12 @@ def build(settings: Settings, store: ObjectStore, *, clock: Clock = utc_now) -> 
         base_url=settings.public_base_url,
         ops_url=f"http://{settings.ops_host}:{settings.ops_port}",
         max_file_size_bytes=settings.gateway_max_upload_bytes,
+        watch_root=settings.watch_root,
         recovers=settings.gateway_recover_credentials,
     )
     public = UploadcareFiles(database)
     images = derivatives(settings, store, public)
-    apis = [face.api(deps) for face in (eachlabs, json2video, platform, projects, files)]
+    apis = [face.api(deps) for face in (eachlabs, json2video, platform, projects, containers, watch_folders, files)]
     apis.append(cdn.api(settings.public_base_url, public, store, images))
     return Service(
         name="gateway",

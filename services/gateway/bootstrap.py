@@ -1,4 +1,4 @@
-"""The first start: a demo tenant with a project, an operator's token, and the file that tells the credentials.
+"""The first start: a demo tenant with a project and a watch folder, an operator's token, and the file that tells all that.
 
 Safe to run at every start and by several replicas at once: whoever finds no tenant makes it, the keys and the file. The API
 key and the operator's token exist only in that file. Where they are lost or stand for nothing (restored database), an
@@ -23,9 +23,11 @@ from contracts.ids import TenantId
 from libs.outbox.unit_of_work import Outbox, UnitOfWork
 from libs.runtime.secret import SecretBox
 from services.gateway.auth import key_hash, new_api_key, new_operator_token
+from services.gateway.domain.container import WatchFolder, WatchFolderId
 from services.gateway.domain.project import Project, ProjectId, ProjectStatus, new_public_key, new_secret_key
-from services.gateway.store import OperatorStore, ProjectStore, TenantStore
+from services.gateway.store import OperatorStore, ProjectStore, TenantStore, WatchFolderStore
 from services.gateway.store.tenant import Tenant
+from services.gateway.usecases.watch_folder import add_watch_folder
 
 KEY_NAME = "bootstrap"
 
@@ -46,6 +48,8 @@ class Credentials:
     public_key: str
     secret_key: str
     admin_token: str
+    watch_folder: str
+    """What is put there where ingest runs becomes an upload."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,7 @@ class Bootstrap:
         base_url: str,
         ops_url: str,
         max_file_size_bytes: int,
+        watch_root: Path,
         recovers: bool = False,
     ) -> None:
         self._outbox = outbox
@@ -76,6 +81,7 @@ class Bootstrap:
         self._base_url = base_url
         self._ops_url = ops_url
         self._max_file_size_bytes = max_file_size_bytes
+        self._watch_root = watch_root
         self._recovers = recovers
 
     async def open(self) -> None:
@@ -87,12 +93,13 @@ class Bootstrap:
             if tenant is None:
                 tenant = await create_tenant(work, self._secrets_box, "Demo")
             project = await self._project(ProjectStore(work.connection), tenant)
+            watched = await self._watch_folder(work, tenant)
             keys = await self._keys(work, tenant, is_new=is_new)
             if keys is None:
                 log.info("bootstrap.credentials_elsewhere", tenant_id=str(tenant.id), path=str(self._path))
                 return
             # Written before the commit: a file whose key is not in the database is noticed at the next start.
-            await asyncio.to_thread(_write, self._path, self._credentials(tenant, project, keys))
+            await asyncio.to_thread(_write, self._path, self._credentials(tenant, project, watched, keys))
 
     async def close(self) -> None:
         pass
@@ -108,6 +115,14 @@ class Bootstrap:
             project = demo_project(tenant.id, secret_sealed, self._max_file_size_bytes, datetime.now(UTC))
             await store.insert(project)
         return project
+
+    async def _watch_folder(self, work: UnitOfWork, tenant: Tenant) -> WatchFolder:
+        """The tenant's first directory, made where there is none."""
+        folder = await WatchFolderStore(work.connection).first_directory(tenant.id)
+        if folder is None:
+            folder = demo_watch_folder(tenant.id, datetime.now(UTC))
+            await add_watch_folder(work, self._secrets_box, folder, None)
+        return folder
 
     async def _keys(self, work: UnitOfWork, tenant: Tenant, *, is_new: bool) -> Keys | None:
         """Those of the file, or new ones where they may be made here."""
@@ -128,7 +143,7 @@ class Bootstrap:
             await operators.insert_token(key_hash(admin_token), KEY_NAME)
         return Keys(api_key, admin_token)
 
-    def _credentials(self, tenant: Tenant, project: Project, keys: Keys) -> Credentials:
+    def _credentials(self, tenant: Tenant, project: Project, watched: WatchFolder, keys: Keys) -> Credentials:
         return Credentials(
             base_url=self._base_url,
             ops_url=self._ops_url,
@@ -140,6 +155,7 @@ class Bootstrap:
             public_key=project.public_key,
             secret_key=self._secrets_box.open(project.secret_sealed),
             admin_token=keys.admin_token,
+            watch_folder=str(self._watch_root / (watched.path or "")),
         )
 
 
@@ -161,6 +177,20 @@ def demo_project(tenant_id: TenantId, secret_sealed: str, max_file_size_bytes: i
         status=ProjectStatus.ACTIVE,
         created_at=now,
         updated_at=now,
+    )
+
+
+def demo_watch_folder(tenant_id: TenantId, now: datetime) -> WatchFolder:
+    return WatchFolder(
+        id=WatchFolderId(uuid4()),
+        tenant_id=tenant_id,
+        kind="directory",
+        name="Demo",
+        path="demo",
+        container_id=None,
+        prefix=None,
+        on_success="delete",
+        created_at=now,
     )
 
 

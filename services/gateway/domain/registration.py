@@ -19,13 +19,15 @@ class Source:
     forbidden_types: tuple[str, ...] = ()
     saved_hash: bytes | None = None
     """By this the file may be found again; None where that was not asked for."""
+    container_sealed: str | None = None
+    """How the linked container is reached, where it lies in one."""
 
 
 @dataclass(frozen=True)
 class Registration:
     id: UploadId
     tenant_id: TenantId
-    dialect: Literal["eachlabs", "json2video", "uploadcare"]
+    dialect: Literal["eachlabs", "json2video", "medialab", "uploadcare"]
     registered_at: datetime
     url_expires_at: datetime
     deadline_at: datetime
@@ -98,6 +100,7 @@ class Registration:
             tenant_id=self.tenant_id,
             version=Stage.REGISTERED,
             source_url=source.url,
+            container_encrypted=source.container_sealed,
             staging_key=self.staging_key,
             max_size_bytes=self.max_size_bytes,
             allowed_types=source.allowed_types,

@@ -1,5 +1,6 @@
 """All SQL of the gateway, one class per group of tables; each takes a connection and holds no state."""
 
+from services.gateway.store.container import ContainerStore, WatchFolderStore
 from services.gateway.store.folder import FolderStore
 from services.gateway.store.operator import OperatorStore
 from services.gateway.store.project import ProjectStore
@@ -10,6 +11,6 @@ from services.gateway.store.upload import UploadStore
 from services.gateway.store.usage import UsageStore
 
 __all__ = [
-    "FolderStore", "OperatorStore", "ProjectStore", "ProjectionStore", "RegistrationStore", "TenantStore", "UploadStore",
-    "UsageStore",
+    "ContainerStore", "FolderStore", "OperatorStore", "ProjectStore", "ProjectionStore", "RegistrationStore", "TenantStore",
+    "UploadStore", "UsageStore", "WatchFolderStore",
 ]  # fmt: skip
