@@ -50,6 +50,18 @@ class AzureContainer(_Settings):
     credential: SecretStr
     """The account's key in base64, or a shared access signature (`sv=…&sig=…`) that may read."""
 
+    @property
+    def has_signature(self) -> bool:
+        """The credential is a shared access signature."""
+        return "sig=" in self.credential.get_secret_value()
+
+    @field_validator("credential")
+    @classmethod
+    def _can_sign(cls, credential: SecretStr) -> SecretStr:
+        if not re.fullmatch(r"\??[\w%&=.:+/-]*\bsig=[\w%&=.:+/-]+|[A-Za-z0-9+/]{16,200}={0,2}", credential.get_secret_value()):
+            raise ValueError("an account key in base64, or a shared access signature")
+        return credential
+
     @field_validator("account_url")
     @classmethod
     def _is_an_account(cls, account_url: str) -> str:

@@ -271,7 +271,7 @@ class FetchRequested(UploadEvent):
     publisher: ClassVar[str] = "gateway"
 
     source_url: str
-    """`http(s)://…`; `blob:<container id>/<key>`, then with `container_encrypted`; or `watch:<file id>` of a WatchedFileFound."""
+    """`http(s)://…`; `blob:<container id>/<key>`, with `container_encrypted`; or `watch:<file id>`, see WatchedFileFound."""
     container_encrypted: str | None = None
     """JSON of a `contracts.container.Container`, credentials included."""
     staging_key: str

@@ -37,6 +37,7 @@ class Credentials:
     public_key: str
     secret_key: str
     admin_token: str
+    watch_folder: str
 
 
 @dataclass
