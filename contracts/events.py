@@ -205,7 +205,7 @@ class UploadRegistered(UploadEvent):
     type: ClassVar[str] = "upload.registered.v1"
     publisher: ClassVar[str] = "gateway"
 
-    dialect: Literal["eachlabs", "json2video", "medialab", "platform", "uploadcare"]
+    dialect: Literal["eachlabs", "json2video", "medialab", "platform", "upload24", "uploadcare"]
     transfer: Transfer = "single_put"
     multipart_id: str | None = None
     """The store's id of the open multipart upload under `staging_key`; it is aborted when the upload ends without it."""

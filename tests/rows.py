@@ -9,14 +9,14 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-FINISHED = {"E": 22, "J": 23}
-"""API letter → number of rows."""
+FINISHED = {"E": 22, "J": 23, "U": 46, "U-E": 90}
+"""Beginning of the rows of an API → their number."""
 
 ROW = re.compile(r"\b([EJMTU]-E?\d{2})\b")
 
 
 def required() -> list[str]:
-    return [f"{letter}-{number:02}" for letter, count in FINISHED.items() for number in range(1, count + 1)]
+    return [f"{start}-{number:02}".replace("-E-", "-E") for start, count in FINISHED.items() for number in range(1, count + 1)]
 
 
 def named(folder: Path) -> dict[str, list[str]]:

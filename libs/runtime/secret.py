@@ -1,5 +1,7 @@
 """Encryption of secrets at rest, with one key for the whole installation."""
 
+import hmac
+
 from cryptography.fernet import Fernet, MultiFernet
 
 
@@ -7,7 +9,8 @@ class SecretBox:
     """Authenticated encryption (Fernet). Several comma-separated keys rotate: the first encrypts, all decrypt."""
 
     def __init__(self, keys: str) -> None:
-        self._fernet = MultiFernet([Fernet(key.strip()) for key in keys.split(",")])
+        self._keys = [key.strip() for key in keys.split(",")]
+        self._fernet = MultiFernet([Fernet(key) for key in self._keys])
 
     def seal(self, secret: str) -> str:
         return self._fernet.encrypt(secret.encode()).decode()
@@ -15,6 +18,10 @@ class SecretBox:
     def open(self, sealed: str) -> str:
         """Raises `cryptography.fernet.InvalidToken` for anything that was not sealed with one of the keys."""
         return self._fernet.decrypt(sealed.encode()).decode()
+
+    def derived(self, purpose: str) -> tuple[bytes, ...]:
+        """For another use than encryption: 32 bytes from each key, in their order."""
+        return tuple(hmac.digest(key.encode(), purpose.encode(), "sha256") for key in self._keys)
 
 
 def new_key() -> str:

@@ -40,8 +40,8 @@ def openapi_document(apis: Sequence[Api], *, title: str, version: str, descripti
 def _models(apis: Sequence[Api]) -> Iterator[tuple[type[BaseModel], JsonSchemaMode]]:
     for api in apis:
         for route in api.routes:
-            if route.body is not None:
-                yield route.body, "validation"
+            for body in filter(None, (route.body, route.form)):
+                yield body, "validation"
             for answer in route.answers.values():
                 for model in answer.models:
                     yield model, "serialization"
@@ -66,9 +66,13 @@ def _operation(api: Api, route: Route, schemas: _Schemas) -> JsonObject:
         "responses": {str(status): _response(answer, schemas) for status, answer in sorted(route.answers.items())},
         "security": [{f"{api.name}.{name}": []} for name in route.security],
     }
+    content: JsonObject = {}
+    if route.form is not None:
+        content |= {form_type: {"schema": schemas[route.form, "validation"]} for form_type in route.form_types}
     if route.body is not None:
-        content = {"application/json": {"schema": schemas[route.body, "validation"]}}
-        operation["requestBody"] = {"required": True, "content": content}
+        content["application/json"] = {"schema": schemas[route.body, "validation"]}
+    if content:
+        operation["requestBody"] = {"required": route.body is not None and route.form is None, "content": content}
     return operation
 
 

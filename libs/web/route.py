@@ -104,6 +104,11 @@ class Route:
     description: str = ""
     body: type[BaseModel] | None = None
     """Model of the JSON request body, for the document; the handler parses with `read_json`."""
+    form: type[BaseModel] | None = None
+    """Model of a form's fields, instead or as another choice, for the document."""
+    form_types: Sequence[str] = ("multipart/form-data", "application/x-www-form-urlencoded")
+    also: str | None = None
+    """Another pattern that leads here and is in no document: the same path, spelled otherwise."""
     parameters: Sequence[Parameter] = ()
     security: Sequence[str] = ()
     """Names of the API's security schemes, any of which suffices."""
@@ -117,3 +122,5 @@ class Api:
     render_error: Callable[[web.Request, Exception], web.Response]
     """Answers any exception: `HttpError`, `pydantic.ValidationError`, the domain's errors; anything else is a 500."""
     security_schemes: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    preflight: HttpHandler | None = None
+    """Answers OPTIONS on every path of the API: browsers ask before they let a page of another origin call it."""

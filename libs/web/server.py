@@ -15,12 +15,16 @@ from aiohttp.http_exceptions import HttpProcessingError
 from opentelemetry.trace import SpanKind
 
 from libs.observability.tracing import current_trace_id, span
+from libs.web.form_error import NulCharacterError
 from libs.web.metric import RouteMetrics
 from libs.web.problem import problem_error
 from libs.web.request import ENDS_CONNECTION
 from libs.web.route import Api, HttpError, HttpHandler, MethodNotAllowedError, NotFoundError, Route
 
 log = structlog.get_logger()
+
+STATUS = web.ResponseKey("status", int)
+"""In a response: the status that it stands for, where the API sends another one."""
 
 REQUEST_ID = "X-Request-Id"
 _REQUEST_ID_KEY = web.RequestKey("request_id", str)
@@ -63,9 +67,10 @@ def _by_path(apis: Sequence[Api]) -> dict[str, dict[str, tuple[Api, Route]]]:
     paths: dict[str, dict[str, tuple[Api, Route]]] = defaultdict(dict)
     for api in apis:
         for route in api.routes:
-            if route.method in paths[route.path]:
-                raise ValueError(f"two routes for {route.method} {route.path}")
-            paths[route.path][route.method] = (api, route)
+            for path in filter(None, (route.path, route.also)):
+                if route.method in paths[path]:
+                    raise ValueError(f"two routes for {route.method} {path}")
+                paths[path][route.method] = (api, route)
     return paths
 
 
@@ -78,7 +83,11 @@ def _mount(built: web.Application, path: str, routes: Mapping[str, tuple[Api, Ro
         takes_query = any(parameter.location == "query" for parameter in route.parameters)
         resource.add_route(method, _edge(api, route.operation_id, route.handler, takes_query=takes_query))
     api = next(iter(routes.values()))[0]
-    resource.add_route("*", _edge(api, "method_not_allowed", _method_not_allowed(tuple(routes))))
+    methods = set(routes)
+    if api.preflight is not None and "OPTIONS" not in methods:
+        resource.add_route("OPTIONS", _edge(api, "preflight", api.preflight))
+        methods.add("OPTIONS")
+    resource.add_route("*", _edge(api, "method_not_allowed", _method_not_allowed(tuple(methods))))
 
 
 def _edge(api: Api, operation: str, handler: HttpHandler, *, takes_query: bool = False) -> HttpHandler:
@@ -102,14 +111,15 @@ def _edge(api: Api, operation: str, handler: HttpHandler, *, takes_query: bool =
             if request.get(ENDS_CONNECTION):
                 response.force_close()
             seconds = perf_counter() - started
-            metrics.observe(response.status, seconds)
+            status = response.get(STATUS, response.status)
+            metrics.observe(status, seconds)
             log.info(
                 "http.request",
                 api=api.name,
                 operation=operation,
                 method=request.method,
                 path=request.rel_url.raw_path,  # still percent-encoded: no control character reaches a terminal
-                status=response.status,
+                status=status,
                 ms=round(seconds * 1000, 1),
                 trace_id=trace_id,
             )
@@ -123,7 +133,7 @@ def _refuse_nul(request: web.Request, takes_query: bool) -> None:
     if "\0" in request.path:
         raise NotFoundError("There is nothing at this address.")
     if takes_query:
-        raise HttpError("The query contains a NUL character.")
+        raise NulCharacterError("The query contains a NUL character.")
 
 
 def _render(api: Api, request: web.Request, error: Exception) -> web.Response:
@@ -138,9 +148,10 @@ def _render(api: Api, request: web.Request, error: Exception) -> web.Response:
     except Exception:
         log.exception("http.render_failed", api=api.name)
         response = problem_error(request, error)
-    if response.status == 503:
+    status = response.get(STATUS, response.status)
+    if status == 503:
         log.warning("http.unavailable", api=api.name, error=type(error).__name__)
-    elif response.status >= 500:
+    elif status >= 500:
         log.error("http.failed", api=api.name, error=type(error).__name__, exc_info=error)
     if isinstance(error, MethodNotAllowedError):
         response.headers["Allow"] = ", ".join(error.allowed)

@@ -18,21 +18,26 @@ from libs.sandbox.workspace import Workspace
 from libs.web.docs import documentation
 from libs.web.server import application
 from services.gateway.auth import Authenticator, Operators
+from services.gateway.bearer import Bearers, TokenRules, default_secret
 from services.gateway.bootstrap import Bootstrap
 from services.gateway.deps import Clock, Deps, Limits, utc_now
 from services.gateway.dialects.eachlabs import routes as eachlabs
 from services.gateway.dialects.json2video import routes as json2video
+from services.gateway.dialects.medialab import routes as medialab
+from services.gateway.dialects.upload24 import routes as upload24
+from services.gateway.dialects.uploadcare import routes as uploadcare
 from services.gateway.files import cdn
 from services.gateway.files import routes as files
 from services.gateway.files.derived import Derivatives
 from services.gateway.files.image import ImageMaker
 from services.gateway.files.uploadcare import UploadcareFiles
 from services.gateway.handlers import HANDLERS
-from services.gateway.jobs import FoldUsage
-from services.gateway.platform import containers, projects, watch_folders
+from services.gateway.jobs import ExpireSubmissions, FoldUsage
+from services.gateway.platform import accounts, containers, projects, watch_folders
 from services.gateway.platform import routes as platform
 from services.gateway.projects import Projects
 from services.gateway.settings import Settings
+from services.gateway.store.private_token import holder_of_private_token
 from services.gateway.usecases.register import Registrar
 
 VERSION = "0.1.0"
@@ -57,6 +62,7 @@ def build(settings: Settings, store: ObjectStore, *, clock: Clock = utc_now) -> 
     bootstrap = Bootstrap(
         outbox,
         secrets_box,
+        deps.bearers,
         settings.data_dir / "credentials.json",
         base_url=settings.public_base_url,
         ops_url=f"http://{settings.ops_host}:{settings.ops_port}",
@@ -66,13 +72,15 @@ def build(settings: Settings, store: ObjectStore, *, clock: Clock = utc_now) -> 
     )
     public = UploadcareFiles(database)
     images = derivatives(settings, store, public)
-    apis = [face.api(deps) for face in (eachlabs, json2video, platform, projects, containers, watch_folders, files)]
+    operated = (projects, accounts, containers, watch_folders)
+    faces = (eachlabs, json2video, medialab, upload24, uploadcare, platform, *operated, files)
+    apis = [face.api(deps) for face in faces]
     apis.append(cdn.api(settings.public_base_url, public, store, images))
     return Service(
         name="gateway",
         outbox=outbox,
         handlers=HANDLERS,
-        loops={"fold-usage": FoldUsage(outbox).run},
+        loops={"fold-usage": FoldUsage(outbox).run, "expire-submissions": ExpireSubmissions(outbox, clock).run},
         resources=(store, bootstrap, images),
         web=application([*apis, documentation(apis, title="Longshore", version=VERSION, description=DESCRIPTION)]),
     )
@@ -84,6 +92,8 @@ def dependencies(settings: Settings, outbox: Outbox, secrets_box: SecretBox, sto
         base_url=settings.public_base_url,
         outbox=outbox,
         auth=Authenticator(outbox.database, cache_seconds=cache_seconds),
+        private_tokens=Authenticator(outbox.database, cache_seconds=cache_seconds, find=holder_of_private_token),
+        bearers=Bearers(outbox.database, token_rules(settings, secrets_box), cache_seconds=cache_seconds),
         operators=Operators(outbox.database),
         projects=Projects(outbox.database, secrets_box, cache_seconds=cache_seconds),
         secrets_box=secrets_box,
@@ -97,13 +107,26 @@ def dependencies(settings: Settings, outbox: Outbox, secrets_box: SecretBox, sto
             eachlabs_url=timedelta(seconds=settings.gateway_eachlabs_url_seconds),
             json2video_url=timedelta(seconds=settings.gateway_json2video_url_seconds),
             uploadcare_part_url=timedelta(seconds=settings.gateway_uploadcare_part_url_seconds),
+            medialab_upload=timedelta(seconds=settings.gateway_medialab_upload_seconds),
+            upload24_url=timedelta(seconds=settings.gateway_upload24_url_seconds),
+            upload24_session=timedelta(seconds=settings.gateway_upload24_session_seconds),
             put_grace=timedelta(seconds=settings.gateway_put_grace_seconds),
             put_bytes_per_second=settings.gateway_put_bytes_per_second,
             free_allowance_bytes=settings.gateway_free_allowance_bytes,
             credits_per_week=settings.gateway_credits_per_week,
         ),
+        scans=settings.clamd_url is not None,
         clock=clock,
     )
+
+
+def token_rules(settings: Settings, secrets_box: SecretBox) -> TokenRules:
+    secret: str | bytes | None = None
+    if settings.gateway_jwt_secret is not None:
+        secret = settings.gateway_jwt_secret.get_secret_value()
+    elif settings.gateway_jwks_url is None:
+        secret = default_secret(secrets_box)
+    return TokenRules(settings.gateway_jwt_issuer, settings.gateway_jwt_audience, secret, settings.gateway_jwks_url)
 
 
 def derivatives(settings: Settings, store: ObjectStore, public: UploadcareFiles) -> Derivatives:

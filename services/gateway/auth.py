@@ -1,7 +1,7 @@
-"""API keys: whom a key stands for, and what that one may do. Operators' tokens: who manages the installation."""
+"""API keys, private tokens: whom one stands for, and what that one may do. Operators' tokens: who manages the installation."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -10,10 +10,11 @@ from time import monotonic
 from typing import Final
 
 from contracts.ids import TenantId
-from libs.postgres.database import Database
+from libs.postgres.database import Connection, Database
 from services.gateway.domain.error import UnknownKeyError
 from services.gateway.domain.role import Permission, Role, require
 from services.gateway.store import OperatorStore, TenantStore
+from services.gateway.store.tenant import KeyHolder
 
 HEADER: Final = "X-API-Key"
 MAX_KEY_LENGTH: Final = 256
@@ -41,21 +42,35 @@ def key_hash(api_key: str) -> bytes:
     return sha256(api_key.encode("utf-8", "surrogateescape")).digest()
 
 
-class Authenticator:
-    """Looks keys up by their hash and remembers the answer for a few seconds."""
+def new_private_token() -> str:
+    return f"lsp_{token_urlsafe(32)}"
 
-    def __init__(self, database: Database, *, cache_seconds: float) -> None:
+
+Find = Callable[[Connection, bytes], Awaitable[KeyHolder | None]]
+"""Whom the key of this hash stands for."""
+
+
+async def find_by_key(connection: Connection, hashed: bytes) -> KeyHolder | None:
+    return await TenantStore(connection).holder_of_key(hashed)
+
+
+class Authenticator:
+    """Looks keys of one kind up by their hash and remembers the answer for a few seconds."""
+
+    def __init__(self, database: Database, *, cache_seconds: float, find: Find = find_by_key) -> None:
+        self._find = find
         self._database = database
         self._cache_seconds = cache_seconds
         self._known: dict[bytes, tuple[float, Principal]] = {}
 
     async def principal(self, headers: Mapping[str, str], permission: Permission) -> Principal:
         """Raises UnknownKeyError or InsufficientRoleError; TimeoutError when the database does not answer."""
-        principal = await self._holder(headers.get(HEADER, ""))
+        principal = await self.holder(headers.get(HEADER, ""))
         require(principal.role, permission)
         return principal
 
-    async def _holder(self, api_key: str) -> Principal:
+    async def holder(self, api_key: str) -> Principal:
+        """Raises UnknownKeyError; TimeoutError when the database does not answer."""
         if not 0 < len(api_key) <= MAX_KEY_LENGTH:
             raise UnknownKeyError
         hashed = key_hash(api_key)
@@ -63,7 +78,7 @@ class Authenticator:
         if principal is not None and monotonic() < until:
             return principal
         async with asyncio.timeout(LOOKUP_SECONDS), self._database.connection() as connection:
-            holder = await TenantStore(connection).holder_of_key(hashed)
+            holder = await self._find(connection, hashed)
         if holder is None:
             self._known.pop(hashed, None)
             raise UnknownKeyError

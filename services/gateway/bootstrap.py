@@ -1,17 +1,18 @@
-"""The first start: a demo tenant with a project and a watch folder, an operator's token, and the file that tells all that.
+"""The first start: a demo tenant with a project, a watch folder, two accounts to publish to, tokens, and the file that tells all.
 
 Safe to run at every start and by several replicas at once: whoever finds no tenant makes it, the keys and the file. The API
-key and the operator's token exist only in that file. Where they are lost or stand for nothing (restored database), an
-installation that is one process replaces them (`recovers`); a service beside others says no more than that the credentials
-were written elsewhere.
+key and the tokens exist only in that file. Where they are lost or stand for nothing (restored database), an installation
+that is one process replaces them (`recovers`); a service beside others says no more than that the credentials were written
+elsewhere.
 """
 
 import asyncio
 import base64
 import os
 import secrets
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -22,14 +23,30 @@ from contracts.events import TenantConfigured
 from contracts.ids import TenantId
 from libs.outbox.unit_of_work import Outbox, UnitOfWork
 from libs.runtime.secret import SecretBox
-from services.gateway.auth import key_hash, new_api_key, new_operator_token
+from services.gateway.auth import key_hash, new_api_key, new_operator_token, new_private_token
+from services.gateway.bearer import Bearers
+from services.gateway.domain.account import AccountId, shown_id
 from services.gateway.domain.container import WatchFolder, WatchFolderId
 from services.gateway.domain.project import Project, ProjectId, ProjectStatus, new_public_key, new_secret_key
-from services.gateway.store import OperatorStore, ProjectStore, TenantStore, WatchFolderStore
+from services.gateway.domain.role import Role
+from services.gateway.store import (
+    AccountStore,
+    OperatorStore,
+    PrivateTokenStore,
+    ProjectStore,
+    TenantStore,
+    WatchFolderStore,
+)
+from services.gateway.store.private_token import holder_of_private_token
 from services.gateway.store.tenant import Tenant
+from services.gateway.usecases.account import link_account
 from services.gateway.usecases.watch_folder import add_watch_folder
 
 KEY_NAME = "bootstrap"
+DEMO_ACCOUNTS = ("demo-one", "demo-two")
+SCOPE = "upload"
+"""Of MediaLab's OAuth2 (part 2.1)."""
+TOKEN_LIFE = timedelta(days=3650)
 
 log = structlog.get_logger()
 
@@ -48,6 +65,11 @@ class Credentials:
     public_key: str
     secret_key: str
     admin_token: str
+    private_token: str
+    bearer_token: str
+    """Of the tenant's dashboard; empty where tokens come from elsewhere alone."""
+    accounts: list[str]
+    """To publish to."""
     watch_folder: str
     """What is put there where ingest runs becomes an upload."""
 
@@ -58,6 +80,8 @@ class Keys:
 
     api_key: str
     admin_token: str
+    private_token: str
+    bearer_token: str
 
 
 class Bootstrap:
@@ -67,6 +91,7 @@ class Bootstrap:
         self,
         outbox: Outbox,
         secrets_box: SecretBox,
+        bearers: Bearers,
         path: Path,
         *,
         base_url: str,
@@ -77,6 +102,7 @@ class Bootstrap:
     ) -> None:
         self._outbox = outbox
         self._secrets_box = secrets_box
+        self._bearers = bearers
         self._path = path
         self._base_url = base_url
         self._ops_url = ops_url
@@ -94,12 +120,13 @@ class Bootstrap:
                 tenant = await create_tenant(work, self._secrets_box, "Demo")
             project = await self._project(ProjectStore(work.connection), tenant)
             watched = await self._watch_folder(work, tenant)
+            accounts = await self._accounts(work, tenant)
             keys = await self._keys(work, tenant, is_new=is_new)
             if keys is None:
                 log.info("bootstrap.credentials_elsewhere", tenant_id=str(tenant.id), path=str(self._path))
                 return
             # Written before the commit: a file whose key is not in the database is noticed at the next start.
-            await asyncio.to_thread(_write, self._path, self._credentials(tenant, project, watched, keys))
+            await asyncio.to_thread(_write, self._path, self._credentials(tenant, project, accounts, watched, keys))
 
     async def close(self) -> None:
         pass
@@ -124,6 +151,28 @@ class Bootstrap:
             await add_watch_folder(work, self._secrets_box, folder, None)
         return folder
 
+    async def _accounts(self, work: UnitOfWork, tenant: Tenant) -> list[AccountId]:
+        """The tenant's first ones; folders where it never had any."""
+        store = AccountStore(work.connection)
+        if not await store.had_any(tenant.id):
+            for number, name in enumerate(DEMO_ACCOUNTS):
+                now = datetime.now(UTC) + timedelta(microseconds=number)  # keeps their order
+                await link_account(
+                    work, self._secrets_box, tenant.id, kind="directory", name=name, settings={"path": name},
+                    quota_limit=None, now=now,
+                )  # fmt: skip
+        return await store.first(tenant.id, len(DEMO_ACCOUNTS))
+
+    async def _bearer_token(self, known: str | None, tenant: Tenant) -> str:
+        """That of the file as long as it is valid; empty where none can be made here."""
+        if not self._bearers.issues:
+            return ""
+        if known and await self._bearers.is_valid(known, tenant.id):
+            return known
+        return self._bearers.issue(
+            subject=KEY_NAME, tenant_id=tenant.id, role=Role.ADMIN, scope=SCOPE, now=datetime.now(UTC), lives=TOKEN_LIFE
+        )
+
     async def _keys(self, work: UnitOfWork, tenant: Tenant, *, is_new: bool) -> Keys | None:
         """Those of the file, or new ones where they may be made here."""
         tenants, operators = TenantStore(work.connection), OperatorStore(work.connection)
@@ -141,9 +190,12 @@ class Bootstrap:
             await operators.revoke_tokens(KEY_NAME)
             admin_token = new_operator_token()
             await operators.insert_token(key_hash(admin_token), KEY_NAME)
-        return Keys(api_key, admin_token)
+        private_token = await _private_token(work, tenant, known.get("private_token"))
+        return Keys(api_key, admin_token, private_token, await self._bearer_token(known.get("bearer_token"), tenant))
 
-    def _credentials(self, tenant: Tenant, project: Project, watched: WatchFolder, keys: Keys) -> Credentials:
+    def _credentials(
+        self, tenant: Tenant, project: Project, accounts: Sequence[AccountId], watched: WatchFolder, keys: Keys
+    ) -> Credentials:
         return Credentials(
             base_url=self._base_url,
             ops_url=self._ops_url,
@@ -155,8 +207,22 @@ class Bootstrap:
             public_key=project.public_key,
             secret_key=self._secrets_box.open(project.secret_sealed),
             admin_token=keys.admin_token,
+            private_token=keys.private_token,
+            bearer_token=keys.bearer_token,
+            accounts=[shown_id(account_id) for account_id in accounts],
             watch_folder=str(self._watch_root / (watched.path or "")),
         )
+
+
+async def _private_token(work: UnitOfWork, tenant: Tenant, known: str | None) -> str:
+    """The known one where it is still the tenant's, or else a new one in its place."""
+    holder = await holder_of_private_token(work.connection, key_hash(known)) if known else None
+    if known is not None and holder is not None and holder.tenant_id == tenant.id:
+        return known
+    store, token = PrivateTokenStore(work.connection), new_private_token()
+    await store.revoke(tenant.id, KEY_NAME)
+    await store.insert(key_hash(token), tenant.id, "admin", KEY_NAME)
+    return token
 
 
 def demo_project(tenant_id: TenantId, secret_sealed: str, max_file_size_bytes: int, now: datetime) -> Project:

@@ -11,6 +11,7 @@ from libs.outbox.unit_of_work import Outbox
 from libs.postgres.database import Database
 from libs.runtime.secret import SecretBox
 from services.gateway.auth import Authenticator, Operators
+from services.gateway.bearer import Bearers
 from services.gateway.projects import Projects
 from services.gateway.usecases.register import Registrar
 
@@ -28,6 +29,9 @@ class Limits:
     eachlabs_url: timedelta
     json2video_url: timedelta
     uploadcare_part_url: timedelta
+    medialab_upload: timedelta
+    upload24_url: timedelta
+    upload24_session: timedelta
     put_grace: timedelta
     put_bytes_per_second: int
     free_allowance_bytes: int
@@ -52,6 +56,9 @@ class Deps:
     """The address that clients use, without a slash at its end."""
     outbox: Outbox
     auth: Authenticator
+    private_tokens: Authenticator
+    """Of the MediaLab API."""
+    bearers: Bearers
     operators: Operators
     projects: Projects
     secrets_box: SecretBox
@@ -60,6 +67,8 @@ class Deps:
     egress: Policy
     """Where addresses that users supply may lead."""
     limits: Limits
+    scans: bool = False
+    """Uploads are scanned for viruses: whether one is accepted is worth waiting for."""
     clock: Clock = utc_now
 
     @property

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from contracts.events import (
+    AccountConfigured,
     DeliveryChanged,
     Event,
     FetchCompleted,
@@ -22,6 +23,8 @@ from contracts.events import (
     ProcessingCompleted,
     ProcessingFailed,
     ProcessingProgressed,
+    PublicationChanged,
+    PublicationRequested,
     Stage,
     TenantConfigured,
     UploadAborted,
@@ -41,6 +44,7 @@ from libs.runtime.service import Handlers
 from services.gateway.domain.timeline import TimelineEntry
 from services.gateway.domain.upload import State
 from services.gateway.store import ProjectionStore
+from services.gateway.usecases.publish import change_publication, fail_publications
 from services.gateway.usecases.watched_file import register_watched
 
 
@@ -117,15 +121,18 @@ async def on_upload_completed(event: UploadCompleted, work: UnitOfWork) -> None:
 async def on_upload_rejected(event: UploadRejected, work: UnitOfWork) -> None:
     entry = _entry(event, work, event.version, code=event.code, message=event.message)
     await ProjectionStore(work.connection).advance(event.upload_id, entry, State.REJECTED, error=(event.code, event.message))
+    await fail_publications(work, event.upload_id, "upload_rejected", f"The upload was rejected: {event.code}.")
 
 
 async def on_upload_aborted(event: UploadAborted, work: UnitOfWork) -> None:
     entry = _entry(event, work, event.version, reason=event.reason)
     await ProjectionStore(work.connection).advance(event.upload_id, entry, State.ABORTED)
+    await fail_publications(work, event.upload_id, "upload_aborted", "The upload was aborted.")
 
 
 async def on_upload_expired(event: UploadExpired, work: UnitOfWork) -> None:
     await ProjectionStore(work.connection).advance(event.upload_id, _entry(event, work, event.version), State.EXPIRED)
+    await fail_publications(work, event.upload_id, "upload_expired", "The upload expired before its file arrived.")
 
 
 async def on_file_expired(event: FileExpired, work: UnitOfWork) -> None:
@@ -170,6 +177,17 @@ async def on_delivery_changed(event: DeliveryChanged, work: UnitOfWork) -> None:
     await store.note(event.upload_id, _entry(event, work, Stage.PROCESSED, **summary))
 
 
+async def on_publication_requested(event: PublicationRequested, work: UnitOfWork) -> None:
+    entry = _entry(event, work, event.version, accounts=len(event.account_ids), due_at=event.due_at)
+    await ProjectionStore(work.connection).note(event.upload_id, entry)
+
+
+async def on_publication_changed(event: PublicationChanged, work: UnitOfWork) -> None:
+    await change_publication(work, event)
+    summary = {"account_id": event.account_id, "status": event.status, "attempts": event.attempts, "code": event.error_code}
+    await ProjectionStore(work.connection).note(event.upload_id, _entry(event, work, Stage.PROCESSED, **summary))
+
+
 HANDLERS: Final[Handlers] = {
     TenantConfigured: on_known_here,
     UploadRegistered: on_upload_registered,
@@ -179,6 +197,8 @@ HANDLERS: Final[Handlers] = {
     FileRetentionChanged: on_file_retention_changed,
     FetchRequested: on_noted,
     WebhookRequested: on_known_here,
+    AccountConfigured: on_known_here,
+    PublicationRequested: on_publication_requested,
     WatchFolderConfigured: on_known_here,
     WatchedFileFound: on_watched_file_found,
     FetchProgressed: on_fetch_progressed,
@@ -196,4 +216,5 @@ HANDLERS: Final[Handlers] = {
     ProcessingCompleted: on_processing_completed,
     ProcessingFailed: on_processing_failed,
     DeliveryChanged: on_delivery_changed,
+    PublicationChanged: on_publication_changed,
 }

@@ -1,12 +1,17 @@
 """Timers of the gateway."""
 
 import asyncio
+from collections.abc import Callable
+from datetime import datetime
 from typing import Final
 
 from libs.outbox.unit_of_work import Outbox
-from services.gateway.store import UsageStore
+from services.gateway.domain.submission import SubmissionState
+from services.gateway.store import SubmissionStore, UsageStore
+from services.gateway.usecases.publish import end_submission
 
 BATCH: Final = 10_000
+OVERDUE_BATCH: Final = 100
 PAUSE_SECONDS: Final = 15.0
 
 
@@ -25,3 +30,25 @@ class FoldUsage:
         """True when more may be waiting."""
         async with self._outbox.database.transaction() as connection:
             return await UsageStore(connection).fold(BATCH) == BATCH
+
+
+class ExpireSubmissions:
+    """Gives up uploads whose client never completed their session; what was reserved for them is free again."""
+
+    def __init__(self, outbox: Outbox, clock: Callable[[], datetime]) -> None:
+        self._outbox = outbox
+        self._clock = clock
+
+    async def run(self) -> None:
+        while True:
+            if not await self.once():
+                await asyncio.sleep(PAUSE_SECONDS)
+
+    async def once(self) -> bool:
+        """True when more may be waiting."""
+        now = self._clock()
+        async with self._outbox.unit_of_work() as work:
+            overdue = await SubmissionStore(work.connection).lock_overdue(now, OVERDUE_BATCH)
+            for submission in overdue:
+                await end_submission(work, submission, SubmissionState.EXPIRED, now)
+        return len(overdue) == OVERDUE_BATCH

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from libs.runtime.settings import ServiceSettings
 
@@ -21,10 +21,26 @@ class Settings(ServiceSettings):
     """How long an upload URL of the json2video API may be used (J-13)."""
     gateway_uploadcare_part_url_seconds: int = Field(default=86400, gt=0, le=604800)
     """How long the part URLs of a multipart upload of the Uploadcare API may be used."""
+    clamd_url: str | None = None
+    """As the session service's, which scans. The gateway only knows by it that there is a verdict to wait for."""
+    gateway_medialab_upload_seconds: int = Field(default=86400, gt=0, le=604800)
+    """How long an upload id of the MediaLab API takes files (M-20)."""
+    gateway_upload24_url_seconds: int = Field(default=3600, gt=0, le=604800)
+    """How long an upload URL of the Upload24 API may be used (5.4.10)."""
+    gateway_upload24_session_seconds: int = Field(default=86400, gt=0, le=604800)
+    """How long an upload session of the Upload24 API may be resumed and completed."""
     gateway_put_grace_seconds: int = Field(default=900, ge=0)
     """How long after the URL's end an upload that began in time may at least still arrive."""
     gateway_put_bytes_per_second: int = Field(default=128 * 2**10, gt=0)
     """The slowest upload that is waited for: its size (1 GiB where none is declared) at this rate, if that is longer."""
+    gateway_jwt_issuer: str = Field(default="longshore", min_length=1)
+    """Who may issue bearer tokens: their `iss`."""
+    gateway_jwt_audience: str = Field(default="longshore", min_length=1)
+    """Whom bearer tokens must be meant for: their `aud`."""
+    gateway_jwt_secret: SecretStr | None = Field(default=None, min_length=32)
+    """Of HS256 tokens; where neither it nor a key set is configured, made from `secret_key`."""
+    gateway_jwks_url: str | None = Field(default=None, pattern=r"^https?://[^\s]+$")
+    """Where the public keys of RS256 and ES256 tokens are (a JSON Web Key Set)."""
     gateway_free_allowance_bytes: int = Field(default=50 * 2**20, ge=0)
     """Shown by `GET /v2/media` as `free_allowance`."""
     gateway_credits_per_week: float = Field(default=0, ge=0)

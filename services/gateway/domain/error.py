@@ -1,5 +1,7 @@
 """What the rules refuse. Each error has a stable `code`; a dialect puts it into its own words."""
 
+from collections.abc import Sequence
+
 
 class GatewayError(Exception):
     """A rule of the gateway was broken."""
@@ -15,6 +17,12 @@ class UnknownKeyError(GatewayError):
     """Missing or invalid API key"""
 
     code = "unknown_key"
+
+
+class UnknownTokenError(GatewayError):
+    """Missing or invalid bearer token"""
+
+    code = "unknown_token"
 
 
 class InsufficientRoleError(GatewayError):
@@ -39,6 +47,56 @@ class InvalidFieldError(GatewayError):
         self.field = field
 
 
+class AccountNotLinkedError(GatewayError):
+    """An account is not linked to this tenant"""
+
+    code = "account_not_linked"
+
+    def __init__(self, accounts: Sequence[str]) -> None:
+        super().__init__()
+        self.accounts = tuple(accounts)
+        """As the client called them."""
+
+
+class QuotaExceededError(GatewayError):
+    """The quota of an account is used up"""
+
+    code = "quota_exceeded"
+
+    def __init__(self, accounts: Sequence[str]) -> None:
+        super().__init__()
+        self.accounts = tuple(accounts)
+
+
+class SubmissionAbortedError(GatewayError):
+    """The upload session was aborted"""
+
+    code = "session_aborted"
+
+
+class SubmissionExpiredError(GatewayError):
+    """The upload session has expired"""
+
+    code = "session_expired"
+
+
+class SubmissionCompletedError(GatewayError):
+    """The upload session is completed"""
+
+    code = "session_completed"
+
+
+class FileRejectedError(GatewayError):
+    """The file is not what was declared"""
+
+    code = "file_rejected"
+
+    def __init__(self, reason: str, message: str | None) -> None:
+        super().__init__(message)
+        self.reason = reason
+        """The session service's code, e.g. `size_mismatch`."""
+
+
 class FileTooLargeError(GatewayError):
     """The declared size is more than one file may have"""
 
@@ -55,6 +113,12 @@ class NameTakenError(GatewayError):
     """A live file has this name already"""
 
     code = "name_taken"
+
+
+class IdTakenError(GatewayError):
+    """Another upload has the id that the client chose"""
+
+    code = "id_taken"
 
 
 class DestinationTakenError(GatewayError):

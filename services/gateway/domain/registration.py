@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from contracts.events import Callback, Constraints, FetchRequested, Stage, Transfer, UploadEvent, UploadRegistered
 from contracts.ids import TenantId, UploadId
@@ -21,13 +21,15 @@ class Source:
     """By this the file may be found again; None where that was not asked for."""
     container_sealed: str | None = None
     """How the linked container is reached, where it lies in one."""
+    token: UUID = field(default_factory=uuid4)
+    """By this the client asks how the fetch is getting on."""
 
 
 @dataclass(frozen=True)
 class Registration:
     id: UploadId
     tenant_id: TenantId
-    dialect: Literal["eachlabs", "json2video", "medialab", "uploadcare"]
+    dialect: Literal["eachlabs", "json2video", "medialab", "upload24", "uploadcare"]
     registered_at: datetime
     url_expires_at: datetime
     deadline_at: datetime
@@ -35,6 +37,7 @@ class Registration:
     content_type: str
     """Declared, and bound by the signed URL where there is one. Of a fetched file the source tells it."""
     max_size_bytes: int
+    min_size_bytes: int = 0
     transfer: Transfer = "single_put"
     multipart_id: str | None = None
     """The store's id of the multipart upload that was opened for it."""
@@ -83,6 +86,7 @@ class Registration:
             constraints=Constraints(
                 size_bytes=self.size_bytes,
                 max_size_bytes=self.max_size_bytes,
+                min_size_bytes=self.min_size_bytes,
                 content_type=None if self.source else self.content_type,
             ),
             file_name=self.name,

@@ -20,6 +20,8 @@ class Permission(IntEnum):
     UPLOAD = Role.RENDER
     MODIFY = Role.EDITOR
     """Move and delete."""
+    ADMINISTER = Role.ADMIN
+    """Link accounts and make API keys."""
 
 
 def require(role: Role, permission: Permission) -> None:

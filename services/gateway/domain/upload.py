@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
+from uuid import UUID
 
 from contracts.events import Stage
 from contracts.ids import TenantId, UploadId
@@ -78,6 +79,10 @@ class Upload:
     fetched_bytes: int | None
     """Of a file that the platform fetches itself; so is `fetch_total_bytes`, where its source tells it."""
     fetch_total_bytes: int | None
+    fetch_token: UUID | None
+    """By this the client asks how the fetch is getting on; None: it is not fetched."""
+    finished_at: datetime | None
+    """When the client said that it sent every part; None where it did not, or its API knows no such call."""
 
     @property
     def removed(self) -> bool:

@@ -42,10 +42,22 @@ ALTER TABLE uploads
     ADD COLUMN multipart_id      text,
     ADD COLUMN fetched_bytes     bigint,
     ADD COLUMN fetch_total_bytes bigint,
-    ADD COLUMN saved_url_hash    bytea; -- of the source, where it may be found again by it
+    ADD COLUMN saved_url_hash    bytea, -- of the source, where it may be found again by it
+    ADD COLUMN fetch_token       uuid, -- by which the client asks how its fetch is getting on
+    ADD COLUMN finished_at       timestamptz; -- when the client said that it sent every part
 
 CREATE INDEX uploads_project ON uploads (project_id, created_at, id) WHERE project_id IS NOT NULL;
+CREATE UNIQUE INDEX uploads_fetch_token ON uploads (fetch_token) WHERE fetch_token IS NOT NULL;
 CREATE INDEX uploads_saved_url ON uploads (project_id, saved_url_hash, created_at) WHERE saved_url_hash IS NOT NULL;
+
+-- How many files were uploaded with an access token that allows only so many.
+CREATE TABLE access_tokens (
+    token_hash bytea       PRIMARY KEY CHECK (length(token_hash) = 32),
+    uses       integer     NOT NULL,
+    expires_at timestamptz NOT NULL
+);
+
+CREATE INDEX access_tokens_expired ON access_tokens (expires_at);
 
 CREATE TABLE groups (
     id         uuid        PRIMARY KEY,

@@ -23,7 +23,7 @@ class CanonicalState(StrEnum):
     DELETED = "DELETED"
 
 
-Dialect = Literal["eachlabs", "json2video", "platform", "uploadcare"]
+Dialect = Literal["eachlabs", "json2video", "medialab", "platform", "upload24", "uploadcare"]
 
 
 class View(BaseModel):

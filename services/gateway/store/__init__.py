@@ -1,16 +1,26 @@
 """All SQL of the gateway, one class per group of tables; each takes a connection and holds no state."""
 
+from services.gateway.store.access_token import AccessTokenStore
+from services.gateway.store.account import AccountStore
+from services.gateway.store.batch import BatchStore
 from services.gateway.store.container import ContainerStore, WatchFolderStore
 from services.gateway.store.folder import FolderStore
+from services.gateway.store.group import GroupStore
+from services.gateway.store.numbered_folder import NumberedFolderStore
 from services.gateway.store.operator import OperatorStore
+from services.gateway.store.private_token import PrivateTokenStore
 from services.gateway.store.project import ProjectStore
+from services.gateway.store.project_upload import ProjectUploadStore
 from services.gateway.store.projection import ProjectionStore
+from services.gateway.store.publication import PublicationStore
 from services.gateway.store.registration import RegistrationStore
+from services.gateway.store.submission import SubmissionStore
 from services.gateway.store.tenant import TenantStore
 from services.gateway.store.upload import UploadStore
 from services.gateway.store.usage import UsageStore
 
 __all__ = [
-    "ContainerStore", "FolderStore", "OperatorStore", "ProjectStore", "ProjectionStore", "RegistrationStore", "TenantStore",
-    "UploadStore", "UsageStore", "WatchFolderStore",
+    "AccessTokenStore", "AccountStore", "BatchStore", "ContainerStore", "FolderStore", "GroupStore", "NumberedFolderStore",
+    "OperatorStore", "PrivateTokenStore", "ProjectStore", "ProjectUploadStore", "ProjectionStore", "PublicationStore",
+    "RegistrationStore", "SubmissionStore", "TenantStore", "UploadStore", "UsageStore", "WatchFolderStore",
 ]  # fmt: skip

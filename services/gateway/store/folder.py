@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from contracts.ids import TenantId
 from libs.postgres.database import Connection
+from services.gateway.domain.upload import WITHOUT_FILE
 
 # Paths hold only [a-zA-Z0-9/_-]: `0` is the character after `/`, and `~` comes after all of them.
 CHILDREN = """
@@ -65,15 +66,19 @@ class FolderStore:
         return [row["path"] for row in rows]
 
     async def is_empty(self, tenant_id: TenantId, path: str) -> bool:
-        """Neither live files nor other folders lie below."""
+        """Neither live files nor other folders lie below; those of the MediaLab API hold no names."""
         used: bool = await self._connection.fetchval(
             """
             SELECT EXISTS (SELECT FROM folders WHERE tenant_id = $1 AND path >= $2 || '/' AND path < $2 || '0')
                 OR EXISTS (SELECT FROM uploads WHERE tenant_id = $1 AND holds_name
                            AND (folder = $2 OR (folder >= $2 || '/' AND folder < $2 || '0')))
+                OR EXISTS (SELECT FROM uploads WHERE tenant_id = $1 AND dialect = 'medialab' AND deleted_at IS NULL
+                           AND state <> ALL($3::text[])
+                           AND (folder = $2 OR (folder >= $2 || '/' AND folder < $2 || '0')))
             """,
             tenant_id,
             path,
+            [state.value for state in WITHOUT_FILE],
         )
         return not used
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from uuid import UUID
 
 import orjson
 
@@ -11,33 +10,35 @@ from contracts.ids import TenantId, UploadId
 from libs.postgres.database import Connection
 from services.gateway.domain.registration import Registration
 
-# Ordered by name, so that two of these statements that meet wait for each other instead of deadlocking.
+# Ordered by name, so that two of these statements that meet wait for each other instead of deadlocking. The staging key tells
+# two registrations apart for which clients chose the same id.
 INSERT = """
     WITH incoming AS (
         SELECT * FROM unnest(
             $1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::bool[], $7::bool[], $8::bigint[], $9::text[],
             $10::text[], $11::text[], $12::text[], $13::timestamptz[], $14::timestamptz[], $15::timestamptz[],
-            $16::timestamptz[], $17::uuid[], $18::timestamptz[], $19::text[], $20::text[], $21::bytea[]
+            $16::timestamptz[], $17::uuid[], $18::timestamptz[], $19::text[], $20::text[], $21::bytea[], $22::uuid[]
         ) AS row (id, tenant_id, dialect, folder, name, holds_name, temporary, declared_size_bytes, declared_content_type,
                   view, staging_key, object_key, created_at, url_expires_at, deadline_at, file_expires_at, project_id, kept_at,
-                  metadata, multipart_id, saved_url_hash)
+                  metadata, multipart_id, saved_url_hash, fetch_token)
     ), inserted AS (
         INSERT INTO uploads (id, tenant_id, dialect, folder, name, holds_name, temporary, declared_size_bytes,
                              declared_content_type, view, staging_key, object_key, created_at, updated_at, url_expires_at,
-                             deadline_at, file_expires_at, project_id, kept_at, metadata, multipart_id, saved_url_hash)
+                             deadline_at, file_expires_at, project_id, kept_at, metadata, multipart_id, saved_url_hash,
+                             fetch_token)
         SELECT id, tenant_id, dialect, folder, name, holds_name, temporary, declared_size_bytes, declared_content_type,
                view::jsonb, staging_key, object_key, created_at, created_at, url_expires_at, deadline_at, file_expires_at,
-               project_id, kept_at, metadata::jsonb, multipart_id, saved_url_hash
+               project_id, kept_at, metadata::jsonb, multipart_id, saved_url_hash, fetch_token
         FROM incoming ORDER BY tenant_id, folder, name
-        ON CONFLICT DO NOTHING RETURNING id
+        ON CONFLICT DO NOTHING RETURNING staging_key
     ), announced AS (
         INSERT INTO outbox (event_id, envelope)
         SELECT event_id, envelope
-        FROM unnest($22::uuid[], $23::uuid[], $24::text[]) AS event (upload_id, event_id, envelope)
-        JOIN inserted ON inserted.id = event.upload_id
+        FROM unnest($23::text[], $24::uuid[], $25::text[]) AS event (staging_key, event_id, envelope)
+        JOIN inserted USING (staging_key)
         ON CONFLICT (event_id) DO NOTHING
     )
-    SELECT id FROM inserted
+    SELECT staging_key FROM inserted
 """
 
 
@@ -45,14 +46,19 @@ class RegistrationStore:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def insert(self, batch: Sequence[tuple[Registration, Sequence[Envelope]]]) -> set[UUID]:
-        """Which of them are in now, with their events; the others' id or name was taken."""
+    async def insert(self, batch: Sequence[tuple[Registration, Sequence[Envelope]]]) -> set[str]:
+        """Staging keys of those that are in now, with their events; the others' id or name was taken."""
         columns = zip(*(_values(new) for new, _ in batch), strict=True)
-        events = [(new.id, envelope.id, envelope.model_dump_json()) for new, envelopes in batch for envelope in envelopes]
-        return {row["id"] for row in await self._connection.fetch(INSERT, *columns, *zip(*events, strict=True))}
+        events = [
+            (new.staging_key, envelope.id, envelope.model_dump_json()) for new, envelopes in batch for envelope in envelopes
+        ]
+        return {row["staging_key"] for row in await self._connection.fetch(INSERT, *columns, *zip(*events, strict=True))}
 
-    async def is_registered(self, upload_id: UploadId) -> bool:
-        found: bool = await self._connection.fetchval("SELECT EXISTS (SELECT FROM uploads WHERE id = $1)", upload_id)
+    async def is_registered(self, new: Registration) -> bool:
+        """Exactly this one: where a client chose the id, another upload may have it."""
+        found: bool = await self._connection.fetchval(
+            "SELECT EXISTS (SELECT FROM uploads WHERE id = $1 AND staging_key = $2)", new.id, new.staging_key
+        )
         return found
 
     async def find_expired(self, tenant_id: TenantId, folder: str, name: str, at: datetime) -> tuple[UploadId, str] | None:
@@ -90,4 +96,5 @@ def _values(new: Registration) -> tuple[object, ...]:
         new.content_type, orjson.dumps(new.view).decode(), new.staging_key, new.object_key, new.registered_at,
         new.url_expires_at, new.deadline_at, new.file_expires_at, new.project_id, new.kept_at,
         orjson.dumps(new.metadata).decode(), new.multipart_id, new.source.saved_hash if new.source else None,
+        new.source.token if new.source else None,
     )  # fmt: skip

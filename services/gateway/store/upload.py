@@ -16,7 +16,8 @@ COLUMNS = """
     id, tenant_id, dialect, state, version, folder, name, temporary, declared_size_bytes, declared_content_type, view,
     staging_key, object_key, size_bytes, etag, content_type, mime_type, image, media, renditions, progress_percent,
     error_code, error_message, url_expires_at, deadline_at, file_expires_at, retention_revision, created_at, updated_at,
-    stored_at, completed_at, deleted_at, project_id, kept_at, metadata, multipart_id, fetched_bytes, fetch_total_bytes
+    stored_at, completed_at, deleted_at, project_id, kept_at, metadata, multipart_id, fetched_bytes, fetch_total_bytes,
+    fetch_token, finished_at
 """
 QUALIFIED_COLUMNS = ", ".join(f"u.{column.strip()}" for column in COLUMNS.split(","))
 
@@ -24,7 +25,11 @@ _JSON_COLUMNS = ("view", "image", "media", "renditions", "metadata")
 
 
 def to_upload(record: asyncpg.Record) -> Upload:
-    values: dict[str, Any] = dict(record)
+    return upload_of(dict(record))
+
+
+def upload_of(values: dict[str, Any]) -> Upload:
+    """Of exactly `COLUMNS`."""
     for column in _JSON_COLUMNS:
         if values[column] is not None:
             values[column] = orjson.loads(values[column])

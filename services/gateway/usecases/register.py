@@ -9,7 +9,7 @@ from contracts.ids import UploadId
 from libs.object_store.port import ObjectStore
 from libs.outbox.unit_of_work import RELAY, Outbox, envelop
 from libs.postgres.coalesce import Coalescer
-from services.gateway.domain.error import NameTakenError
+from services.gateway.domain.error import IdTakenError, NameTakenError
 from services.gateway.domain.registration import Registration
 from services.gateway.store import RegistrationStore
 from services.gateway.usecases.release import find_dead, release_name
@@ -28,8 +28,8 @@ class Registrar:
     async def register(self, new: Registration) -> None:
         """Returns when it is durable.
 
-        Raises NameTakenError, or StoreUnavailableError where that cannot be told; after TimeoutError or another transient
-        error nobody knows.
+        Raises NameTakenError or IdTakenError, or StoreUnavailableError where that cannot be told; after TimeoutError or
+        another transient error nobody knows.
         """
         prepared = (new, [envelop(event, source=self._outbox.database.service) for event in new.events()])
         if not await self._inserts.submit(prepared):
@@ -39,21 +39,21 @@ class Registrar:
         async with self._outbox.database.connection() as connection:
             inserted = await RegistrationStore(connection).insert(batch)
         self._outbox.wakeups.wake(RELAY)
-        return [new.id in inserted for new, _ in batch]
+        return [new.staging_key in inserted for new, _ in batch]
 
     async def _resolve_conflict(self, prepared: Prepared) -> None:
-        """The rare case: a repeated insert that had worked the first time, a dead registration's name, or a taken one."""
+        """The rare case: a repeated insert that had worked the first time, a dead registration's name, a taken name or id."""
         new, _ = prepared
         async with asyncio.timeout(CONFLICT_SECONDS):
             dead = await self._find_dead(new)
             async with self._outbox.unit_of_work() as work:
                 store = RegistrationStore(work.connection)
-                if await store.is_registered(new.id):
+                if await store.is_registered(new):
                     return
                 if dead is not None:
                     await release_name(work, new.tenant_id, dead, new.registered_at)
                 if not await store.insert([prepared]):
-                    raise NameTakenError
+                    raise NameTakenError if new.holds_name else IdTakenError
 
     async def _find_dead(self, new: Registration) -> UploadId | None:
         if new.name is None or not new.holds_name:

@@ -30,6 +30,7 @@ from contracts.events import (
 )
 from contracts.ids import TenantId, UploadId
 from libs.object_store.disk import DiskStore
+from libs.object_store.disk_http import storage_routes
 from libs.object_store.port import ObjectStore
 from libs.object_store.s3 import S3Store
 from libs.outbox.unit_of_work import envelop
@@ -173,12 +174,12 @@ async def make_gateway(
         async def make(**settings: Any) -> Gateway:
             nonlocal count
             count += 1
+            port = settings.pop("port", None)
             chosen = Settings(
                 postgres_dsn=SecretStr(settings.pop("postgres_dsn", database_dsn)),
                 secret_key=SecretStr(SECRET_KEY),
-                base_url=BASE_URL,
                 data_dir=tmp_path / f"data{count}",
-                **{"gateway_key_cache_seconds": 0, **settings},
+                **{"base_url": BASE_URL, "gateway_key_cache_seconds": 0, **settings},
             )
             store = make_store()
             clock = Clock()
@@ -190,7 +191,9 @@ async def make_gateway(
                 opened.push_async_callback(resource.close)
             tenant, keys = await add_tenant(service)
             assert service.web is not None
-            http: TestClient[Any, Any] = TestClient(TestServer(service.web))
+            if isinstance(store, DiskStore):
+                service.web.add_routes(storage_routes(store))
+            http: TestClient[Any, Any] = TestClient(TestServer(service.web, port=port))
             await http.start_server()
             opened.push_async_callback(http.close)
             return Gateway(service, http, tenant, keys, clock, store, chosen.data_dir)

@@ -22,6 +22,8 @@ from services.gateway.app import build
 from services.gateway.settings import Settings
 from tests.servers.postgres import fresh_database
 
+CREDENTIALS = ("api_key", "org", "client_id", "public_key", "private_token")
+
 
 @dataclass(frozen=True)
 class Address:
@@ -31,6 +33,8 @@ class Address:
     api_key: str
     org: str
     client_id: str
+    public_key: str
+    private_token: str
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +85,7 @@ async def _serve_on(dsn: str, folder: Path, started: Future[Address], stop: Futu
     await runner.setup()
     await web.SockSite(runner, listener).start()
     credentials = json.loads(await asyncio.to_thread((folder / "credentials.json").read_text))
-    started.set_result(Address(host, port, url, *(credentials[name] for name in ("api_key", "org", "client_id"))))
+    started.set_result(Address(host, port, url, *(credentials[name] for name in CREDENTIALS)))
     with suppress(asyncio.CancelledError):
         await asyncio.wrap_future(stop)
     await runner.cleanup()

@@ -15,8 +15,10 @@ from contracts.events import TenantConfigured
 from libs.outbox.unit_of_work import Outbox
 from libs.runtime.secret import SecretBox, new_key
 from services.gateway.auth import key_hash
+from services.gateway.bearer import Bearers, TokenRules
 from services.gateway.bootstrap import Bootstrap
 from services.gateway.store import TenantStore
+from services.gateway.store.private_token import holder_of_private_token
 
 KEY = new_key()
 
@@ -25,6 +27,7 @@ def bootstrap(outbox: Outbox, path: Path, base_url: str = "http://127.0.0.1:8080
     return Bootstrap(
         outbox,
         SecretBox(KEY),
+        Bearers(outbox.database, TokenRules("longshore", "longshore", "s" * 32), cache_seconds=0),
         path,
         base_url=base_url,
         ops_url="http://127.0.0.1:8081",
@@ -37,6 +40,11 @@ def bootstrap(outbox: Outbox, path: Path, base_url: str = "http://127.0.0.1:8080
 async def is_known(outbox: Outbox, api_key: str) -> bool:
     async with outbox.database.connection() as connection:
         return await TenantStore(connection).holder_of_key(key_hash(api_key)) is not None
+
+
+async def is_private_token(outbox: Outbox, token: str) -> bool:
+    async with outbox.database.connection() as connection:
+        return await holder_of_private_token(connection, key_hash(token)) is not None
 
 
 async def started(outbox: Outbox, path: Path, **options: Any) -> dict[str, str]:
@@ -59,7 +67,7 @@ async def test_the_first_start_writes_credentials_that_work(outbox: Outbox, tmp_
 
     assert set(credentials) == {
         "base_url", "ops_url", "tenant_id", "client_id", "org", "api_key", "webhook_secret", "public_key", "secret_key",
-        "admin_token", "watch_folder",
+        "admin_token", "private_token", "bearer_token", "accounts", "watch_folder",
     }  # fmt: skip
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert (credentials["base_url"], credentials["ops_url"]) == ("http://127.0.0.1:8080", "http://127.0.0.1:8081")
@@ -68,6 +76,10 @@ async def test_the_first_start_writes_credentials_that_work(outbox: Outbox, tmp_
     assert re.fullmatch(r"whsec_[A-Za-z0-9+/=]{44}", credentials["webhook_secret"])
     async with outbox.database.connection() as connection:
         holder = await TenantStore(connection).holder_of_key(key_hash(credentials["api_key"]))
+    assert holder is not None
+    assert (str(holder.tenant_id), holder.role) == (credentials["tenant_id"], "admin")
+    async with outbox.database.connection() as connection:
+        holder = await holder_of_private_token(connection, key_hash(credentials["private_token"]))
     assert holder is not None
     assert (str(holder.tenant_id), holder.role) == (credentials["tenant_id"], "admin")
     assert list(path.parent.iterdir()) == [path]
@@ -104,10 +116,12 @@ async def test_a_lost_file_comes_back_with_another_key_instead_of_the_lost_one(o
             path.write_text(content)
         found = await started(outbox, path, recovers=True)
 
-        lost = {"api_key": "", "admin_token": ""}
+        lost = {"api_key": "", "admin_token": "", "private_token": "", "bearer_token": ""}
         assert {**found, **lost} == {**first, **lost}
         assert await is_known(outbox, found["api_key"])
         assert not await is_known(outbox, last["api_key"])
+        assert await is_private_token(outbox, found["private_token"])
+        assert not await is_private_token(outbox, last["private_token"])
         last = found
 
 

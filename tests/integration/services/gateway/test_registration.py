@@ -8,9 +8,9 @@ import pytest
 
 from contracts.envelope import Envelope
 from contracts.events import UploadAbortRequested, UploadRegistered
-from contracts.ids import TenantId
+from contracts.ids import TenantId, new_upload_id
 from libs.outbox.unit_of_work import Outbox, envelop
-from services.gateway.domain.error import NameTakenError
+from services.gateway.domain.error import IdTakenError, NameTakenError
 from services.gateway.store import RegistrationStore
 from tests.integration.services.gateway.conftest import NOW, registrar, registration
 
@@ -89,8 +89,21 @@ async def test_a_conflicting_row_writes_no_event(outbox: Outbox) -> None:
         store = RegistrationStore(connection)
         inserted = await store.insert([(new, [envelop(new.event(), source="gateway")]) for new in (first, second)])
 
-    assert len(inserted) == 1
-    assert [envelope.subject for envelope in await envelopes(outbox)] == [str(*inserted)]
+    [kept] = [new for new in (first, second) if new.staging_key in inserted]
+    assert [envelope.subject for envelope in await envelopes(outbox)] == [str(kept.id)]
+
+
+async def test_of_two_uploads_with_one_chosen_id_one_is_registered(outbox: Outbox) -> None:
+    tenant_id, upload_id = TenantId(uuid4()), new_upload_id()
+    both = [registration(id=upload_id, tenant_id=tenant_id, name=None, holds_name=False) for _ in range(2)]
+
+    outcomes = await asyncio.gather(*map(registrar(outbox).register, both), return_exceptions=True)
+
+    assert [type(outcome) for outcome in outcomes].count(IdTakenError) == 1
+    [envelope] = await envelopes(outbox)
+    registered = envelope.event()
+    assert isinstance(registered, UploadRegistered)
+    assert registered.staging_key == both[outcomes.index(None)].staging_key
 
 
 async def test_the_event_says_what_the_row_says(outbox: Outbox) -> None:

@@ -118,3 +118,12 @@ async def test_the_page_asks_nobody_else() -> None:
         for address in re.findall(r'(?:src|href)="([^"]+)"', page):
             async with client.get(address) as response:
                 assert response.status == 200
+
+
+def test_a_form_is_documented_in_each_encoding_and_another_spelling_of_the_path_is_not() -> None:
+    route = Route("POST", "/base/", _nothing, "base", "Base", {200: Answer("Yes.")}, form=_book("title"), also="/{_:/*base/*}")
+    document = orjson.loads(openapi_document([Api("form", "Form", [route], problem_error)], title="Test", version="1"))
+    validate(document)
+    assert list(document["paths"]) == ["/base/"]
+    content = document["paths"]["/base/"]["post"]["requestBody"]["content"]
+    assert list(content) == ["multipart/form-data", "application/x-www-form-urlencoded"]

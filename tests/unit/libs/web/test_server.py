@@ -1,6 +1,7 @@
 """The edge around handlers: errors in the API's own shape, 405 and 404, request ids, HEAD."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 import pytest_asyncio
@@ -10,7 +11,7 @@ from structlog.testing import capture_logs
 
 from libs.web.problem import problem_error
 from libs.web.route import Answer, Api, HttpError, Parameter, Route
-from libs.web.server import application
+from libs.web.server import STATUS, application
 
 Client = TestClient[web.Request, web.Application]
 
@@ -163,3 +164,38 @@ async def test_a_mounted_application_answers_for_itself() -> None:
             assert await response.text() == "hello"
         async with client.get("/v/hello") as response:
             assert response.headers["X-Request-Id"]
+
+
+async def _preflight(_request: web.Request) -> web.Response:
+    return web.Response(headers={"Access-Control-Allow-Origin": "*"})
+
+
+async def _hidden_failure(_request: web.Request) -> web.Response:
+    raise RuntimeError("nobody sees it")
+
+
+def _always_200(_request: web.Request, _error: Exception) -> web.Response:
+    response = web.Response(status=200)
+    response[STATUS] = 500
+    return response
+
+
+async def test_a_path_may_be_spelled_otherwise_and_answers_preflights() -> None:
+    route = replace(_route("POST", "/base/", _hello, "base"), also="/{_:/*base/*}")
+    api = Api("lenient", "Lenient", [route], _vendor_error, preflight=_preflight)
+    async with TestClient(TestServer(application([api]))) as lenient:
+        for path in ("base/", "base", "/base//"):
+            url = f"{lenient.make_url('/')}{path}"
+            assert (await lenient.session.post(url)).status == 200
+            assert (await lenient.session.options(url)).headers["Access-Control-Allow-Origin"] == "*"
+            refused = await lenient.session.get(url)
+            assert (refused.status, refused.headers["Allow"]) == (405, "OPTIONS, POST")
+
+
+async def test_a_fault_is_logged_though_the_api_answers_with_another_status() -> None:
+    api = Api("polite", "Polite", [_route("GET", "/polite", _hidden_failure, "polite")], _always_200)
+    async with TestClient(TestServer(application([api]))) as polite:
+        with capture_logs() as logs:
+            assert (await polite.get("/polite")).status == 200
+    assert [line["event"] for line in logs] == ["http.failed", "http.request"]
+    assert logs[1]["status"] == 500

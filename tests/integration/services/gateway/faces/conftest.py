@@ -31,6 +31,7 @@ from libs.runtime.secret import SecretBox, new_key
 from libs.web.docs import documentation
 from libs.web.server import application
 from services.gateway.auth import Authenticator, Operators, key_hash
+from services.gateway.bearer import Bearers, TokenRules
 from services.gateway.deps import Deps, Limits
 from services.gateway.domain.registration import Registration
 from services.gateway.files import routes as files
@@ -39,6 +40,7 @@ from services.gateway.platform import projects
 from services.gateway.platform import routes as platform
 from services.gateway.projects import Projects
 from services.gateway.store import TenantStore
+from services.gateway.store.private_token import holder_of_private_token
 from services.gateway.store.tenant import Tenant
 from services.gateway.usecases.register import Registrar
 
@@ -171,13 +173,15 @@ async def gateway(open_outbox: Callable[[str], Awaitable[Outbox]], tmp_path: Pat
         base_url=BASE_URL,
         outbox=outbox,
         auth=Authenticator(outbox.database, cache_seconds=0),
+        private_tokens=Authenticator(outbox.database, cache_seconds=0, find=holder_of_private_token),
+        bearers=Bearers(outbox.database, TokenRules("longshore", "longshore", "s" * 32), cache_seconds=0),
         operators=Operators(outbox.database),
         projects=Projects(outbox.database, secrets_box, cache_seconds=0),
         secrets_box=secrets_box,
         registrar=Registrar(outbox, store),
         objects=store,
         egress=Policy(),
-        limits=Limits(10**9, day, day, day, day, day, day, 2**17, 0, 0),
+        limits=Limits(10**9, day, day, day, day, day, day, day, day, day, 2**17, 0, 0),
     )
     apis = [platform.api(deps), projects.api(deps), files.api(deps)]
     async with TestClient(TestServer(application([*apis, documentation(apis, title="Test", version="1")]))) as client:

@@ -1,0 +1,102 @@
+"""`/api/upload/id`: registers an upload id, and finishes it (M-08, M-12, M-20, M-21)."""
+
+import asyncio
+from typing import Final
+from uuid import UUID, uuid4
+
+from aiohttp import web
+
+from services.gateway.auth import Principal
+from services.gateway.deps import Deps
+from services.gateway.dialects.medialab.answer import answer
+from services.gateway.dialects.medialab.caller import Callers
+from services.gateway.dialects.medialab.schemas import Finished, Links, UploadIdFinish, UploadIdRequest, UploadIdView
+from services.gateway.dialects.medialab.translate import file_views
+from services.gateway.dialects.medialab.upload_url import UploadUrls
+from services.gateway.domain.batch import Batch, BatchId, BatchNotFoundError
+from services.gateway.domain.error import FolderNotFoundError, StorageBlockedError
+from services.gateway.store import BatchStore, NumberedFolderStore
+
+DATABASE_SECONDS: Final = 10
+"""After that the answer is 503: whatever was asked may or may not have happened."""
+
+
+class UploadIds:
+    def __init__(self, deps: Deps, callers: Callers, urls: UploadUrls) -> None:
+        self._deps = deps
+        self._callers = callers
+        self._urls = urls
+
+    async def register(self, request: web.Request) -> web.Response:
+        principal, params = await self._callers.caller_and_params(request)
+        if principal.storage_blocked_at is not None:
+            raise StorageBlockedError
+        asked = params.parse(UploadIdRequest)
+        async with asyncio.timeout(DATABASE_SECONDS), self._deps.database.connection() as connection:
+            folder = await NumberedFolderStore(connection).find(principal.tenant_id, asked.folder_id)
+            if folder is None:
+                raise FolderNotFoundError
+            batch = self._batch(asked, principal, folder.path)
+            await BatchStore(connection).insert(batch)
+        return answer(self._view(batch))
+
+    async def finish(self, request: web.Request) -> web.Response:
+        """Again is fine, also when its time is over."""
+        principal, batch_id = await self._named(request)
+        async with asyncio.timeout(DATABASE_SECONDS), self._deps.outbox.unit_of_work() as work:
+            store = BatchStore(work.connection)
+            batch = await store.find(batch_id, lock=True)
+            if batch is None or batch.tenant_id != principal.tenant_id:
+                raise BatchNotFoundError
+            await store.finish(batch_id, self._deps.clock())
+            uploads = [upload for upload in await store.files(batch_id) if not upload.removed]
+            return answer(Finished(files=await file_views(work.connection, batch.tenant_id, uploads)))
+
+    async def _named(self, request: web.Request) -> tuple[Principal, BatchId]:
+        """Where the path has the id, no body counts."""
+        if (ulid := request.match_info.get("ulid")) is not None:
+            return await self._callers.caller(request), to_batch_id(ulid)
+        principal, params = await self._callers.caller_and_params(request)
+        return principal, to_batch_id(params.parse(UploadIdFinish).ulid)
+
+    def _batch(self, asked: UploadIdRequest, principal: Principal, folder: str) -> Batch:
+        now = self._deps.clock()
+        return Batch(
+            id=BatchId(uuid4()),
+            tenant_id=principal.tenant_id,
+            folder=folder,
+            created_at=now,
+            expires_at=(now + self._deps.limits.medialab_upload).replace(microsecond=0),
+            max_file_bytes=asked.max_filesize,
+            max_files=asked.max_files,
+            max_total_bytes=asked.max_size,
+            extensions=asked.file_extensions,
+            transcode=not asked.no_transcode,
+            hides_response=asked.hide_response,
+            finishes_itself=asked.autofinish,
+        )
+
+    def _view(self, batch: Batch) -> UploadIdView:
+        own_path = f"/api/upload/id/{batch.id}"
+        return UploadIdView(
+            ulid=str(batch.id),
+            expires=int(batch.expires_at.timestamp()),
+            expires_in=int((batch.expires_at - batch.created_at).total_seconds()),
+            url_upload_direct=self._urls.url(batch.id, batch.expires_at),
+            api=Links(
+                rel=own_path,
+                upload=f"{self._deps.base_url}/api/file/{batch.id}",
+                finish=f"{self._deps.base_url}{own_path}",
+            ),
+        )
+
+
+def to_batch_id(text: str | None) -> BatchId:
+    """Raises BatchNotFoundError, also for what was not given."""
+    try:
+        parsed = UUID(text or "")
+    except ValueError:
+        raise BatchNotFoundError from None
+    if str(parsed) != (text or "").lower():
+        raise BatchNotFoundError
+    return BatchId(parsed)

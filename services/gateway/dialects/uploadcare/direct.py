@@ -1,0 +1,202 @@
+"""`POST /base/`: files as form data, several in one request, streamed into the store while they come (U-06 to U-13).
+
+Fields may follow the files, so a request is judged when all of it is there; what it brought is deleted again where it is
+refused. Two parameters stand in the published errors alone (U-42) and mean here:
+
+- `UPLOADCARE_FILE_ID`: the id that the file shall have, a UUID that no file of anybody has; for a request with one file.
+- `UPLOADCARE_ACTION`: an http(s) address, to which a form that a browser sent is led on with 303 and `<field>=<uuid>` in the
+  query; where the project names allowed origins, only to one of these. Without it the answer is 200, as always.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Final
+from uuid import UUID, uuid4
+
+from aiohttp import web
+from yarl import URL
+
+from contracts.ids import UploadId, new_upload_id
+from libs.egress.url import SCHEMES
+from libs.object_store.port import StoreUnavailableError
+from libs.web.form import FilePart, Form, FormLimits, ReceivedFile, receive_form
+from libs.web.route import UnsupportedMediaTypeError
+from services.gateway.deps import Deps
+from services.gateway.dialects.uploadcare.answer import answer
+from services.gateway.dialects.uploadcare.errors import UploadcareError
+from services.gateway.dialects.uploadcare.params import MAX_FIELDS, Params, query_params, read_params, to_uuid
+from services.gateway.dialects.uploadcare.project import PUB_KEY, UPLOADCARE_PUB_KEY, admit
+from services.gateway.dialects.uploadcare.signature import authorize
+from services.gateway.dialects.uploadcare.sniffing import actual_type
+from services.gateway.dialects.uploadcare.translate import max_file_bytes, to_registration
+from services.gateway.dialects.uploadcare.verdict import Verdicts
+from services.gateway.domain.content_type import UNDECLARED, extension_of
+from services.gateway.domain.error import IdTakenError
+from services.gateway.domain.file_name import base_name
+from services.gateway.domain.project import Project
+from services.gateway.domain.registration import Registration
+from services.gateway.domain.type_policy import TypePolicy
+from services.gateway.store import ProjectUploadStore
+
+MAX_FILE_BYTES: Final = 100 * 2**20 - 1
+"""U-07: smaller than 100 MB, which are binary here (5.4.1)."""
+MAX_FILES: Final = 100
+MAX_REQUEST_BYTES: Final = 2**30
+"""U-E22: of all files of one request together."""
+MAX_ACTION_CHARACTERS: Final = 2048
+LIMITS: Final = FormLimits(
+    body_bytes=MAX_REQUEST_BYTES, fields=MAX_FIELDS, value_bytes=4096, files=MAX_FILES, file_bytes=MAX_FILE_BYTES
+)
+
+
+class Direct:
+    def __init__(self, deps: Deps, verdicts: Verdicts) -> None:
+        self._deps = deps
+        self._verdicts = verdicts
+
+    async def upload(self, request: web.Request) -> web.Response:
+        known = await self._known_project(request)
+        form = await self._receive(request, known)
+        try:
+            registrations, action = await self._judge(request, form, known)
+        except BaseException:
+            with suppress(Exception):
+                await asyncio.shield(self._deps.objects.delete(form.keys))
+            raise
+        await self._register(registrations)
+        await self._verdicts.wait(request, [new.id for new in registrations])
+        ids = {file.part.field: str(new.id) for file, new in zip(form.files, registrations, strict=True)}
+        if action is None:
+            return answer(ids)
+        return answer(ids, status=303, headers={"Location": str(action.update_query(ids))})
+
+    async def _register(self, registrations: Sequence[Registration]) -> None:
+        """They share a commit."""
+        try:
+            await asyncio.gather(*map(self._deps.registrar.register, registrations))
+        except IdTakenError:  # between the look and the commit
+            await self._deps.objects.delete([new.staging_key for new in registrations])
+            raise
+
+    async def _known_project(self, request: web.Request) -> Project | UploadcareError | None:
+        """Where the query has the key already: nothing of a refused request is stored then."""
+        params = query_params(request)
+        if params.get(PUB_KEY, UPLOADCARE_PUB_KEY) is None:
+            return None
+        try:
+            return await admit(self._deps, request, params, UPLOADCARE_PUB_KEY)
+        except UploadcareError as refusal:
+            return refusal
+
+    async def _receive(self, request: web.Request, known: Project | UploadcareError | None) -> Form:
+        def place(_part: FilePart) -> str:
+            if isinstance(known, UploadcareError):
+                raise known  # the rest is read and thrown away: who is cut off while sending never hears why
+            return f"staging/{new_upload_id()}/{uuid4().hex}"
+
+        try:
+            return await receive_form(request, self._deps.objects, place, LIMITS)
+        except UnsupportedMediaTypeError:
+            return Form((await read_params(request)).fields)
+
+    async def _judge(
+        self, request: web.Request, form: Form, known: Project | UploadcareError | None
+    ) -> tuple[Sequence[Registration], URL | None]:
+        """Everything that can be wrong. Raises UploadcareError."""
+        deps, params = self._deps, Params(form.fields)
+        if isinstance(known, UploadcareError):
+            raise known
+        project = known or await admit(deps, request, params, UPLOADCARE_PUB_KEY)
+        _check_files(form.files, max_file_bytes(deps, project))
+        action = _action(params, project)
+        chosen = await self._chosen_id(params, len(form.files))
+        await self._check_types(form.files, TypePolicy(project.allowed_types, project.forbidden_types))
+        registrations = [self._registration(file, project, params) for file in form.files]
+        await authorize(deps, request, params, project, files=len(form.files))
+        if chosen is not None:
+            registrations = [await self._renamed(registrations[0], chosen)]
+        return registrations, action
+
+    def _registration(self, file: ReceivedFile, project: Project, params: Params) -> Registration:
+        now = self._deps.clock()
+        upload_id, token = file.stored.key.split("/")[1:]
+        content_type = file.stored.content_type or UNDECLARED
+        return to_registration(
+            self._deps,
+            project,
+            params,
+            UploadId(UUID(upload_id)),
+            url_expires_at=now,
+            now=now,
+            token=token,
+            transfer="streamed",
+            content_type=content_type,
+            size_bytes=file.stored.size_bytes,
+            max_size_bytes=file.stored.size_bytes,
+            name=base_name(file.part.filename) or base_name(file.part.field),
+            extension=extension_of(content_type),
+        )
+
+    async def _chosen_id(self, params: Params, files: int) -> UploadId | None:
+        text = params.get("UPLOADCARE_FILE_ID")
+        if text is None:
+            return None
+        if not text:
+            raise UploadcareError("UploadcareFileIdRequiredError")
+        if (chosen := to_uuid(text)) is None:
+            raise UploadcareError("UploadcareFileIdInvalidError")
+        if files > 1:
+            raise UploadcareError("FileIdNotUniqueError")
+        async with self._deps.database.connection() as connection:
+            if await ProjectUploadStore(connection).exists(UploadId(chosen)):
+                raise UploadcareError("UploadcareFileIdDuplicatedError")
+        return UploadId(chosen)
+
+    async def _renamed(self, new: Registration, chosen: UploadId) -> Registration:
+        """The same under the id that the client chose, the staged object too."""
+        renamed = replace(new, id=chosen)
+        staged = await self._deps.objects.stat(new.staging_key)
+        if staged is None:
+            raise StoreUnavailableError("what was just written is not there")
+        await self._deps.objects.copy(new.staging_key, renamed.staging_key, match_etag=staged.etag)
+        await self._deps.objects.delete([new.staging_key])
+        return renamed
+
+    async def _check_types(self, files: Sequence[ReceivedFile], policy: TypePolicy) -> None:
+        for file in files if policy else ():
+            declared = file.stored.content_type or UNDECLARED
+            if not policy.takes_declared(declared):
+                raise UploadcareError("FileTypeForbiddenError")
+            if not policy.takes_actual(await actual_type(self._deps.objects, file.stored.key), declared):
+                raise UploadcareError("FileTypeForbiddenError")
+
+
+def _check_files(files: Sequence[ReceivedFile], max_bytes: int) -> None:
+    if not files:
+        raise UploadcareError("FilesRequiredError")
+    if any(file.stored.size_bytes == 0 for file in files):  # what browsers send of an empty file input
+        raise UploadcareError("FileRequiredError")
+    if any(file.stored.size_bytes > max_bytes for file in files):
+        raise UploadcareError("FileSizeLimitExceededError")
+    if len({file.part.field for file in files}) < len(files):  # the answer could name only one of them
+        raise UploadcareError("UploadViewsError")
+
+
+def _action(params: Params, project: Project) -> URL | None:
+    text = params.get("UPLOADCARE_ACTION")
+    if text is None:
+        return None
+    if not text:
+        raise UploadcareError("UploadcareActionRequiredError")
+    try:
+        action = URL(text)
+        is_valid = action.scheme in SCHEMES and bool(action.host) and action.user is None
+    except ValueError:
+        is_valid = False
+    if not is_valid or len(text) > MAX_ACTION_CHARACTERS:
+        raise UploadcareError("UploadcareActionInvalidError")
+    if project.allowed_origins and str(action.origin()).lower() not in map(str.lower, project.allowed_origins):
+        raise UploadcareError("InternalRequestForbiddenError")
+    return action

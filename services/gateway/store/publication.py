@@ -1,0 +1,95 @@
+"""What delivery tells of publications: of one publication the newest step counts, in whatever order they are heard."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from contracts.events import PublicationChanged
+from contracts.ids import TenantId, UploadId, publication_id
+from libs.postgres.database import Connection
+from services.gateway.domain.account import AccountId
+from services.gateway.domain.publication import FINAL, Publication
+
+COLUMNS = """
+    p.id, p.upload_id, p.tenant_id, p.account_id, a.kind, p.due_at, p.status, p.sequence, p.quota, p.external_id, p.error_code,
+    p.error_message
+"""
+
+
+class PublicationStore:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def insert(
+        self,
+        tenant_id: TenantId,
+        upload_id: UploadId,
+        account_ids: Sequence[AccountId],
+        *,
+        due_at: datetime | None,
+        at: datetime,
+    ) -> None:
+        """One for each account, a unit reserved."""
+        await self._connection.executemany(
+            """
+            INSERT INTO publications (id, upload_id, tenant_id, account_id, position, due_at, changed_at)
+            VALUES ($1, $2, $3, $4, $5, $6, $7)
+            """,
+            [
+                (publication_id(upload_id, account_id), upload_id, tenant_id, account_id, position, due_at, at)
+                for position, account_id in enumerate(account_ids)
+            ],
+        )
+
+    async def of_uploads(self, upload_ids: Sequence[UploadId], *, lock: bool = False) -> list[Publication]:
+        """In the order of the client's accounts."""
+        rows = await self._connection.fetch(
+            f"""
+            SELECT {COLUMNS} FROM publications p JOIN accounts a ON a.id = p.account_id
+            WHERE p.upload_id = ANY ($1::uuid[]) ORDER BY p.upload_id, p.position
+            """
+            + ("FOR UPDATE OF p" if lock else ""),
+            upload_ids,
+        )
+        return [Publication(**row) for row in rows]
+
+    async def lock(self, publication_id: UUID) -> Publication | None:
+        row = await self._connection.fetchrow(
+            f"SELECT {COLUMNS} FROM publications p JOIN accounts a ON a.id = p.account_id WHERE p.id = $1 FOR UPDATE OF p",
+            publication_id,
+        )
+        return Publication(**row) if row else None
+
+    async def change(self, event: PublicationChanged, quota: str) -> None:
+        """To the step that the event tells."""
+        await self._connection.execute(
+            """
+            UPDATE publications SET status = $2, sequence = $3, external_id = $4, error_code = $5, error_message = $6,
+                attempts = $7, next_attempt_at = $8, changed_at = $9, quota = $10
+            WHERE id = $1
+            """,
+            event.publication_id,
+            event.status,
+            event.sequence,
+            event.external_id,
+            event.error_code,
+            event.error_message,
+            event.attempts,
+            event.next_attempt_at,
+            event.changed_at,
+            quota,
+        )
+
+    async def fail(self, upload_id: UploadId, code: str, message: str, at: datetime) -> None:
+        """Those of an upload that have no end so far."""
+        await self._connection.execute(
+            """
+            UPDATE publications SET status = 'failed', error_code = $2, error_message = $3, changed_at = $4, quota = 'released'
+            WHERE upload_id = $1 AND status <> ALL ($5::text[])
+            """,
+            upload_id,
+            code,
+            message,
+            at,
+            sorted(FINAL),
+        )

@@ -1,0 +1,43 @@
+"""Registers files of a batch: they, their events and the batch's counters in one commit, all or nothing."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import Final
+
+from libs.outbox.unit_of_work import RELAY, Outbox, UnitOfWork, envelop
+from libs.postgres.database import TRANSIENT_ERRORS
+from services.gateway.domain.batch import BatchId, BatchNotFoundError
+from services.gateway.domain.registration import Registration
+from services.gateway.store import BatchStore, RegistrationStore
+
+PATIENCE_SECONDS: Final = 10
+PAUSE_SECONDS: Final = 0.1
+
+
+async def add_files(outbox: Outbox, batch_id: BatchId, files: Sequence[Registration], now: datetime) -> None:
+    """Returns when it is durable. After a lost connection nobody knows, so it asks again and recognises its own files.
+
+    Raises BatchNotFoundError or what `Batch.with_files` does: then nothing was registered; after TimeoutError nobody knows.
+    """
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:
+            with suppress(*TRANSIENT_ERRORS):
+                async with outbox.unit_of_work() as work:
+                    await _add(work, batch_id, files, now)
+                return
+            await asyncio.sleep(PAUSE_SECONDS)
+
+
+async def _add(work: UnitOfWork, batch_id: BatchId, files: Sequence[Registration], now: datetime) -> None:
+    batches, registrations = BatchStore(work.connection), RegistrationStore(work.connection)
+    batch = await batches.find(batch_id, lock=True)
+    if batch is None:
+        raise BatchNotFoundError
+    if await registrations.is_registered(files[0]):
+        return
+    after = batch.with_files([file.max_size_bytes for file in files], now)
+    await registrations.insert([(file, [envelop(event, source=work.source) for event in file.events()]) for file in files])
+    await batches.add_files(batch, after, [file.id for file in files])
+    work.wake(RELAY)
