@@ -1,4 +1,4 @@
-"""The first start: a demo tenant with a project, a watch folder, two accounts to publish to, tokens, and the file that tells all.
+"""The first start: a demo tenant with a project, a watch folder and two accounts, tokens, and the file that tells it all.
 
 Safe to run at every start and by several replicas at once: whoever finds no tenant makes it, the keys and the file. The API
 key and the tokens exist only in that file. Where they are lost or stand for nothing (restored database), an installation

@@ -361,10 +361,8 @@ async def test_clearing_that_is_interrupted_is_begun_again(
         [found] = await until(watcher.found)
         await watcher.rig.end(await watcher.ask(found))
         with monkeypatch.context() as patched:
-            if name == "cleared":
-                reached = _dies_at(patched, Clearing, "_clear", after=True)
-            else:
-                reached = _dies_at(patched, os, name)
+            owner, step = (Clearing, "_clear") if name == "cleared" else (os, name)
+            reached = _dies_at(patched, owner, step, after=name == "cleared")
             await (watcher.refuse(found) if refused else watcher.accept(found))
             if name != "rename" or refused:
                 await until(reached)
