@@ -13,6 +13,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 RUNTIME := $(VENV)/.runtime-installed
 DEV := $(VENV)/.dev-installed
+AZURITE := tests/servers/azurite
+AZURITE_PACKAGES := $(AZURITE)/node_modules/.package-lock.json
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +30,7 @@ check: $(DEV) lint ## The fast part: style, types, import rules, unit tests
 
 test: $(DEV) ## Everything, against real servers (installs RabbitMQ and compose when they are missing and we are root)
 	tests/install.sh
+	$(MAKE) --no-print-directory $(AZURITE_PACKAGES)
 	$(MAKE) --no-print-directory lint
 	$(BIN)/pytest tests
 
@@ -60,13 +63,17 @@ lock: $(DEV) ## Pin the dependencies of pyproject.toml again, with hashes
 		--extra dev --output-file requirements/dev.txt pyproject.toml
 
 clean: ## Remove the environment and the caches; .data/ stays
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(AZURITE)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "Longshore needs Python 3.11 or newer; set PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || { echo "venv comes without pip here, fetching it"; \
 	rm -rf $(VENV); $(PYTHON) -m venv --without-pip $(VENV); $(PYTHON) -m pip --python $(BIN)/python --quiet install pip; }
+
+$(AZURITE_PACKAGES): $(AZURITE)/package-lock.json
+	cd $(AZURITE) && npm ci --loglevel=error
+	@touch $@
 
 $(RUNTIME): requirements/runtime.txt | $(BIN)/python
 	$(PIP) install --require-hashes -r requirements/runtime.txt

@@ -46,7 +46,9 @@ def build(settings: Settings, store: ObjectStore) -> Service:
     poll_seconds = settings.ingest_watch_poll_seconds
     finding = Finding(outbox, places, settle_seconds=settings.ingest_watch_settle_seconds)
     watch = WatchLoop(outbox, finding, changes, poll_seconds=poll_seconds)
-    clearing = ClearingLoop(outbox, Clearing(outbox, places), poll_seconds=settings.ingest_poll_seconds)
+    clearing = ClearingLoop(
+        outbox, Clearing(outbox, places, lease_seconds=settings.ingest_lease_seconds), poll_seconds=settings.ingest_poll_seconds
+    )
     upkeep = Upkeep(outbox, retention=timedelta(days=settings.ingest_retention_days))
     return Service(
         name="ingest",

@@ -145,8 +145,15 @@ class ClearingLoop:
 
     async def run(self) -> None:
         while True:
-            if not await self._clearing.once():
+            if not await self._cleared_some():
                 await self._wakeups.wait(CLEARING, timeout=self._poll_seconds)
+
+    async def _cleared_some(self) -> bool:
+        try:
+            return await self._clearing.once() > 0
+        except TRANSIENT_ERRORS as error:
+            log.warning("clearing.postponed", error=type(error).__name__)
+            return False
 
 
 class Upkeep:

@@ -1,8 +1,8 @@
 """Finds files in watch folders, and clears them away when their uploads have ended."""
 
+import asyncio
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,10 +13,10 @@ import structlog
 
 from contracts.events import WatchedFileFound
 from libs.outbox.unit_of_work import Outbox
+from libs.postgres.database import TRANSIENT_ERRORS
 from services.ingest import metrics
 from services.ingest.adapters.place import PlaceUnavailableError
 from services.ingest.domain.watch import (
-    CLEARING,
     WATCH,
     Cleared,
     Sighting,
@@ -29,9 +29,8 @@ from services.ingest.usecases.places import Places
 
 MAX_OPEN: Final = 100
 """Files of one folder that are on their way at a time: no upload waits so long that it expires."""
-CLEAR_BATCH: Final = 20
-CLEAR_LEASE_SECONDS: Final = 1800.0
-"""Then another replica begins the same once more, which does no harm."""
+CLEAR_BATCH: Final = 8
+"""Files that are cleared away at a time."""
 
 log = structlog.get_logger()
 
@@ -83,25 +82,27 @@ class Finding:
 
 
 class Clearing:
-    def __init__(self, outbox: Outbox, places: Places) -> None:
+    def __init__(self, outbox: Outbox, places: Places, *, lease_seconds: float) -> None:
+        """When the lease ends, another replica begins the same once more, which does no harm."""
         self._outbox = outbox
         self._places = places
+        self._lease_seconds = lease_seconds
 
     async def once(self) -> int:
         """Clears what is due, at most one batch; how many that were."""
         async with self._outbox.database.connection() as connection:
-            due = await WatchStore(connection).claim(CLEAR_BATCH, CLEAR_LEASE_SECONDS)
-        for cleared in due:
-            try:
-                await self._clear(cleared)
-            except PlaceUnavailableError as error:
-                log.warning("watch.not-cleared", file_id=str(cleared.file.id), error=str(error), attempts=cleared.attempts)
-                await self._postpone(cleared, clear_pause_seconds(cleared.attempts))
-            except BaseException:
-                with suppress(Exception):
-                    await self._postpone(cleared, 0)
-                raise
+            due = await WatchStore(connection).claim(CLEAR_BATCH, self._lease_seconds)
+        await asyncio.gather(*map(self._attempt, due))
         return len(due)
+
+    async def _attempt(self, cleared: Cleared) -> None:
+        try:
+            await self._clear(cleared)
+        except PlaceUnavailableError as error:
+            log.warning("watch.not-cleared", file_id=str(cleared.file.id), error=str(error), attempts=cleared.attempts)
+            await self._postpone(cleared, clear_pause_seconds(cleared.attempts))
+        except TRANSIENT_ERRORS as error:  # the lease ends by itself
+            log.warning("watch.not-noted", file_id=str(cleared.file.id), error=type(error).__name__)
 
     async def _clear(self, cleared: Cleared) -> None:
         async with self._outbox.database.connection() as connection:
@@ -121,8 +122,6 @@ class Clearing:
     async def _postpone(self, cleared: Cleared, seconds: float) -> None:
         async with self._outbox.database.connection() as connection:
             await WatchStore(connection).postpone(cleared.file.id, seconds)
-        if seconds == 0:
-            self._outbox.wakeups.wake(CLEARING)
 
 
 def _found(folder: WatchFolder, sighting: Sighting) -> WatchedFileFound:
