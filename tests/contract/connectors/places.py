@@ -173,7 +173,7 @@ class YouTubePlace:
     channel: YouTube
     kind: str = "youtube"
 
-    def connector(self, *, client: GuardedClient | None = None, **changes: Any) -> Connector:
+    def connector(self, *, client: GuardedClient | None = None, **changes: Any) -> YouTubeConnector:
         used = client or self.client
         account = _settings("youtube", youtube_settings(**changes))
         tokens = AccessTokens(used, f"{self.tokens.origin}/token")

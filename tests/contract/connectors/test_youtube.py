@@ -406,7 +406,7 @@ async def test_a_video_that_youtube_refuses_has_failed(
 async def test_a_video_that_is_still_processed_is_asked_for_at_the_next_attempt(place: YouTubePlace, file: File) -> None:
     entry, notes = an_entry(), Notes()
     place.channel.processing = [{"status": {"uploadStatus": "uploaded"}}]
-    impatient = replace(place.connector(), patience=Patience(0.001, first_pause_seconds=1))  # type: ignore[type-var]
+    impatient = replace(place.connector(), patience=Patience(0.001, first_pause_seconds=1))
     with pytest.raises(PublishError) as caught:
         await impatient.publish(entry, file, notes)
     assert (caught.value.code, caught.value.may_pass) == ("destination_timeout", True)
@@ -422,7 +422,7 @@ async def test_a_video_that_is_still_processed_is_asked_for_at_the_next_attempt(
 
 async def test_a_video_that_its_owner_deleted_meanwhile_has_failed(place: YouTubePlace, file: File) -> None:
     place.channel.processing = [None]
-    impatient = replace(place.connector(), patience=Patience(0.001, first_pause_seconds=1))  # type: ignore[type-var]
+    impatient = replace(place.connector(), patience=Patience(0.001, first_pause_seconds=1))
     with pytest.raises(PublishError) as caught:
         await impatient.publish(an_entry(), file, Notes())
     assert (caught.value.code, caught.value.may_pass) == ("destination_rejected", False)

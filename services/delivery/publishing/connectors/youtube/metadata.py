@@ -16,6 +16,8 @@ from services.delivery.publishing.domain.error import PublishError
 
 MAX_TITLE_CHARACTERS: Final = 100
 """UTF-16 code units, to be on the safe side of what YouTube counts."""
+MAX_CUT_CHARACTERS: Final = 20
+"""A longer word at the end of a shortened title is not left out but cut."""
 MAX_DESCRIPTION_BYTES: Final = 5000
 MAX_TAGS_CHARACTERS: Final = 500
 """Of all tags together; YouTube counts a comma between two, and quotes around one with a space."""
@@ -88,9 +90,13 @@ def _shortened(text: str, limit: int) -> str:
     """At a space where there is one near; the ellipsis shows it."""
     if _units(text) <= limit:
         return text
-    cut = text.encode("utf-16-le")[: 2 * (limit - 1)].decode("utf-16-le", errors="ignore")
-    at_space, _, last_word = cut.rpartition(" ")
-    return (at_space if at_space and len(last_word) <= 20 else cut).rstrip() + "…"
+    at_space, _, last_word = _cut(text, limit).rpartition(" ")
+    kept = at_space if at_space and len(last_word) <= MAX_CUT_CHARACTERS else _cut(text, limit - 1)
+    return kept.rstrip() + "…"
+
+
+def _cut(text: str, units: int) -> str:
+    return text.encode("utf-16-le")[: 2 * units].decode("utf-16-le", errors="ignore")
 
 
 def _units(text: str) -> int:
