@@ -348,6 +348,7 @@ async def test_a_reason_has_a_code(
     place.destination.next_requests(*before, fails(status, reason_body(status, reason)))
     error = await failure(place, an_entry(), file, Notes())
     assert (error.code, error.may_pass) == (code, may_pass)
+    assert error.retry_after_seconds == (86400 if code == "destination_quota_exceeded" else None)
     assert reason in str(error)
     assert "internal words" not in str(error)
 

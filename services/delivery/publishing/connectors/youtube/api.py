@@ -18,6 +18,7 @@ from services.delivery.publishing.domain.error import PublishError
 UNAUTHORIZED: Final = 401
 QUOTA_REASONS: Final = frozenset({"dailyLimitExceeded", "quotaExceeded", "uploadLimitExceeded"})
 """Of the project's day, or the channel's; they pass with time."""
+QUOTA_SECONDS: Final = 86400.0
 PASSING_REASONS: Final = frozenset({
     "backendError", "internalError", "rateLimitExceeded", "servingLimitExceeded", "userRateLimitExceeded",
 })  # fmt: skip
@@ -87,7 +88,7 @@ def failure(answer: Answer) -> PublishError:
     what = f"{phrase(answer.status)}, {reason}"
     if reason in QUOTA_REASONS:
         message = f"YouTube's quota for uploads is used up ({what})."
-        return PublishError("destination_quota_exceeded", message, may_pass=True)
+        return PublishError("destination_quota_exceeded", message, may_pass=True, retry_after_seconds=QUOTA_SECONDS)
     if reason in PASSING_REASONS:
         return PublishError("destination_unavailable", f"The destination cannot take the file now ({what}).", may_pass=True)
     if reason in REFUSAL_REASONS:
