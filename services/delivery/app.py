@@ -1,5 +1,6 @@
 """Delivery's composition root."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from libs.egress.client import GuardedClient
@@ -19,9 +20,13 @@ from services.delivery.jobs import Sender, Upkeep
 from services.delivery.publishing import jobs as publishing
 from services.delivery.publishing.connectors.directory import Directories
 from services.delivery.publishing.connectors.http import HttpConnector
-from services.delivery.publishing.connectors.registry import Registry
+from services.delivery.publishing.connectors.registry import Maker, Registry
 from services.delivery.publishing.connectors.s3 import S3Connector
 from services.delivery.publishing.connectors.webhook import WebhookConnector
+from services.delivery.publishing.connectors.youtube.api import YouTubeApi
+from services.delivery.publishing.connectors.youtube.connector import YouTubeConnector
+from services.delivery.publishing.connectors.youtube.processing import Patience
+from services.delivery.publishing.connectors.youtube.token import AccessTokens
 from services.delivery.publishing.usecases.attempting import Attempting
 from services.delivery.publishing.usecases.outcome import Outcomes
 from services.delivery.publishing.usecases.working import Worker
@@ -73,7 +78,18 @@ def _registry(settings: Settings, client: GuardedClient, directories: Directorie
         "http": lambda account: HttpConnector(account, client, limits),
         "s3": lambda account: S3Connector(account, client, limits),
         "webhook": lambda account: WebhookConnector(account, client, links),
+        "youtube": _youtube(settings, client, limits),
     })  # fmt: skip
+
+
+def _youtube(settings: Settings, client: GuardedClient, limits: UploadLimits) -> Maker:
+    tokens = AccessTokens(client, settings.delivery_youtube_token_url)
+    patience = Patience(settings.delivery_youtube_processing_seconds)
+    # The answer to the last byte holds the video's id: worth waiting for.
+    patient = replace(limits, body_seconds=limits.idle_seconds)
+    return lambda account: YouTubeConnector(
+        YouTubeApi(account, tokens, client, patient, settings.delivery_youtube_api_url), patience
+    )
 
 
 def _dispatch(
