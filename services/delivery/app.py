@@ -15,6 +15,7 @@ from libs.runtime.wakeup import Wakeups
 from libs.web.signed_link import PURPOSE, LinkSigner
 from services.delivery.adapters.receiver import Receivers
 from services.delivery.domain.schedule import Schedule
+from services.delivery.endpoints.jobs import Replays
 from services.delivery.handlers import HANDLERS
 from services.delivery.jobs import Sender, Upkeep
 from services.delivery.publishing import jobs as publishing
@@ -54,6 +55,7 @@ def build(settings: Settings, store: ObjectStore) -> Service:
         receiver_concurrency=settings.delivery_receiver_concurrency,
         lease_seconds=settings.delivery_timeout_seconds + LEASE_MARGIN_SECONDS,
         poll_seconds=settings.delivery_poll_seconds,
+        patience=timedelta(days=settings.delivery_disable_days),
     )
     retention = timedelta(days=settings.delivery_retention_days)
     dispatch = _dispatch(settings, outbox, store, secrets, _registry(settings, client, directories, links))
@@ -63,6 +65,7 @@ def build(settings: Settings, store: ObjectStore) -> Service:
         handlers=HANDLERS,
         loops={
             "webhooks": sender.run,
+            "webhook-replays": Replays(outbox).run,
             "upkeep": Upkeep(outbox, retention=retention).run,
             "publications": dispatch.run,
             "publications-upkeep": publishing.Upkeep(outbox, retention=retention).run,

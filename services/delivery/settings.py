@@ -24,6 +24,8 @@ class Settings(ServiceSettings):
     """Of these, to one receiver; one at a time while it fails."""
     delivery_poll_seconds: float = Field(default=1, gt=0)
     """How late a repeated attempt may be; first attempts do not wait for it."""
+    delivery_disable_days: float = Field(default=5, gt=0)
+    """A webhook endpoint that answers nothing but failures for so long is told nothing more until its owner enables it."""
     delivery_retention_days: float = Field(default=30, gt=0)
     """How long webhooks and their attempts are kept after their end."""
 
