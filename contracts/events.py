@@ -91,6 +91,10 @@ AccountKind: TypeAlias = Literal["s3", "http", "directory", "youtube", "webhook"
 """What an upload is published to: a bucket, a URL, a mounted folder, a channel, or whoever takes signed links."""
 
 
+WatchFolderKind: TypeAlias = Literal["directory", "bucket"]
+"""A folder that is mounted where ingest runs, or what lies in a bucket below a prefix."""
+
+
 class Callback(Value):
     """Where the end of processing is announced, and in which API's words."""
 
@@ -267,6 +271,9 @@ class FetchRequested(UploadEvent):
     publisher: ClassVar[str] = "gateway"
 
     source_url: str
+    """`http(s)://…`; `blob:<container id>/<key>`, with `container_encrypted`; or `watch:<file id>`, see WatchedFileFound."""
+    container_encrypted: str | None = None
+    """JSON of a `contracts.container.Container`, credentials included."""
     staging_key: str
     max_size_bytes: NonNegativeInt
     allowed_types: tuple[str, ...] = ()
@@ -298,6 +305,32 @@ class WebhookRequested(Event):
     @property
     def aggregate_id(self) -> UUID:
         return self.webhook_id
+
+
+class WatchFolderConfigured(Event):
+    """A place of a tenant, whose files become uploads of it, was named, changed or removed."""
+
+    type: ClassVar[str] = "watch-folder.configured.v1"
+    publisher: ClassVar[str] = "gateway"
+
+    watch_folder_id: UUID
+    tenant_id: TenantId
+    revision: int
+    """Counts up with each change; an older one is ignored."""
+    kind: WatchFolderKind
+    on_success: Literal["delete", "move"]
+    """What happens to a file that has become an upload: it goes, or it goes to `.done/`."""
+    settings_encrypted: str
+    """JSON of what `contracts.container` calls a WatchedDirectory or a WatchedBucket, by `kind`."""
+    removed: bool = False
+
+    @property
+    def aggregate_id(self) -> UUID:
+        return self.watch_folder_id
+
+    @property
+    def number(self) -> int:
+        return self.revision
 
 
 class AccountConfigured(Event):
@@ -385,6 +418,29 @@ class FetchFailed(UploadEvent):
     `fetch_internal`."""
     message: str
     """What fills the code's sentence: `404 Not Found`, `the name has no address`, the size; fit for the user."""
+
+
+class WatchedFileFound(Event):
+    """A file lies in a watch folder and nobody writes to it any more: it shall become an upload of the folder's tenant."""
+
+    type: ClassVar[str] = "watched-file.found.v1"
+    publisher: ClassVar[str] = "ingest"
+
+    file_id: UploadId
+    """The same whoever finds it; also the id of its upload."""
+    tenant_id: TenantId
+    watch_folder_id: UUID
+    file_name: str
+    folder_id: str | None = None
+    """Of a subfolder `<folder_id>_<label>`."""
+    folder_label: str | None = None
+    """Of the same; without an id it is the subfolder's whole name. None: it lies in the watch folder itself."""
+    size_bytes: NonNegativeInt
+    found_at: AwareDatetime
+
+    @property
+    def aggregate_id(self) -> UUID:
+        return self.file_id
 
 
 # ---------------------------------------------------------------- storage_notification
@@ -579,10 +635,10 @@ class PublicationChanged(Event):
 
 
 EVENTS: tuple[type[Event], ...] = (
-    TenantConfigured, UploadRegistered, UploadFinishRequested, UploadAbortRequested, FileDeleteRequested,
-    FileRetentionChanged, FetchRequested, WebhookRequested, AccountConfigured, PublicationRequested, FetchProgressed,
-    FetchCompleted, FetchFailed, ObjectStored, UploadCompleted, UploadRejected, UploadAborted, UploadExpired, FileExpired,
-    FileDeleted, FileInspected, ProcessingProgressed, ProcessingCompleted, ProcessingFailed, DeliveryChanged,
+    TenantConfigured, UploadRegistered, UploadFinishRequested, UploadAbortRequested, FileDeleteRequested, FileRetentionChanged,
+    FetchRequested, WebhookRequested, AccountConfigured, WatchFolderConfigured, PublicationRequested, FetchProgressed,
+    FetchCompleted, FetchFailed, WatchedFileFound, ObjectStored, UploadCompleted, UploadRejected, UploadAborted, UploadExpired,
+    FileExpired, FileDeleted, FileInspected, ProcessingProgressed, ProcessingCompleted, ProcessingFailed, DeliveryChanged,
     PublicationChanged,
 )  # fmt: skip
 

@@ -7,7 +7,7 @@ no connection is used twice, for a pooled one would not be checked again. (`down
 
 import asyncio
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
+from yarl import URL
 
 from libs.egress.policy import Policy
 from libs.egress.resolver import ThreadResolver
@@ -124,12 +125,14 @@ class GuardedClient:
         with typed_failures():
             check_url(url, self.policy)
             async with session.post(url, data=body, headers=headers, allow_redirects=False) as response:
-                kept = await _beginning(response, keep_bytes)
+                kept = await beginning(response, keep_bytes)
                 response.close()
                 return Answer(response.status, response.headers, kept)
 
-    async def get(self, url: str, *, total_seconds: float, idle_seconds: float) -> aiohttp.ClientResponse:
+    async def get(self, url: str | URL, *, total_seconds: float, idle_seconds: float) -> aiohttp.ClientResponse:
         """The head of the answer, whatever its status; the caller reads the body as it comes, and closes it.
+
+        A `URL` goes out exactly as it is spelled: its signature covers that. Only its origin is a user's word.
 
         `total_seconds` includes the body. Reading it raises aiohttp's errors: see `typed_failures`.
 
@@ -141,8 +144,22 @@ class GuardedClient:
             total=total_seconds, sock_connect=min(CONNECT_SECONDS, total_seconds), sock_read=idle_seconds
         )
         with typed_failures():
-            check_url(url, self.policy)
+            check_url(url if isinstance(url, str) else str(url.origin()), self.policy)
             return await session.get(url, allow_redirects=False, timeout=timeout, read_bufsize=STREAM_BUFFER_BYTES)
+
+    async def send(
+        self, method: str, url: URL, data: bytes | AsyncIterable[bytes], headers: Mapping[str, str], *, total_seconds: float
+    ) -> aiohttp.ClientResponse:
+        """The head of the answer to a request with a body; `libs.egress.upload` is what a caller wants.
+
+        Raises:
+            EgressRefusedError, EgressTimeoutError, EgressNetworkError
+        """
+        session = self._opened()
+        timeout = aiohttp.ClientTimeout(total=total_seconds, sock_connect=min(CONNECT_SECONDS, total_seconds))
+        with typed_failures():
+            check_url(str(url), self.policy)
+            return await session.request(method, url, data=data, headers=headers, allow_redirects=False, timeout=timeout)
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -159,10 +176,11 @@ class GuardedClient:
         return socket.socket(family, kind, protocol)
 
 
-async def _beginning(response: aiohttp.ClientResponse, limit: int) -> bytes:
+async def beginning(response: aiohttp.ClientResponse, limit: int, seconds: float = BODY_SECONDS) -> bytes:
+    """Of the answer's body: as much as comes within `seconds`, at most `limit` bytes. Whatever breaks it off is no failure."""
     kept = bytearray()
     with suppress(aiohttp.ClientError, OSError):  # TimeoutError among them
-        async with asyncio.timeout(BODY_SECONDS):
+        async with asyncio.timeout(seconds):
             while len(kept) < limit and (chunk := await response.content.read(limit - len(kept))):
                 kept += chunk
     return bytes(kept)

@@ -24,7 +24,8 @@ class Claimed:
     webhook: Webhook
     lease: UUID
     """Of this claim; a result under another lease is void."""
-    sealed_secret: str
+    sealed_secret: str | None
+    """What it is signed with; None: it is not."""
 
     @property
     def lease_of(self) -> tuple[DeliveryId, UUID]:
@@ -99,10 +100,11 @@ class DeliveryStore:
         """False where it is there already."""
         status = await self._connection.execute(
             """
-            INSERT INTO webhooks (id, upload_id, tenant_id, url, receiver, body, traceparent)
-            VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO NOTHING
+            INSERT INTO webhooks (id, upload_id, tenant_id, url, receiver, body, traceparent, format, sealed_secret)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO NOTHING
             """,
             webhook.id, webhook.upload_id, webhook.tenant_id, webhook.url, webhook.receiver, webhook.body, webhook.traceparent,
+            webhook.format, webhook.sealed_secret,
         )  # fmt: skip
         return status == "INSERT 0 1"
 
@@ -111,7 +113,7 @@ class DeliveryStore:
     async def claim(
         self, lease: UUID, *, limit: int, places: int, free: dict[str, int], lease_seconds: float
     ) -> Sequence[Claimed]:
-        """Due webhooks whose tenant's secret is known, oldest first: at most `limit`, per receiver at most `places` or `free`.
+        """Due webhooks whose secret is known, oldest first: at most `limit`, per receiver at most `places` or `free`.
 
         Another process sees them again only when the lease has ended.
         """
@@ -119,9 +121,10 @@ class DeliveryStore:
             """
             WITH candidates AS (
                 SELECT w.id, w.receiver, w.next_attempt_at, coalesce(f.free, $5) AS free
-                FROM webhooks w JOIN tenants USING (tenant_id)
+                FROM webhooks w LEFT JOIN tenants t USING (tenant_id)
                 LEFT JOIN unnest($3::text[], $4::int[]) AS f (receiver, free) ON f.receiver = w.receiver
                 WHERE w.next_attempt_at <= now() AND coalesce(f.free, $5) > 0
+                  AND (w.format <> 'standard' OR t.sealed_secret IS NOT NULL)
                 ORDER BY w.next_attempt_at LIMIT $7
             ), ranked AS (
                 SELECT id, next_attempt_at, free,
@@ -134,12 +137,13 @@ class DeliveryStore:
                 FOR UPDATE SKIP LOCKED
             )
             UPDATE webhooks w SET lease = $1, next_attempt_at = now() + $6
-            FROM taken, tenants t WHERE w.id = taken.id AND t.tenant_id = w.tenant_id
-            RETURNING w.*, t.sealed_secret
+            FROM taken WHERE w.id = taken.id
+            RETURNING w.*, CASE WHEN w.format = 'standard'
+                THEN (SELECT t.sealed_secret FROM tenants t WHERE t.tenant_id = w.tenant_id) ELSE w.sealed_secret END AS signing
             """,
             lease, limit, list(free), list(free.values()), places, timedelta(seconds=lease_seconds), CANDIDATES,
         )  # fmt: skip
-        return [Claimed(_webhook(row), lease, row["sealed_secret"]) for row in rows]
+        return [Claimed(_webhook(row), lease, row["signing"]) for row in rows]
 
     async def record(self, results: Sequence[Result]) -> set[tuple[DeliveryId, UUID]]:
         """Writes what the attempts led to, for those whose lease still holds; answers these leases."""
@@ -225,5 +229,7 @@ def _webhook(row: Record) -> Webhook:
         receiver=row["receiver"],
         body=row["body"],
         traceparent=row["traceparent"],
+        format=row["format"],
+        sealed_secret=row["sealed_secret"],
         attempts=row["attempts"],
     )

@@ -1,6 +1,7 @@
 """The HTTP face of the platform: five published APIs and its own.
 
-Owns: tenants, API keys, folders, upload projection. Consumes: every event, for its projection.
+Owns: tenants, API keys, projects with their groups and webhooks, folders, upload projection.
+Consumes: every event, for its projection.
 Publishes: TenantConfigured, UploadRegistered, UploadFinishRequested, UploadAbortRequested,
-FileDeleteRequested, FileRetentionChanged, FetchRequested.
+FileDeleteRequested, FileRetentionChanged, FetchRequested, WebhookRequested.
 """

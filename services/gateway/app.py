@@ -26,6 +26,8 @@ from services.gateway.dialects.json2video import routes as json2video
 from services.gateway.dialects.medialab import routes as medialab
 from services.gateway.dialects.upload24 import routes as upload24
 from services.gateway.dialects.uploadcare import routes as uploadcare
+from services.gateway.dialects.uploadcare.rest import routes as uploadcare_rest
+from services.gateway.dialects.uploadcare.rest.news import announcer
 from services.gateway.files import cdn
 from services.gateway.files import routes as files
 from services.gateway.files.derived import Derivatives
@@ -33,7 +35,7 @@ from services.gateway.files.image import ImageMaker
 from services.gateway.files.uploadcare import UploadcareFiles
 from services.gateway.handlers import HANDLERS
 from services.gateway.jobs import ExpireSubmissions, FoldUsage
-from services.gateway.platform import accounts, projects
+from services.gateway.platform import accounts, containers, projects, watch_folders
 from services.gateway.platform import routes as platform
 from services.gateway.projects import Projects
 from services.gateway.settings import Settings
@@ -67,17 +69,18 @@ def build(settings: Settings, store: ObjectStore, *, clock: Clock = utc_now) -> 
         base_url=settings.public_base_url,
         ops_url=f"http://{settings.ops_host}:{settings.ops_port}",
         max_file_size_bytes=settings.gateway_max_upload_bytes,
+        watch_root=settings.watch_root,
         recovers=settings.gateway_recover_credentials,
     )
     public = UploadcareFiles(database)
     images = derivatives(settings, store, public)
-    faces = (eachlabs, json2video, medialab, upload24, uploadcare, platform, projects, accounts, files)
-    apis = [face.api(deps) for face in faces]
-    apis.append(cdn.api(settings.public_base_url, public, store, images))
+    operated = (projects, accounts, containers, watch_folders)
+    faces = (eachlabs, json2video, medialab, upload24, uploadcare, uploadcare_rest, platform, *operated, files)
+    apis = [*(face.api(deps) for face in faces), cdn.api(settings.public_base_url, public, store, images)]
     return Service(
         name="gateway",
         outbox=outbox,
-        handlers=HANDLERS,
+        handlers=announcer(settings.public_base_url).after(HANDLERS),
         loops={"fold-usage": FoldUsage(outbox).run, "expire-submissions": ExpireSubmissions(outbox, clock).run},
         resources=(store, bootstrap, images),
         web=application([*apis, documentation(apis, title="Longshore", version=VERSION, description=DESCRIPTION)]),

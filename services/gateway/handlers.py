@@ -1,8 +1,10 @@
 """The projection: every event, in any order and any number of times, makes the same picture of its upload.
 
-The row is there since the registration. Which of two events is newer is decided in `store.projection`.
+The row is there since the registration. Which of two events is newer is decided in `store.projection`. A handler after which
+there may be something to tell to a project's webhooks answers that project, see `usecases.news`.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -35,14 +37,18 @@ from contracts.events import (
     UploadFinishRequested,
     UploadRegistered,
     UploadRejected,
+    WatchedFileFound,
+    WatchFolderConfigured,
     WebhookRequested,
 )
 from libs.outbox.unit_of_work import UnitOfWork
-from libs.runtime.service import Handlers
+from services.gateway.domain.project import ProjectId
 from services.gateway.domain.timeline import TimelineEntry
 from services.gateway.domain.upload import State
 from services.gateway.store import ProjectionStore
+from services.gateway.usecases.news import Projector
 from services.gateway.usecases.publish import change_publication, fail_publications
+from services.gateway.usecases.watched_file import register_watched
 
 
 def _entry(event: Event, work: UnitOfWork, version: int, **summary: Any) -> TimelineEntry:
@@ -89,6 +95,10 @@ async def on_fetch_failed(event: FetchFailed, work: UnitOfWork) -> None:
     await ProjectionStore(work.connection).note(event.upload_id, _entry(event, work, event.version, code=event.code))
 
 
+async def on_watched_file_found(event: WatchedFileFound, work: UnitOfWork) -> None:
+    await register_watched(work, event, datetime.now(UTC))
+
+
 async def on_object_stored(event: ObjectStored, work: UnitOfWork) -> None:
     store = ProjectionStore(work.connection)
     summary = {"size_bytes": event.object.size_bytes, "noticed_by": event.noticed_by}
@@ -96,9 +106,9 @@ async def on_object_stored(event: ObjectStored, work: UnitOfWork) -> None:
     await store.advance(event.upload_id, _entry(event, work, event.version, **summary), State.STORED)
 
 
-async def on_upload_completed(event: UploadCompleted, work: UnitOfWork) -> None:
+async def on_upload_completed(event: UploadCompleted, work: UnitOfWork) -> ProjectId | None:
     store = ProjectionStore(work.connection)
-    given_up = await store.completed(
+    given_up, project_id = await store.completed(
         event.upload_id,
         size_bytes=event.object.size_bytes,
         etag=event.object.etag,
@@ -109,12 +119,16 @@ async def on_upload_completed(event: UploadCompleted, work: UnitOfWork) -> None:
     await store.advance(event.upload_id, _entry(event, work, event.version, **summary), State.COMPLETED)
     if given_up:  # its abort came too late: the file is there now, and nobody wants it
         work.emit(FileDeleteRequested(upload_id=event.upload_id, tenant_id=event.tenant_id, version=Stage.REMOVED))
+    return project_id
 
 
-async def on_upload_rejected(event: UploadRejected, work: UnitOfWork) -> None:
+async def on_upload_rejected(event: UploadRejected, work: UnitOfWork) -> ProjectId | None:
     entry = _entry(event, work, event.version, code=event.code, message=event.message)
-    await ProjectionStore(work.connection).advance(event.upload_id, entry, State.REJECTED, error=(event.code, event.message))
+    project_id = await ProjectionStore(work.connection).advance(
+        event.upload_id, entry, State.REJECTED, error=(event.code, event.message)
+    )
     await fail_publications(work, event.upload_id, "upload_rejected", f"The upload was rejected: {event.code}.")
+    return project_id
 
 
 async def on_upload_aborted(event: UploadAborted, work: UnitOfWork) -> None:
@@ -128,20 +142,23 @@ async def on_upload_expired(event: UploadExpired, work: UnitOfWork) -> None:
     await fail_publications(work, event.upload_id, "upload_expired", "The upload expired before its file arrived.")
 
 
-async def on_file_expired(event: FileExpired, work: UnitOfWork) -> None:
-    await ProjectionStore(work.connection).advance(event.upload_id, _entry(event, work, event.version), State.FILE_EXPIRED)
+async def on_file_expired(event: FileExpired, work: UnitOfWork) -> ProjectId | None:
+    return await ProjectionStore(work.connection).advance(
+        event.upload_id, _entry(event, work, event.version), State.FILE_EXPIRED
+    )
 
 
-async def on_file_deleted(event: FileDeleted, work: UnitOfWork) -> None:
-    await ProjectionStore(work.connection).advance(event.upload_id, _entry(event, work, event.version), State.DELETED)
+async def on_file_deleted(event: FileDeleted, work: UnitOfWork) -> ProjectId | None:
+    return await ProjectionStore(work.connection).advance(event.upload_id, _entry(event, work, event.version), State.DELETED)
 
 
-async def on_file_inspected(event: FileInspected, work: UnitOfWork) -> None:
+async def on_file_inspected(event: FileInspected, work: UnitOfWork) -> ProjectId | None:
     store = ProjectionStore(work.connection)
     image = event.image.model_dump(mode="json") if event.image else None
     media = event.media.model_dump(mode="json") if event.media else None
-    await store.inspected(event.upload_id, event.mime_type, image, media)
+    project_id = await store.inspected(event.upload_id, event.mime_type, image, media)
     await store.advance(event.upload_id, _entry(event, work, event.version, mime_type=event.mime_type), State.PROCESSING)
+    return project_id
 
 
 async def on_processing_progressed(event: ProcessingProgressed, work: UnitOfWork) -> None:
@@ -156,9 +173,9 @@ async def on_processing_completed(event: ProcessingCompleted, work: UnitOfWork) 
     await store.advance(event.upload_id, entry, State.READY)
 
 
-async def on_processing_failed(event: ProcessingFailed, work: UnitOfWork) -> None:
+async def on_processing_failed(event: ProcessingFailed, work: UnitOfWork) -> ProjectId | None:
     entry = _entry(event, work, event.version, code=event.code, message=event.message)
-    await ProjectionStore(work.connection).advance(
+    return await ProjectionStore(work.connection).advance(
         event.upload_id, entry, State.PROCESSING_FAILED, error=(event.code, event.message)
     )
 
@@ -181,7 +198,7 @@ async def on_publication_changed(event: PublicationChanged, work: UnitOfWork) ->
     await ProjectionStore(work.connection).note(event.upload_id, _entry(event, work, Stage.PROCESSED, **summary))
 
 
-HANDLERS: Final[Handlers] = {
+HANDLERS: Final[Mapping[type[Event], Projector]] = {
     TenantConfigured: on_known_here,
     UploadRegistered: on_upload_registered,
     UploadFinishRequested: on_noted,
@@ -192,6 +209,8 @@ HANDLERS: Final[Handlers] = {
     WebhookRequested: on_known_here,
     AccountConfigured: on_known_here,
     PublicationRequested: on_publication_requested,
+    WatchFolderConfigured: on_known_here,
+    WatchedFileFound: on_watched_file_found,
     FetchProgressed: on_fetch_progressed,
     FetchCompleted: on_fetch_completed,
     FetchFailed: on_fetch_failed,

@@ -40,6 +40,7 @@ class Credentials:
     private_token: str
     bearer_token: str
     accounts: list[str]
+    watch_folder: str
 
 
 @dataclass

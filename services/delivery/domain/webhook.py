@@ -11,6 +11,8 @@ from contracts.ids import DeliveryId, TenantId, UploadId
 from services.delivery.domain.schedule import Schedule
 
 Status = Literal["pending", "retrying", "delivered", "failed"]
+Format = Literal["standard", "uploadcare"]
+"""How it is signed, see `adapters.signature`."""
 
 WEBHOOKS: Final = "webhooks"
 """The wake-up that the sender waits for: a webhook may be due."""
@@ -32,6 +34,9 @@ class Webhook:
     body: bytes
     """Serialised once; every attempt sends these bytes."""
     traceparent: str | None
+    format: Format = "standard"
+    sealed_secret: str | None = None
+    """The receiver's own. A `standard` webhook is signed with its tenant's."""
     attempts: int = 0
 
 

@@ -40,7 +40,6 @@ from libs.runtime.service import Service
 from services.gateway.app import build
 from services.gateway.auth import key_hash, new_api_key
 from services.gateway.domain.account import shown_id
-from services.gateway.handlers import HANDLERS
 from services.gateway.settings import Settings
 from services.gateway.store import PrivateTokenStore, TenantStore
 from services.gateway.store.tenant import Tenant
@@ -106,7 +105,7 @@ class Gateway:
         """As if these had come from the bus, in this order."""
         for event in events:
             async with self.service.outbox.unit_of_work(cause=envelop(event, source="test")) as work:
-                await HANDLERS[type(event)](event, work)
+                await self.service.handlers[type(event)](event, work)
 
     async def complete(self, upload_id: UUID | str, *, size_bytes: int = 1000, content_type: str = "video/mp4") -> None:
         await self.handle(*self.completion(upload_id, size_bytes=size_bytes, content_type=content_type))
@@ -183,7 +182,7 @@ def make_store(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], O
 async def make_gateway(
     database_dsn: str, tmp_path: Path, make_store: Callable[[], ObjectStore]
 ) -> AsyncIterator[Callable[..., Any]]:
-    """`await make_gateway(egress_allow="…")`: a gateway with these settings."""
+    """`await make_gateway(egress_allow="…")`: a gateway with these settings; `port`: there, and its answers say so."""
     async with AsyncExitStack() as opened:
         count = 0
 
@@ -196,7 +195,7 @@ async def make_gateway(
                 secret_key=SecretStr(SECRET_KEY),
                 data_dir=tmp_path / f"data{count}",
                 **{
-                    "base_url": BASE_URL,
+                    "base_url": BASE_URL if port is None else f"http://127.0.0.1:{port}",
                     "gateway_key_cache_seconds": 0,
                     "gateway_jwt_secret": SecretStr(JWT_SECRET),
                     **settings,

@@ -25,7 +25,7 @@ def api(gateway: Gateway) -> Upload24:
 
 
 async def test_a_dashboard_generates_a_key_that_uploads(api: Upload24) -> None:
-    # T-01, T-02, T-06
+    # T-01, T-02, T-06, T-29
     made = await api.post("/api-keys/generate", {"name": "CI uploads"}, 201, auth="bearer")
 
     assert made["name"] == "CI uploads"
@@ -48,7 +48,8 @@ async def test_the_key_is_stored_hashed_and_with_the_least_role_that_uploads(api
 
 async def test_the_name_of_a_key_is_optional_and_so_is_the_body(api: Upload24) -> None:
     # T-06
-    for options in ({"json": {}}, {"json": {"name": None}}, {}):
+    ways: list[dict[str, Any]] = [{"json": {}}, {"json": {"name": None}}, {}]
+    for options in ways:
         response = await api.send("POST", "/api-keys/generate", auth="bearer", **options)
         assert response.status == 201, await response.text()
         assert (await response.json())["name"]

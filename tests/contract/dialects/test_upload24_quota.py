@@ -36,10 +36,8 @@ async def test_each_account_of_an_upload_costs_a_unit_of_its_own(api: Upload24) 
 async def test_fifty_at_once_get_exactly_what_is_left(api: Upload24) -> None:
     # T-19
     narrow, wide = await api.linked(quota_limit=20, count=2)
-    calls = [
-        api.send("POST", "/api/upload/presign-put", json=api.body(accounts=pair))
-        for pair in [[narrow, wide], [wide, narrow]] * 25
-    ]
+    bodies = [api.body(accounts=pair) for pair in ([narrow, wide], [wide, narrow])] * 25
+    calls = [api.send("POST", "/api/upload/presign-put", json=body) for body in bodies]
 
     answers = await together(*calls)
 
@@ -83,9 +81,8 @@ async def test_used_units_are_the_published_ones_after_any_history(api: Upload24
     # T-19
     random = Random(24)
     accounts = await api.linked(quota_limit=100, count=4)
-    uploads = [
-        (await (await api.form([("title", "x"), *(("accounts", a) for a in accounts)])).json())["uploadId"] for _ in range(10)
-    ]
+    fields = [("title", "x"), *(("accounts", account) for account in accounts)]
+    uploads = [(await (await api.form(fields)).json())["uploadId"] for _ in range(10)]
     events = []
     expected: Counter[str] = Counter()
     for upload_id in uploads:

@@ -75,7 +75,7 @@ async def test_internal_states_never_leak(api: Upload24) -> None:
 
 
 async def test_a_confirmed_publication_is_uploaded_with_its_external_id(api: Upload24) -> None:
-    # T-12, T-23
+    # T-12, T-23, T-29
     first, second = api.gateway.accounts
     upload_id = await api.uploaded()
     await api.changed(upload_id, first, 3, "published", external_id="video-1", attempts=1)
@@ -168,7 +168,8 @@ async def test_a_publication_of_an_unlinked_account_is_still_told(api: Upload24)
 async def test_ids_that_nobody_was_given_are_not_found(api: Upload24) -> None:
     # T-12, 5.1.1, 5.1.3
     await refused(await api.send("GET", f"/api/upload/{uuid4()}/status"), 404, "upload_not_found")
-    for path in ("id", "remote", "blob", "x", "%00", "🎬", "0" * 36, f"{uuid4()}x", uuid4().hex):
+    assert (await api.send("GET", "/api/upload/id/status")).status == 405  # a MediaLab address, and no GET
+    for path in ("remote", "blob", "x", "%00", "🎬", "0" * 36, f"{uuid4()}x", uuid4().hex):
         response = await api.send("GET", f"/api/upload/{path}/status")
         assert response.status == 404
         assert response.content_type == "application/problem+json"
@@ -238,3 +239,19 @@ async def test_a_question_that_is_none_is_refused(api: Upload24) -> None:
         response = await api.send("GET", "/uploads", auth="bearer", params=query)
         assert response.status == 400, query
         assert set(await response.json()) == {"error"}
+
+
+async def test_the_platform_shows_it_like_any_upload_without_a_public_address(api: Upload24) -> None:
+    upload_id = await api.uploaded()
+    await api.gateway.complete(upload_id, size_bytes=2012)
+    await api.gateway.process(upload_id)
+    await api.changed(upload_id, api.gateway.accounts[0], 1, "published", external_id="x")
+
+    shown = await (await api.gateway.call("GET", f"/platform/v1/uploads/{upload_id}")).json()
+
+    assert (shown["dialect"], shown["state"], shown["file"]["url"]) == ("upload24", "READY", None)
+    types = [entry["type"] for entry in shown["timeline"]]
+    assert "publication.changed.v1" in types
+    listed = await (await api.gateway.call("GET", "/platform/v1/uploads", params={"dialect": "upload24"})).json()
+    assert [upload["id"] for upload in listed["uploads"]] == [upload_id]
+    assert (await api.gateway.http.get(f"/public/{upload_id}.mp4")).status == 404

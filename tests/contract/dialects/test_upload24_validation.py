@@ -160,7 +160,8 @@ async def test_the_title_is_required(api: Upload24) -> None:
     for title in (None, "", "   "):
         await refused_everywhere(api, 400, "title_required", title=title)
     for route in SESSIONS:
-        for value in (5, True, ["x"], {}):
+        values: list[Any] = [5, True, ["x"], {}]
+        for value in values:
             await refused(await api.send("POST", f"/api/upload/{route}", json=api.body(title=value)), 400, "invalid_request")
 
 

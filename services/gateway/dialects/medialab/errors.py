@@ -36,6 +36,7 @@ ANSWERS: Final[dict[str, tuple[int, str, str]]] = {
     "file_too_large": (413, "file_too_large", "This file is too large."),
     "file_extension_not_allowed": (415, "file_extension_not_allowed", "Files of this type are not accepted."),
     "folder_not_found": (404, "folder_not_found", "This folder does not exist."),
+    "container_not_found": (404, "container_not_found", "This storage container does not exist."),
     "invalid_field": (400, "invalid_request", INVALID),
     "url_refused": (400, "invalid_url", "This address cannot be used."),
 }

@@ -302,6 +302,21 @@ async def test_a_place_that_cannot_be_leaves_nothing(disk: FormServer, size: int
     assert await disk.keys() == []
 
 
+async def test_stopping_the_server_ends_a_form_and_leaves_nothing(tmp_path: Path) -> None:
+    body = file("file", "a", bytes(LARGE)) + file("file", "b", bytes(LARGE))
+    async with form_server.running(form_server.disk(tmp_path / "store"), LIMITS) as server:
+        _reader, writer = await connect(server)
+        writer.write(head(len(body) + 1) + body)
+        await writer.drain()
+
+        async def begun() -> bool:
+            return bool(files_of(tmp_path / "store"))
+
+        await eventually(begun)
+    writer.close()
+    assert not files_of(tmp_path / "store")
+
+
 async def test_a_compressed_form_is_refused(server: FormServer) -> None:
     body = file("file", "a", bytes(SMALL)) + END
     reply = await send(server, head(len(body), "Content-Encoding: gzip") + body)

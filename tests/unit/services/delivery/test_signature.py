@@ -1,5 +1,6 @@
 """https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md, by its own library."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -8,7 +9,7 @@ from standardwebhooks.webhooks import Webhook as Verifier
 from standardwebhooks.webhooks import WebhookVerificationError
 
 from contracts.ids import DeliveryId, TenantId, UploadId
-from services.delivery.adapters.receiver import headers_of
+from services.delivery.adapters.signature import headers_of
 from services.delivery.domain.webhook import Webhook
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -72,3 +73,19 @@ def test_the_trace_goes_along() -> None:
     traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
     assert headers_of(webhook(), SECRET, datetime.now(UTC), traceparent)["traceparent"] == traceparent
     assert "traceparent" not in headers_of(webhook(), SECRET, datetime.now(UTC), None)
+
+
+def test_uploadcares_signature_is_the_hmac_of_the_body_alone() -> None:
+    """`printf '%s' "$BODY" | openssl dgst -sha256 -hmac 7kMVZivndx0ErgvhRKAr`"""
+    hook = replace(webhook(b'{"event":"file.uploaded"}'), format="uploadcare")
+    headers = headers_of(hook, "7kMVZivndx0ErgvhRKAr", datetime.now(UTC), None)
+    assert headers == {
+        "Content-Type": "application/json",
+        "webhook-id": str(ID),
+        "X-Uc-Signature": "v1=fbfcc4f919bf60b75cefe7b697378b357ce953cf145f2b3140da632dd72f1629",
+    }
+
+
+def test_a_webhook_without_a_secret_is_not_signed() -> None:
+    headers = headers_of(replace(webhook(), format="uploadcare"), None, datetime.now(UTC), None)
+    assert set(headers) == {"Content-Type", "webhook-id"}

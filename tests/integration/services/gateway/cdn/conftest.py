@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from libs.object_store.disk import DiskStore
 from libs.object_store.port import ObjectStore, delete_prefix
 from libs.object_store.s3 import S3Store
-from libs.runtime.secret import new_key
+from libs.runtime.secret import SecretBox, new_key
 from services.gateway.app import build
 from services.gateway.settings import Settings
 from tests.integration.services.gateway.faces.conftest import Gateway
@@ -46,7 +46,8 @@ async def open_gateway(database_dsn: str, store: ObjectStore, tmp_path: Path) ->
     async with AsyncExitStack() as stack:
 
         async def opened(**settings: object) -> Gateway:
-            service = build(Settings.model_validate({**given, **settings}), store)
+            chosen = Settings.model_validate({**given, **settings})
+            service = build(chosen, store)
             await service.outbox.database.open()
             stack.push_async_callback(service.outbox.database.close)
             for resource in service.resources:
@@ -54,7 +55,8 @@ async def open_gateway(database_dsn: str, store: ObjectStore, tmp_path: Path) ->
                 stack.push_async_callback(resource.close)
             assert service.web is not None
             client = await stack.enter_async_context(TestClient(TestServer(service.web)))
-            return Gateway(service.outbox, store, client)
+            assert chosen.secret_key is not None
+            return Gateway(service.outbox, store, client, SecretBox(chosen.secret_key.get_secret_value()))
 
         yield opened
 
