@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Final
+from uuid import UUID
 
 import structlog
 
@@ -106,6 +107,7 @@ class WatchLoop:
         self._wakeups = outbox.wakeups
         self._finding = finding
         self._changes = changes
+        self._troubles: dict[UUID, str] = {}
         self._poll_seconds = poll_seconds
 
     async def run(self) -> None:
@@ -125,9 +127,13 @@ class WatchLoop:
 
     async def _look(self, folder: WatchFolder) -> Seen:
         try:
-            return await self._finding.look(folder)
+            seen = await self._finding.look(folder)
+            self._troubles.pop(folder.id, None)
+            return seen
         except PlaceUnavailableError as error:
-            log.warning("watch.unavailable", watch_folder_id=str(folder.id), error=str(error))
+            if self._troubles.get(folder.id) != str(error):  # not at every look
+                log.warning("watch.unavailable", watch_folder_id=str(folder.id), error=str(error))
+            self._troubles[folder.id] = str(error)
         except TRANSIENT_ERRORS as error:
             log.warning("watch.postponed", watch_folder_id=str(folder.id), error=type(error).__name__)
         except Exception as error:  # one folder's trouble is not the others'; its words may hold settings

@@ -1,7 +1,10 @@
 """Watch folders of an ingest service, with what the gateway and the session service would say about their files."""
 
 import asyncio
+import json
 import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -26,6 +29,7 @@ from libs.runtime.secret import SecretBox
 from tests.integration.services.ingest.rig import KEY, TENANT, Rig, about, requested, running, until
 
 SETTLE_SECONDS = 0.3
+ROOT = Path(__file__).parents[4]
 
 
 def named(settings: WatchedDirectory | WatchedBucket, **changes: Any) -> WatchFolderConfigured:
@@ -151,3 +155,24 @@ async def watching(
 def names_in(folder: Path) -> list[str]:
     """Paths of all files below it, hidden ones too."""
     return sorted(str(Path(above, name).relative_to(folder)) for above, _, files in os.walk(folder) for name in files)
+
+
+@asynccontextmanager
+async def worker(dsn: str, place: str, root: Path, *die_at: str) -> AsyncIterator["subprocess.Popen[bytes]"]:
+    settings = {"watch_dir": str(root), "ingest_watch_settle_seconds": SETTLE_SECONDS, "ingest_watch_poll_seconds": 0.5}
+    command = [sys.executable, str(Path(__file__).with_name("worker_process.py")), dsn, place, json.dumps(settings), *die_at]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)}) as process:
+        assert process.stdout is not None
+        try:
+            while not (line := await asyncio.to_thread(process.stdout.readline)).strip().endswith(b"ready"):
+                assert line, "the worker did not start"
+            yield process
+        finally:
+            process.kill()
+
+
+@asynccontextmanager
+async def others(dsn: str, store: ObjectStore, root: Path, **folder: str) -> AsyncIterator[Watcher]:
+    """The gateway's and the session service's part; ingest's own is done by workers."""
+    async with watching(dsn, store, root, named(WatchedDirectory(path="demo"), **folder), loops=False) as watcher:
+        yield watcher
