@@ -31,8 +31,8 @@ from services.gateway.files.derived import Derivatives
 from services.gateway.files.image import ImageMaker
 from services.gateway.files.uploadcare import UploadcareFiles
 from services.gateway.handlers import HANDLERS
-from services.gateway.jobs import FoldUsage
-from services.gateway.platform import projects
+from services.gateway.jobs import FoldUsage, PurgeDeliveryLog
+from services.gateway.platform import projects, webhook_endpoints
 from services.gateway.platform import routes as platform
 from services.gateway.projects import Projects
 from services.gateway.settings import Settings
@@ -68,13 +68,16 @@ def build(settings: Settings, store: ObjectStore, *, clock: Clock = utc_now) -> 
     )
     public = UploadcareFiles(database)
     images = derivatives(settings, store, public)
-    faces = (eachlabs, json2video, uploadcare, uploadcare_rest, platform, projects, files)
+    faces = (eachlabs, json2video, uploadcare, uploadcare_rest, platform, projects, webhook_endpoints, files)
     apis = [*(face.api(deps) for face in faces), cdn.api(settings.public_base_url, public, store, images)]
     return Service(
         name="gateway",
         outbox=outbox,
         handlers=announcer(settings.public_base_url).after(HANDLERS),
-        loops={"fold-usage": FoldUsage(outbox).run},
+        loops={
+            "fold-usage": FoldUsage(outbox).run,
+            "delivery-log": PurgeDeliveryLog(outbox, retention=timedelta(days=settings.gateway_delivery_log_days)).run,
+        },
         resources=(store, bootstrap, images),
         web=application([*apis, documentation(apis, title="Longshore", version=VERSION, description=DESCRIPTION)]),
     )

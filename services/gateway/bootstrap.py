@@ -7,7 +7,6 @@ were written elsewhere.
 """
 
 import asyncio
-import base64
 import os
 import secrets
 from dataclasses import asdict, dataclass
@@ -24,6 +23,7 @@ from libs.outbox.unit_of_work import Outbox, UnitOfWork
 from libs.runtime.secret import SecretBox
 from services.gateway.auth import key_hash, new_api_key, new_operator_token
 from services.gateway.domain.project import Project, ProjectId, ProjectStatus, new_public_key, new_secret_key
+from services.gateway.domain.webhook_endpoint import new_webhook_secret
 from services.gateway.store import OperatorStore, ProjectStore, TenantStore
 from services.gateway.store.tenant import Tenant
 
@@ -166,7 +166,7 @@ def demo_project(tenant_id: TenantId, secret_sealed: str, max_file_size_bytes: i
 
 async def create_tenant(work: UnitOfWork, secrets_box: SecretBox, name: str) -> Tenant:
     """A tenant with names and a webhook secret of its own, and no API key yet."""
-    secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+    secret = new_webhook_secret()
     tenant = Tenant(
         id=TenantId(uuid4()),
         name=name,

@@ -1,6 +1,7 @@
 """All SQL of the gateway, one class per group of tables; each takes a connection and holds no state."""
 
 from services.gateway.store.access_token import AccessTokenStore
+from services.gateway.store.delivery_log import DeliveryLogStore
 from services.gateway.store.folder import FolderStore
 from services.gateway.store.group import GroupStore
 from services.gateway.store.hook import HookStore
@@ -13,8 +14,10 @@ from services.gateway.store.registration import RegistrationStore
 from services.gateway.store.tenant import TenantStore
 from services.gateway.store.upload import UploadStore
 from services.gateway.store.usage import UsageStore
+from services.gateway.store.webhook_endpoint import WebhookEndpointStore
 
 __all__ = [
-    "AccessTokenStore", "FolderStore", "GroupStore", "HookStore", "OperatorStore", "ProjectFileStore", "ProjectStore",
-    "ProjectUploadStore", "ProjectionStore", "RegistrationStore", "TenantStore", "UploadStore", "UsageStore",
+    "AccessTokenStore", "DeliveryLogStore", "FolderStore", "GroupStore", "HookStore", "OperatorStore", "ProjectFileStore",
+    "ProjectStore", "ProjectUploadStore", "ProjectionStore", "RegistrationStore", "TenantStore", "UploadStore", "UsageStore",
+    "WebhookEndpointStore",
 ]  # fmt: skip
