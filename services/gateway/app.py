@@ -34,8 +34,8 @@ from services.gateway.files.derived import Derivatives
 from services.gateway.files.image import ImageMaker
 from services.gateway.files.uploadcare import UploadcareFiles
 from services.gateway.handlers import HANDLERS
-from services.gateway.jobs import ExpireSubmissions, FoldUsage
-from services.gateway.platform import accounts, containers, projects, watch_folders
+from services.gateway.jobs import ExpireSubmissions, FoldUsage, PurgeDeliveryLog
+from services.gateway.platform import accounts, containers, projects, watch_folders, webhook_endpoints
 from services.gateway.platform import routes as platform
 from services.gateway.projects import Projects
 from services.gateway.settings import Settings
@@ -74,14 +74,18 @@ def build(settings: Settings, store: ObjectStore, *, clock: Clock = utc_now) -> 
     )
     public = UploadcareFiles(database)
     images = derivatives(settings, store, public)
-    operated = (projects, accounts, containers, watch_folders)
+    operated = (projects, accounts, containers, watch_folders, webhook_endpoints)
     faces = (eachlabs, json2video, medialab, upload24, uploadcare, uploadcare_rest, platform, *operated, files)
     apis = [*(face.api(deps) for face in faces), cdn.api(settings.public_base_url, public, store, images)]
     return Service(
         name="gateway",
         outbox=outbox,
         handlers=announcer(settings.public_base_url).after(HANDLERS),
-        loops={"fold-usage": FoldUsage(outbox).run, "expire-submissions": ExpireSubmissions(outbox, clock).run},
+        loops={
+            "fold-usage": FoldUsage(outbox).run,
+            "expire-submissions": ExpireSubmissions(outbox, clock).run,
+            "delivery-log": PurgeDeliveryLog(outbox, retention=timedelta(days=settings.gateway_delivery_log_days)).run,
+        },
         resources=(store, bootstrap, images),
         web=application([*apis, documentation(apis, title="Longshore", version=VERSION, description=DESCRIPTION)]),
     )

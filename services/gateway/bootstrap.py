@@ -7,7 +7,6 @@ elsewhere.
 """
 
 import asyncio
-import base64
 import os
 import secrets
 from collections.abc import Sequence
@@ -29,6 +28,7 @@ from services.gateway.domain.account import AccountId, shown_id
 from services.gateway.domain.container import WatchFolder, WatchFolderId
 from services.gateway.domain.project import Project, ProjectId, ProjectStatus, new_public_key, new_secret_key
 from services.gateway.domain.role import Role
+from services.gateway.domain.webhook_endpoint import new_webhook_secret
 from services.gateway.store import (
     AccountStore,
     OperatorStore,
@@ -262,7 +262,7 @@ def demo_watch_folder(tenant_id: TenantId, now: datetime) -> WatchFolder:
 
 async def create_tenant(work: UnitOfWork, secrets_box: SecretBox, name: str) -> Tenant:
     """A tenant with names and a webhook secret of its own, and no API key yet."""
-    secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+    secret = new_webhook_secret()
     tenant = Tenant(
         id=TenantId(uuid4()),
         name=name,

@@ -39,13 +39,17 @@ from contracts.events import (
     UploadRejected,
     WatchedFileFound,
     WatchFolderConfigured,
+    WebhookEndpointConfigured,
+    WebhookEndpointDisabled,
+    WebhookPingRequested,
+    WebhookReplayRequested,
     WebhookRequested,
 )
 from libs.outbox.unit_of_work import UnitOfWork
 from services.gateway.domain.project import ProjectId
 from services.gateway.domain.timeline import TimelineEntry
 from services.gateway.domain.upload import State
-from services.gateway.store import ProjectionStore
+from services.gateway.store import DeliveryLogStore, ProjectionStore, WebhookEndpointStore
 from services.gateway.usecases.news import Projector
 from services.gateway.usecases.publish import change_publication, fail_publications
 from services.gateway.usecases.watched_file import register_watched
@@ -183,8 +187,21 @@ async def on_processing_failed(event: ProcessingFailed, work: UnitOfWork) -> Pro
 async def on_delivery_changed(event: DeliveryChanged, work: UnitOfWork) -> None:
     store = ProjectionStore(work.connection)
     await store.delivery(event)
-    summary = {"target": event.target, "status": event.status, "attempts": event.attempts}
-    await store.note(event.upload_id, _entry(event, work, Stage.PROCESSED, **summary))
+    if event.endpoint_id is not None and event.status != "pending":
+        await DeliveryLogStore(work.connection).add_attempt(event)
+    if event.upload_id is not None:
+        summary = {"target": event.target, "status": event.status, "attempts": event.attempts}
+        await store.note(event.upload_id, _entry(event, work, Stage.PROCESSED, **summary))
+
+
+async def on_webhook_endpoint_disabled(event: WebhookEndpointDisabled, work: UnitOfWork) -> None:
+    """Nothing where its owner has changed its mind, or its address, since."""
+    store = WebhookEndpointStore(work.connection)
+    endpoint = await store.find(event.tenant_id, event.endpoint_id, lock=True)
+    if endpoint is not None and endpoint.enabled and endpoint.generation == event.generation:
+        disabled = endpoint.given_up(event.reason, event.disabled_at, datetime.now(UTC))
+        await store.update(disabled)
+        work.emit(disabled.configured())
 
 
 async def on_publication_requested(event: PublicationRequested, work: UnitOfWork) -> None:
@@ -211,6 +228,9 @@ HANDLERS: Final[Mapping[type[Event], Projector]] = {
     PublicationRequested: on_publication_requested,
     WatchFolderConfigured: on_known_here,
     WatchedFileFound: on_watched_file_found,
+    WebhookEndpointConfigured: on_known_here,
+    WebhookReplayRequested: on_known_here,
+    WebhookPingRequested: on_known_here,
     FetchProgressed: on_fetch_progressed,
     FetchCompleted: on_fetch_completed,
     FetchFailed: on_fetch_failed,
@@ -227,4 +247,5 @@ HANDLERS: Final[Mapping[type[Event], Projector]] = {
     ProcessingFailed: on_processing_failed,
     DeliveryChanged: on_delivery_changed,
     PublicationChanged: on_publication_changed,
+    WebhookEndpointDisabled: on_webhook_endpoint_disabled,
 }

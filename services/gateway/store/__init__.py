@@ -4,6 +4,7 @@ from services.gateway.store.access_token import AccessTokenStore
 from services.gateway.store.account import AccountStore
 from services.gateway.store.batch import BatchStore
 from services.gateway.store.container import ContainerStore, WatchFolderStore
+from services.gateway.store.delivery_log import DeliveryLogStore
 from services.gateway.store.folder import FolderStore
 from services.gateway.store.group import GroupStore
 from services.gateway.store.hook import HookStore
@@ -20,10 +21,11 @@ from services.gateway.store.submission import SubmissionStore
 from services.gateway.store.tenant import TenantStore
 from services.gateway.store.upload import UploadStore
 from services.gateway.store.usage import UsageStore
+from services.gateway.store.webhook_endpoint import WebhookEndpointStore
 
 __all__ = [
-    "AccessTokenStore", "AccountStore", "BatchStore", "ContainerStore", "FolderStore", "GroupStore", "HookStore",
-    "NumberedFolderStore", "OperatorStore", "PrivateTokenStore", "ProjectFileStore", "ProjectStore", "ProjectUploadStore",
-    "ProjectionStore", "PublicationStore", "RegistrationStore", "SubmissionStore", "TenantStore", "UploadStore", "UsageStore",
-    "WatchFolderStore",
+    "AccessTokenStore", "AccountStore", "BatchStore", "ContainerStore", "DeliveryLogStore", "FolderStore", "GroupStore",
+    "HookStore", "NumberedFolderStore", "OperatorStore", "PrivateTokenStore", "ProjectFileStore", "ProjectStore",
+    "ProjectUploadStore", "ProjectionStore", "PublicationStore", "RegistrationStore", "SubmissionStore", "TenantStore",
+    "UploadStore", "UsageStore", "WatchFolderStore", "WebhookEndpointStore",
 ]  # fmt: skip

@@ -139,16 +139,17 @@ class ProjectionStore:
         await self._connection.execute(INSERT_ENTRY, *_entry_values(upload_id, entry))
 
     async def delivery(self, event: DeliveryChanged) -> None:
-        """The newest step of a delivery: the one with the most attempts."""
+        """The newest step of a delivery: the one with the most attempts, and of these the one that was asked for last."""
         await self._connection.execute(
             """
             INSERT INTO deliveries AS known (delivery_id, upload_id, tenant_id, kind, target, status, attempts, response_status,
-                                             error, next_attempt_at, changed_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+                                             error, next_attempt_at, changed_at, endpoint_id, event, replays)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
             ON CONFLICT (delivery_id) DO UPDATE SET
                 status = excluded.status, attempts = excluded.attempts, response_status = excluded.response_status,
-                error = excluded.error, next_attempt_at = excluded.next_attempt_at, changed_at = excluded.changed_at
-            WHERE known.attempts < excluded.attempts
+                error = excluded.error, next_attempt_at = excluded.next_attempt_at, changed_at = excluded.changed_at,
+                replays = excluded.replays
+            WHERE (known.attempts, known.replays) < (excluded.attempts, excluded.replays)
             """,
             event.delivery_id,
             event.upload_id,
@@ -161,4 +162,7 @@ class ProjectionStore:
             event.error,
             event.next_attempt_at,
             event.changed_at,
+            event.endpoint_id,
+            event.event,
+            event.replays,
         )

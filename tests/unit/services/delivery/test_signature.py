@@ -89,3 +89,13 @@ def test_uploadcares_signature_is_the_hmac_of_the_body_alone() -> None:
 def test_a_webhook_without_a_secret_is_not_signed() -> None:
     headers = headers_of(replace(webhook(), format="uploadcare"), [], datetime.now(UTC), None)
     assert set(headers) == {"Content-Type", "webhook-id"}
+
+
+def test_each_of_two_secrets_signs() -> None:
+    other = "whsec_" + "b2xkLXNlY3JldC1vZi10aGUtZW5kcG9pbnQtMzItYnl0"
+    headers = headers_of(webhook(), [SECRET, other], datetime.now(UTC), None)
+    assert len(headers["webhook-signature"].split(" ")) == 2
+    for secret in (SECRET, other):
+        assert Verifier(secret).verify(BODY, headers)["owner"] == "Zoë"
+    with pytest.raises(WebhookVerificationError):
+        Verifier("whsec_" + "bm90LWEtc2VjcmV0LW9mLXRoZS1lbmRwb2ludC0zMi1i").verify(BODY, headers)

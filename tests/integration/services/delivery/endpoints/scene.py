@@ -27,6 +27,7 @@ from tests.integration.services.delivery.scene import BOX, TENANT, rows, said
 
 OLD = "whsec_" + "b2xkLXNlY3JldC1vZi10aGUtZW5kcG9pbnQtMzItYnl0"
 NEW = "whsec_" + "bmV3LXNlY3JldC1vZi10aGUtZW5kcG9pbnQtMzItYnl0"
+ACCOUNT = UUID("22222222-2222-4222-8222-222222222222")
 LONG_AGO = datetime.now(UTC) - timedelta(days=30)
 
 
@@ -66,10 +67,9 @@ def rejected(upload_id: UploadId) -> UploadEvent:
 
 
 def published(upload_id: UploadId, status: str, sequence: int, **fields: Any) -> PublicationChanged:
-    account_id = UUID("22222222-2222-4222-8222-222222222222")
     return PublicationChanged.model_validate({
-        "publication_id": publication_id(upload_id, account_id), "upload_id": upload_id, "tenant_id": TENANT,
-        "account_id": account_id, "sequence": sequence, "status": status, "changed_at": datetime.now(UTC), **fields,
+        "publication_id": publication_id(upload_id, ACCOUNT), "upload_id": upload_id, "tenant_id": TENANT,
+        "account_id": ACCOUNT, "sequence": sequence, "status": status, "changed_at": datetime.now(UTC), **fields,
     })  # fmt: skip
 
 

@@ -26,6 +26,7 @@ from libs.messaging.port import Delivery, Retry
 from libs.outbox.unit_of_work import Outbox, envelop
 from services.delivery.handlers import HANDLERS
 from tests.integration.services.delivery.endpoints.scene import (
+    ACCOUNT,
     NEW,
     OLD,
     Endpoint,
@@ -41,7 +42,6 @@ from tests.integration.services.delivery.scene import (
     an_upload,
     completed,
     happen,
-    happen_together,
     processed,
     ready,
     receiver,
@@ -86,13 +86,12 @@ async def test_every_end_is_told_once_in_the_standard_words(outbox: Outbox) -> N
     ])  # fmt: skip
     bodies = {body["type"]: body for body in (call.verify(NEW) for call in receiver_.received)}
     assert bodies["upload.completed"]["data"]["upload"] == {
-        "id": str(ID), "version": 3, "state": "COMPLETED", "file_name": None, "size_bytes": 1234, "content_type": None, "etag": "e",
+        "id": str(ID), "version": 3, "state": "COMPLETED",
+        "file_name": None, "size_bytes": 1234, "content_type": None, "etag": "e",
     }  # fmt: skip
     assert bodies["upload.rejected"]["data"]["upload"]["error"] == {"code": "too_large", "message": "It has 11 bytes."}
     assert "key" not in bodies["upload.processed"]["data"]["upload"]["renditions"][0]
-    assert (
-        bodies["publication.published"]["data"]["publication"]["account_id"] == "account_" + "22222222222242228222222222222222"
-    )
+    assert bodies["publication.published"]["data"]["publication"]["account_id"] == f"account_{ACCOUNT.hex}"
     assert all(datetime.fromisoformat(body["timestamp"]).tzinfo is not None for body in bodies.values())
 
 
@@ -131,7 +130,7 @@ async def test_another_tenant_hears_nothing_and_without_endpoints_nothing_is_mad
 
 async def test_two_endpoints_are_told_each_under_its_own_id(outbox: Outbox) -> None:
     first, second = Endpoint("https://one.example/"), Endpoint("https://two.example/")
-    await happen_together(outbox, [first.configured(), second.configured(), completed(ID)])
+    await happen(outbox, [first.configured(), second.configured(), completed(ID)])
     assert len({webhook["id"] for webhook in await webhooks(outbox)}) == 2
 
 
