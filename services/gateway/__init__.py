@@ -1,7 +1,7 @@
 """The HTTP face of the platform: five published APIs and its own.
 
-Owns: tenants, API keys, projects with their groups and webhooks, folders, upload projection.
+Owns: tenants, API keys, accounts and their quotas, projects with their groups and webhooks, folders, upload projection.
 Consumes: every event, for its projection.
 Publishes: TenantConfigured, UploadRegistered, UploadFinishRequested, UploadAbortRequested,
-FileDeleteRequested, FileRetentionChanged, FetchRequested, WebhookRequested.
+FileDeleteRequested, FileRetentionChanged, FetchRequested, AccountConfigured, PublicationRequested, WebhookRequested.
 """
