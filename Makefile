@@ -15,6 +15,8 @@ RUNTIME := $(VENV)/.runtime-installed
 DEV := $(VENV)/.dev-installed
 CLIENTS := tests/e2e/clients
 PACKAGES := $(CLIENTS)/node_modules/.package-lock.json
+AZURITE := tests/servers/azurite
+AZURITE_PACKAGES := $(AZURITE)/node_modules/.package-lock.json
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,7 +32,7 @@ check: $(DEV) lint ## The fast part: style, types, import rules, unit tests
 
 test: $(DEV) ## Everything, against real servers (installs RabbitMQ, Node, Chromium and compose when they are missing and we are root)
 	tests/install.sh
-	$(MAKE) --no-print-directory $(PACKAGES) lint
+	$(MAKE) --no-print-directory $(PACKAGES) $(AZURITE_PACKAGES) lint
 	$(BIN)/pytest tests
 
 bench: $(DEV) ## Measure throughput, latency and memory, without judging
@@ -62,7 +64,7 @@ lock: $(DEV) ## Pin the dependencies of pyproject.toml again, with hashes
 		--extra dev --output-file requirements/dev.txt pyproject.toml
 
 clean: ## Remove the environment and the caches; .data/ stays
-	rm -rf $(VENV) $(CLIENTS)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(CLIENTS)/node_modules $(AZURITE)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -70,12 +72,17 @@ $(BIN)/python:
 	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || { echo "venv comes without pip here, fetching it"; \
 	rm -rf $(VENV); $(PYTHON) -m venv --without-pip $(VENV); $(PYTHON) -m pip --python $(BIN)/python --quiet install pip; }
 
+$(AZURITE_PACKAGES): $(AZURITE)/package-lock.json
+	cd $(AZURITE) && npm ci --loglevel=error
+	@touch $@
+
+# The lock files name everything: pip shall look for nothing else (`pydantic[email]`, say, has no line of its own there).
 $(RUNTIME): requirements/runtime.txt | $(BIN)/python
-	$(PIP) install --require-hashes -r requirements/runtime.txt
+	$(PIP) install --require-hashes --no-deps -r requirements/runtime.txt
 	@touch $@
 
 $(DEV): requirements/dev.txt | $(BIN)/python
-	$(PIP) install --require-hashes -r requirements/dev.txt
+	$(PIP) install --require-hashes --no-deps -r requirements/dev.txt
 	@touch $@ $(RUNTIME)
 
 $(PACKAGES): $(CLIENTS)/package-lock.json

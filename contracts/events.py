@@ -13,6 +13,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, NonNegativeInt
 
 from contracts.ids import EventId, TenantId, UploadId, event_id
+from contracts.webhook import WebhookFormat, WebhookNews
 
 JsonObject: TypeAlias = dict[str, Any]
 
@@ -89,6 +90,10 @@ class Constraints(Value):
 
 AccountKind: TypeAlias = Literal["s3", "http", "directory", "youtube", "webhook"]
 """What an upload is published to: a bucket, a URL, a mounted folder, a channel, or whoever takes signed links."""
+
+
+WatchFolderKind: TypeAlias = Literal["directory", "bucket"]
+"""A folder that is mounted where ingest runs, or what lies in a bucket below a prefix."""
 
 
 class Callback(Value):
@@ -267,6 +272,9 @@ class FetchRequested(UploadEvent):
     publisher: ClassVar[str] = "gateway"
 
     source_url: str
+    """`http(s)://…`; `blob:<container id>/<key>`, with `container_encrypted`; or `watch:<file id>`, see WatchedFileFound."""
+    container_encrypted: str | None = None
+    """JSON of a `contracts.container.Container`, credentials included."""
     staging_key: str
     max_size_bytes: NonNegativeInt
     allowed_types: tuple[str, ...] = ()
@@ -298,6 +306,32 @@ class WebhookRequested(Event):
     @property
     def aggregate_id(self) -> UUID:
         return self.webhook_id
+
+
+class WatchFolderConfigured(Event):
+    """A place of a tenant, whose files become uploads of it, was named, changed or removed."""
+
+    type: ClassVar[str] = "watch-folder.configured.v1"
+    publisher: ClassVar[str] = "gateway"
+
+    watch_folder_id: UUID
+    tenant_id: TenantId
+    revision: int
+    """Counts up with each change; an older one is ignored."""
+    kind: WatchFolderKind
+    on_success: Literal["delete", "move"]
+    """What happens to a file that has become an upload: it goes, or it goes to `.done/`."""
+    settings_encrypted: str
+    """JSON of what `contracts.container` calls a WatchedDirectory or a WatchedBucket, by `kind`."""
+    removed: bool = False
+
+    @property
+    def aggregate_id(self) -> UUID:
+        return self.watch_folder_id
+
+    @property
+    def number(self) -> int:
+        return self.revision
 
 
 class AccountConfigured(Event):
@@ -340,6 +374,72 @@ class PublicationRequested(UploadEvent):
     file_name: str | None = None
     youtube: JsonObject | None = None
     """`categoryId`, `defaultLanguage`, `defaultAudioLanguage` and what else the client gave for YouTube."""
+
+
+class WebhookEndpointConfigured(Event):
+    """A tenant's webhook endpoint was made, changed or removed. Carries all of it, so that only the newest counts."""
+
+    type: ClassVar[str] = "webhook-endpoint.configured.v1"
+    publisher: ClassVar[str] = "gateway"
+
+    endpoint_id: UUID
+    tenant_id: TenantId
+    revision: int
+    """Counts up with each change; an older one is ignored."""
+    generation: int
+    """Counts up when it is enabled again and when its address changes: what was found out of an older one no longer counts."""
+    url: str
+    format: WebhookFormat
+    news: tuple[WebhookNews, ...] = ()
+    """What it is told; empty: everything."""
+    secrets_encrypted: tuple[str, ...]
+    """One or two, the newest first; each signs."""
+    enabled: bool
+    listens_since: AwareDatetime
+    """It is told nothing that happened before."""
+    removed: bool = False
+
+    @property
+    def aggregate_id(self) -> UUID:
+        return self.endpoint_id
+
+    @property
+    def number(self) -> int:
+        return self.revision
+
+
+class WebhookReplayRequested(Event):
+    """Webhooks of an endpoint are to be sent once more under their old ids: one of them, or all that failed since then."""
+
+    type: ClassVar[str] = "webhook-replay.requested.v1"
+    publisher: ClassVar[str] = "gateway"
+
+    replay_id: UUID
+    endpoint_id: UUID
+    tenant_id: TenantId
+    delivery_id: UUID | None = None
+    since: AwareDatetime | None = None
+    """Set where `delivery_id` is not."""
+
+    @property
+    def aggregate_id(self) -> UUID:
+        return self.replay_id
+
+
+class WebhookPingRequested(Event):
+    """An endpoint is to be sent a test that tells of no upload."""
+
+    type: ClassVar[str] = "webhook-ping.requested.v1"
+    publisher: ClassVar[str] = "gateway"
+
+    delivery_id: UUID
+    """Of the webhook that it becomes."""
+    endpoint_id: UUID
+    tenant_id: TenantId
+
+    @property
+    def aggregate_id(self) -> UUID:
+        return self.delivery_id
 
 
 # ---------------------------------------------------------------- ingest
@@ -385,6 +485,29 @@ class FetchFailed(UploadEvent):
     `fetch_internal`."""
     message: str
     """What fills the code's sentence: `404 Not Found`, `the name has no address`, the size; fit for the user."""
+
+
+class WatchedFileFound(Event):
+    """A file lies in a watch folder and nobody writes to it any more: it shall become an upload of the folder's tenant."""
+
+    type: ClassVar[str] = "watched-file.found.v1"
+    publisher: ClassVar[str] = "ingest"
+
+    file_id: UploadId
+    """The same whoever finds it; also the id of its upload."""
+    tenant_id: TenantId
+    watch_folder_id: UUID
+    file_name: str
+    folder_id: str | None = None
+    """Of a subfolder `<folder_id>_<label>`."""
+    folder_label: str | None = None
+    """Of the same; without an id it is the subfolder's whole name. None: it lies in the watch folder itself."""
+    size_bytes: NonNegativeInt
+    found_at: AwareDatetime
+
+    @property
+    def aggregate_id(self) -> UUID:
+        return self.file_id
 
 
 # ---------------------------------------------------------------- storage_notification
@@ -525,15 +648,26 @@ class DeliveryChanged(Event):
 
     delivery_id: UUID
     """Also the `webhook-id` that the receiver sees."""
-    upload_id: UploadId
+    upload_id: UploadId | None = None
+    """None: it tells of no upload (a test)."""
     tenant_id: TenantId
+    endpoint_id: UUID | None = None
+    """The webhook endpoint that it goes to, where it goes to one."""
+    event: str | None = None
+    """What an endpoint is told, in the words of its format: `upload.completed`, `file_upload`, `ping`."""
     kind: Literal["webhook"] = "webhook"
     target: str
     """Host of the receiver, never the full address."""
     status: Literal["pending", "retrying", "delivered", "failed"]
     attempts: NonNegativeInt
+    replays: NonNegativeInt = 0
+    """How often it was asked for again. Both numbers only grow: a step is newer where (attempts, replays) is greater."""
     response_status: int | None = None
     error: str | None = None
+    elapsed_ms: int | None = None
+    """Of the attempt."""
+    response_excerpt: str | None = None
+    """The beginning of the receiver's answer, told of endpoints alone."""
     next_attempt_at: AwareDatetime | None = None
     changed_at: datetime
 
@@ -542,8 +676,31 @@ class DeliveryChanged(Event):
         return self.delivery_id
 
     @property
+    def number(self) -> int | str:
+        return f"{self.attempts}.{self.replays}" if self.replays else self.attempts
+
+
+class WebhookEndpointDisabled(Event):
+    """delivery gave a webhook endpoint up: it is told nothing more until its owner enables it again."""
+
+    type: ClassVar[str] = "webhook-endpoint.disabled.v1"
+    publisher: ClassVar[str] = "delivery"
+
+    endpoint_id: UUID
+    tenant_id: TenantId
+    generation: int
+    """Which was given up; a newer one is not meant."""
+    reason: Literal["gone", "failing"]
+    """It answered 410, or for days nothing but failures."""
+    disabled_at: AwareDatetime
+
+    @property
+    def aggregate_id(self) -> UUID:
+        return self.endpoint_id
+
+    @property
     def number(self) -> int:
-        return self.attempts
+        return self.generation
 
 
 class PublicationChanged(Event):
@@ -579,11 +736,12 @@ class PublicationChanged(Event):
 
 
 EVENTS: tuple[type[Event], ...] = (
-    TenantConfigured, UploadRegistered, UploadFinishRequested, UploadAbortRequested, FileDeleteRequested,
-    FileRetentionChanged, FetchRequested, WebhookRequested, AccountConfigured, PublicationRequested, FetchProgressed,
-    FetchCompleted, FetchFailed, ObjectStored, UploadCompleted, UploadRejected, UploadAborted, UploadExpired, FileExpired,
-    FileDeleted, FileInspected, ProcessingProgressed, ProcessingCompleted, ProcessingFailed, DeliveryChanged,
+    TenantConfigured, UploadRegistered, UploadFinishRequested, UploadAbortRequested, FileDeleteRequested, FileRetentionChanged,
+    FetchRequested, WebhookRequested, AccountConfigured, WatchFolderConfigured, PublicationRequested, FetchProgressed,
+    FetchCompleted, FetchFailed, WatchedFileFound, ObjectStored, UploadCompleted, UploadRejected, UploadAborted, UploadExpired,
+    FileExpired, FileDeleted, FileInspected, ProcessingProgressed, ProcessingCompleted, ProcessingFailed, DeliveryChanged,
     PublicationChanged,
+    WebhookEndpointConfigured, WebhookReplayRequested, WebhookPingRequested, WebhookEndpointDisabled,
 )  # fmt: skip
 
 EVENT_BY_TYPE: dict[str, type[Event]] = {event.type: event for event in EVENTS}

@@ -129,8 +129,10 @@ class GuardedClient:
                 response.close()
                 return Answer(response.status, response.headers, kept)
 
-    async def get(self, url: str, *, total_seconds: float, idle_seconds: float) -> aiohttp.ClientResponse:
+    async def get(self, url: str | URL, *, total_seconds: float, idle_seconds: float) -> aiohttp.ClientResponse:
         """The head of the answer, whatever its status; the caller reads the body as it comes, and closes it.
+
+        A `URL` goes out exactly as it is spelled: its signature covers that. Only its origin is a user's word.
 
         `total_seconds` includes the body. Reading it raises aiohttp's errors: see `typed_failures`.
 
@@ -142,7 +144,7 @@ class GuardedClient:
             total=total_seconds, sock_connect=min(CONNECT_SECONDS, total_seconds), sock_read=idle_seconds
         )
         with typed_failures():
-            check_url(url, self.policy)
+            check_url(url if isinstance(url, str) else str(url.origin()), self.policy)
             return await session.get(url, allow_redirects=False, timeout=timeout, read_bufsize=STREAM_BUFFER_BYTES)
 
     async def send(

@@ -110,7 +110,7 @@ def _ending_of(response: aiohttp.ClientResponse) -> asyncio.Future[None] | None:
 
 
 @asynccontextmanager
-async def download(client: GuardedClient, url: str, limits: Limits) -> AsyncIterator[Download]:
+async def download(client: GuardedClient, url: str | URL, limits: Limits) -> AsyncIterator[Download]:
     """The content that `url` leads to, to be read inside the block.
 
     Raises:
@@ -128,7 +128,7 @@ async def download(client: GuardedClient, url: str, limits: Limits) -> AsyncIter
         response.close()  # whoever still reads gets an error, not the end of the content
 
 
-async def _last_answer(client: GuardedClient, url: str, limits: Limits, deadline: float) -> aiohttp.ClientResponse:
+async def _last_answer(client: GuardedClient, url: str | URL, limits: Limits, deadline: float) -> aiohttp.ClientResponse:
     """The first answer that has content."""
     clock = asyncio.get_running_loop().time
     for _ in range(limits.max_redirects + 1):

@@ -14,6 +14,8 @@ class ServiceSettings(BaseSettings):
 
     data_dir: Path = Path(".data")
     """Everything that a standalone installation keeps."""
+    watch_dir: Path | None = None
+    """The root of all watch folders that are directories, mounted where ingest runs; default `<data_dir>/watch`."""
     postgres_dsn: SecretStr | None = None
     """PostgreSQL; standalone starts its own when it is not set."""
     postgres_pool: int = Field(default=8, ge=2, le=100)
@@ -43,6 +45,10 @@ class ServiceSettings(BaseSettings):
     log_format: Literal["json", "console"] = "json"
     shutdown_seconds: float = Field(default=10, gt=0)
     """How long a stop may wait for work that is under way."""
+
+    @property
+    def watch_root(self) -> Path:
+        return (self.watch_dir or self.data_dir / "watch").expanduser().absolute()
 
     @property
     def public_base_url(self) -> str:

@@ -1,5 +1,6 @@
 """Delivery's composition root."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from libs.egress.client import GuardedClient
@@ -14,14 +15,19 @@ from libs.runtime.wakeup import Wakeups
 from libs.web.signed_link import PURPOSE, LinkSigner
 from services.delivery.adapters.receiver import Receivers
 from services.delivery.domain.schedule import Schedule
+from services.delivery.endpoints.jobs import Replays
 from services.delivery.handlers import HANDLERS
 from services.delivery.jobs import Sender, Upkeep
 from services.delivery.publishing import jobs as publishing
 from services.delivery.publishing.connectors.directory import Directories
 from services.delivery.publishing.connectors.http import HttpConnector
-from services.delivery.publishing.connectors.registry import Registry
+from services.delivery.publishing.connectors.registry import Maker, Registry
 from services.delivery.publishing.connectors.s3 import S3Connector
 from services.delivery.publishing.connectors.webhook import WebhookConnector
+from services.delivery.publishing.connectors.youtube.api import YouTubeApi
+from services.delivery.publishing.connectors.youtube.connector import YouTubeConnector
+from services.delivery.publishing.connectors.youtube.processing import Patience
+from services.delivery.publishing.connectors.youtube.token import AccessTokens
 from services.delivery.publishing.usecases.attempting import Attempting
 from services.delivery.publishing.usecases.outcome import Outcomes
 from services.delivery.publishing.usecases.working import Worker
@@ -49,6 +55,7 @@ def build(settings: Settings, store: ObjectStore) -> Service:
         receiver_concurrency=settings.delivery_receiver_concurrency,
         lease_seconds=settings.delivery_timeout_seconds + LEASE_MARGIN_SECONDS,
         poll_seconds=settings.delivery_poll_seconds,
+        patience=timedelta(days=settings.delivery_disable_days),
     )
     retention = timedelta(days=settings.delivery_retention_days)
     dispatch = _dispatch(settings, outbox, store, secrets, _registry(settings, client, directories, links))
@@ -58,6 +65,7 @@ def build(settings: Settings, store: ObjectStore) -> Service:
         handlers=HANDLERS,
         loops={
             "webhooks": sender.run,
+            "webhook-replays": Replays(outbox).run,
             "upkeep": Upkeep(outbox, retention=retention).run,
             "publications": dispatch.run,
             "publications-upkeep": publishing.Upkeep(outbox, retention=retention).run,
@@ -73,7 +81,18 @@ def _registry(settings: Settings, client: GuardedClient, directories: Directorie
         "http": lambda account: HttpConnector(account, client, limits),
         "s3": lambda account: S3Connector(account, client, limits),
         "webhook": lambda account: WebhookConnector(account, client, links),
+        "youtube": _youtube(settings, client, limits),
     })  # fmt: skip
+
+
+def _youtube(settings: Settings, client: GuardedClient, limits: UploadLimits) -> Maker:
+    tokens = AccessTokens(client, settings.delivery_youtube_token_url)
+    patience = Patience(settings.delivery_youtube_processing_seconds)
+    # The answer to the last byte holds the video's id: worth waiting for.
+    patient = replace(limits, body_seconds=limits.idle_seconds)
+    return lambda account: YouTubeConnector(
+        YouTubeApi(account, tokens, client, patient, settings.delivery_youtube_api_url), patience
+    )
 
 
 def _dispatch(

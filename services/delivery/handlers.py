@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 import orjson
 
 from contracts.events import (
-    DeliveryChanged,
     Event,
     ProcessingCompleted,
     ProcessingFailed,
@@ -18,14 +17,15 @@ from contracts.events import (
     WebhookRequested,
 )
 from contracts.ids import DeliveryId
-from libs.observability.tracing import current_traceparent
 from libs.outbox.unit_of_work import UnitOfWork
 from libs.runtime.service import Handler, Handlers
 from services.delivery.domain.outcome import Outcome, Upload
 from services.delivery.domain.webhook import WEBHOOKS, Webhook, receiver_of, webhook_id
+from services.delivery.endpoints.handlers import HANDLERS as TELLING
 from services.delivery.formats import FORMATS
 from services.delivery.publishing.handlers import HANDLERS as PUBLISHING
 from services.delivery.store import DeliveryStore
+from services.delivery.usecases import send, traceparent_of
 
 
 async def on_tenant_configured(event: TenantConfigured, work: UnitOfWork) -> None:
@@ -76,9 +76,9 @@ async def on_processing_failed(event: ProcessingFailed, work: UnitOfWork) -> Non
 
 
 async def on_webhook_requested(event: WebhookRequested, work: UnitOfWork) -> None:
-    await _send(Webhook(
+    await send(Webhook(
         id=DeliveryId(event.webhook_id), upload_id=event.upload_id, tenant_id=event.tenant_id, url=event.url,
-        receiver=receiver_of(event.url), body=event.body.encode(), traceparent=_traceparent(work), format=event.format,
+        receiver=receiver_of(event.url), body=event.body.encode(), traceparent=traceparent_of(work), format=event.format,
         sealed_secret=event.secret_encrypted,
     ), work)  # fmt: skip
 
@@ -88,22 +88,11 @@ async def announce(upload: Upload, work: UnitOfWork) -> None:
     if not upload.is_complete or upload.callback is None:
         return
     callback = upload.callback
-    await _send(Webhook(
+    await send(Webhook(
         id=webhook_id(upload.upload_id, "callback"), upload_id=upload.upload_id, tenant_id=upload.tenant_id, url=callback.url,
         receiver=receiver_of(callback.url), body=orjson.dumps(FORMATS[callback.format](upload)),
-        traceparent=_traceparent(work),
+        traceparent=traceparent_of(work),
     ), work)  # fmt: skip
-
-
-async def _send(webhook: Webhook, work: UnitOfWork) -> None:
-    """Nothing where it is known already."""
-    if await DeliveryStore(work.connection).add_webhook(webhook):
-        now = datetime.now(UTC)
-        work.emit(DeliveryChanged(
-            delivery_id=webhook.id, upload_id=webhook.upload_id, tenant_id=webhook.tenant_id, target=webhook.receiver,
-            status="pending", attempts=0, next_attempt_at=now, changed_at=now,
-        ))  # fmt: skip
-        work.wake(WEBHOOKS)
 
 
 async def _end(
@@ -115,10 +104,6 @@ async def _end(
 ) -> None:
     store = DeliveryStore(work.connection)
     await announce(await store.learn(event.upload_id, event.tenant_id, outcome=outcome, mime_type=mime_type), work)
-
-
-def _traceparent(work: UnitOfWork) -> str | None:
-    return current_traceparent() or (work.cause.traceparent if work.cause else None)
 
 
 def _now(work: UnitOfWork) -> datetime:
@@ -153,4 +138,4 @@ ANNOUNCING: Handlers = {
     WebhookRequested: on_webhook_requested,
 }
 
-HANDLERS: Handlers = _together(ANNOUNCING, PUBLISHING)
+HANDLERS: Handlers = _together(ANNOUNCING, PUBLISHING, TELLING)

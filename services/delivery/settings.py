@@ -24,6 +24,8 @@ class Settings(ServiceSettings):
     """Of these, to one receiver; one at a time while it fails."""
     delivery_poll_seconds: float = Field(default=1, gt=0)
     """How late a repeated attempt may be; first attempts do not wait for it."""
+    delivery_disable_days: float = Field(default=5, gt=0)
+    """A webhook endpoint that answers nothing but failures for so long is told nothing more until its owner enables it."""
     delivery_retention_days: float = Field(default=30, gt=0)
     """How long webhooks and their attempts are kept after their end."""
 
@@ -43,6 +45,12 @@ class Settings(ServiceSettings):
     """For a destination that takes nothing, and for its answer when it has everything."""
     delivery_directory_root: Path | None = None
     """Accounts of kind `directory` lie below it; default `<data_dir>/published`."""
+    delivery_youtube_api_url: Annotated[str, Field(pattern=r"^https?://[^/?#@\s]+$")] = "https://www.googleapis.com"
+    """Where the YouTube Data API v3 is: scheme, host and port."""
+    delivery_youtube_token_url: Annotated[str, Field(pattern=r"^https?://[^?#@\s]+$")] = "https://oauth2.googleapis.com/token"  # noqa: S105
+    """Where refresh tokens of accounts of kind `youtube` are exchanged."""
+    delivery_youtube_processing_seconds: float = Field(default=300, gt=0)
+    """How long one attempt waits for YouTube to process a video; the next attempt goes on waiting."""
 
     @field_validator("delivery_schedule_seconds", "delivery_publication_schedule_seconds", mode="before")
     @classmethod

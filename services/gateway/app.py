@@ -35,7 +35,7 @@ from services.gateway.files.image import ImageMaker
 from services.gateway.files.uploadcare import UploadcareFiles
 from services.gateway.handlers import HANDLERS
 from services.gateway.jobs import ExpireSubmissions, FoldUsage
-from services.gateway.platform import accounts, projects
+from services.gateway.platform import accounts, containers, projects, watch_folders
 from services.gateway.platform import routes as platform
 from services.gateway.projects import Projects
 from services.gateway.settings import Settings
@@ -69,13 +69,13 @@ def build(settings: Settings, store: ObjectStore, *, clock: Clock = utc_now) -> 
         base_url=settings.public_base_url,
         ops_url=f"http://{settings.ops_host}:{settings.ops_port}",
         max_file_size_bytes=settings.gateway_max_upload_bytes,
+        watch_root=settings.watch_root,
         recovers=settings.gateway_recover_credentials,
     )
     public = UploadcareFiles(database)
     images = derivatives(settings, store, public)
-    faces = (
-        eachlabs, json2video, medialab, upload24, uploadcare, uploadcare_rest, platform, projects, accounts, files,
-    )  # fmt: skip
+    operated = (projects, accounts, containers, watch_folders)
+    faces = (eachlabs, json2video, medialab, upload24, uploadcare, uploadcare_rest, platform, *operated, files)
     apis = [*(face.api(deps) for face in faces), cdn.api(settings.public_base_url, public, store, images)]
     return Service(
         name="gateway",

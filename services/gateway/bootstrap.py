@@ -1,4 +1,4 @@
-"""The first start: a demo tenant with a project and accounts, tokens, and the file that tells the credentials.
+"""The first start: a demo tenant with a project, a watch folder and two accounts, tokens, and the file that tells it all.
 
 Safe to run at every start and by several replicas at once: whoever finds no tenant makes it, the keys and the file. The API
 key and the tokens exist only in that file. Where they are lost or stand for nothing (restored database), an installation that
@@ -26,12 +26,21 @@ from libs.runtime.secret import SecretBox
 from services.gateway.auth import key_hash, new_api_key, new_operator_token, new_private_token
 from services.gateway.bearer import Bearers
 from services.gateway.domain.account import AccountId, shown_id
+from services.gateway.domain.container import WatchFolder, WatchFolderId
 from services.gateway.domain.project import Project, ProjectId, ProjectStatus, new_public_key, new_secret_key
 from services.gateway.domain.role import Role
-from services.gateway.store import AccountStore, OperatorStore, PrivateTokenStore, ProjectStore, TenantStore
+from services.gateway.store import (
+    AccountStore,
+    OperatorStore,
+    PrivateTokenStore,
+    ProjectStore,
+    TenantStore,
+    WatchFolderStore,
+)
 from services.gateway.store.private_token import holder_of_private_token
 from services.gateway.store.tenant import Tenant
 from services.gateway.usecases.account import link_account
+from services.gateway.usecases.watch_folder import add_watch_folder
 
 KEY_NAME = "bootstrap"
 DEMO_ACCOUNTS = ("demo-one", "demo-two")
@@ -61,6 +70,8 @@ class Credentials:
     """Of the tenant's dashboard; empty where tokens come from elsewhere alone."""
     accounts: list[str]
     """To publish to."""
+    watch_folder: str
+    """What is put there where ingest runs becomes an upload."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +97,7 @@ class Bootstrap:
         base_url: str,
         ops_url: str,
         max_file_size_bytes: int,
+        watch_root: Path,
         recovers: bool = False,
     ) -> None:
         self._outbox = outbox
@@ -95,6 +107,7 @@ class Bootstrap:
         self._base_url = base_url
         self._ops_url = ops_url
         self._max_file_size_bytes = max_file_size_bytes
+        self._watch_root = watch_root
         self._recovers = recovers
 
     async def open(self) -> None:
@@ -106,13 +119,14 @@ class Bootstrap:
             if tenant is None:
                 tenant = await create_tenant(work, self._secrets_box, "Demo")
             project = await self._project(ProjectStore(work.connection), tenant)
+            watched = await self._watch_folder(work, tenant)
             accounts = await self._accounts(work, tenant)
             keys = await self._keys(work, tenant, is_new=is_new)
             if keys is None:
                 log.info("bootstrap.credentials_elsewhere", tenant_id=str(tenant.id), path=str(self._path))
                 return
             # Written before the commit: a file whose key is not in the database is noticed at the next start.
-            await asyncio.to_thread(_write, self._path, self._credentials(tenant, project, accounts, keys))
+            await asyncio.to_thread(_write, self._path, self._credentials(tenant, project, accounts, watched, keys))
 
     async def close(self) -> None:
         pass
@@ -128,6 +142,14 @@ class Bootstrap:
             project = demo_project(tenant.id, secret_sealed, self._max_file_size_bytes, datetime.now(UTC))
             await store.insert(project)
         return project
+
+    async def _watch_folder(self, work: UnitOfWork, tenant: Tenant) -> WatchFolder:
+        """The tenant's first directory, made where there is none."""
+        folder = await WatchFolderStore(work.connection).first_directory(tenant.id)
+        if folder is None:
+            folder = demo_watch_folder(tenant.id, datetime.now(UTC))
+            await add_watch_folder(work, self._secrets_box, folder, None)
+        return folder
 
     async def _accounts(self, work: UnitOfWork, tenant: Tenant) -> list[AccountId]:
         """The tenant's first ones; folders where it never had any."""
@@ -171,7 +193,9 @@ class Bootstrap:
         private_token = await _private_token(work, tenant, known.get("private_token"))
         return Keys(api_key, admin_token, private_token, await self._bearer_token(known.get("bearer_token"), tenant))
 
-    def _credentials(self, tenant: Tenant, project: Project, accounts: Sequence[AccountId], keys: Keys) -> Credentials:
+    def _credentials(
+        self, tenant: Tenant, project: Project, accounts: Sequence[AccountId], watched: WatchFolder, keys: Keys
+    ) -> Credentials:
         return Credentials(
             base_url=self._base_url,
             ops_url=self._ops_url,
@@ -186,6 +210,7 @@ class Bootstrap:
             private_token=keys.private_token,
             bearer_token=keys.bearer_token,
             accounts=[shown_id(account_id) for account_id in accounts],
+            watch_folder=str(self._watch_root / (watched.path or "")),
         )
 
 
@@ -218,6 +243,20 @@ def demo_project(tenant_id: TenantId, secret_sealed: str, max_file_size_bytes: i
         status=ProjectStatus.ACTIVE,
         created_at=now,
         updated_at=now,
+    )
+
+
+def demo_watch_folder(tenant_id: TenantId, now: datetime) -> WatchFolder:
+    return WatchFolder(
+        id=WatchFolderId(uuid4()),
+        tenant_id=tenant_id,
+        kind="directory",
+        name="Demo",
+        path="demo",
+        container_id=None,
+        prefix=None,
+        on_success="delete",
+        created_at=now,
     )
 
 

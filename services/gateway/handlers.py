@@ -37,6 +37,8 @@ from contracts.events import (
     UploadFinishRequested,
     UploadRegistered,
     UploadRejected,
+    WatchedFileFound,
+    WatchFolderConfigured,
     WebhookRequested,
 )
 from libs.outbox.unit_of_work import UnitOfWork
@@ -47,6 +49,7 @@ from services.gateway.domain.upload import State
 from services.gateway.store import ProjectionStore
 from services.gateway.usecases.news import Projector
 from services.gateway.usecases.publish import change_publication, fail_publications
+from services.gateway.usecases.watched_file import register_watched
 
 
 def _entry(event: Event, work: UnitOfWork, version: int, **summary: Any) -> TimelineEntry:
@@ -91,6 +94,10 @@ async def on_fetch_completed(event: FetchCompleted, work: UnitOfWork) -> None:
 
 async def on_fetch_failed(event: FetchFailed, work: UnitOfWork) -> None:
     await ProjectionStore(work.connection).note(event.upload_id, _entry(event, work, event.version, code=event.code))
+
+
+async def on_watched_file_found(event: WatchedFileFound, work: UnitOfWork) -> None:
+    await register_watched(work, event, datetime.now(UTC))
 
 
 async def on_object_stored(event: ObjectStored, work: UnitOfWork) -> None:
@@ -208,6 +215,8 @@ HANDLERS: Final[Mapping[type[Event], Projector]] = {
     WebhookRequested: on_known_here,
     AccountConfigured: on_known_here,
     PublicationRequested: on_publication_requested,
+    WatchFolderConfigured: on_known_here,
+    WatchedFileFound: on_watched_file_found,
     FetchProgressed: on_fetch_progressed,
     FetchCompleted: on_fetch_completed,
     FetchFailed: on_fetch_failed,

@@ -7,45 +7,71 @@ from libs.egress.policy import Policy, parse_networks
 from libs.object_store.port import ObjectStore
 from libs.outbox.unit_of_work import Outbox
 from libs.postgres.database import Database
+from libs.runtime.secret import SecretBox
 from libs.runtime.service import Service
 from libs.runtime.wakeup import Wakeups
-from services.ingest.adapters.source import Sources
+from services.ingest.adapters.blob import BlobSource
+from services.ingest.adapters.changes import Changes
+from services.ingest.adapters.source import HttpSource
 from services.ingest.domain.fetch import Retries
+from services.ingest.domain.watch import WATCH
 from services.ingest.handlers import HANDLERS
-from services.ingest.jobs import FetchLoop, Upkeep
+from services.ingest.jobs import ClearingLoop, FetchLoop, Upkeep, WatchLoop
 from services.ingest.settings import Settings
 from services.ingest.usecases.fetching import Fetching
 from services.ingest.usecases.outcome import Outcomes
+from services.ingest.usecases.places import Places
+from services.ingest.usecases.sourcing import Sources, WatchedSource
+from services.ingest.usecases.watching import Clearing, Finding
 from services.ingest.usecases.working import Worker
 
 
 def build(settings: Settings, store: ObjectStore) -> Service:
-    """`settings.postgres_dsn` must be set."""
-    if settings.postgres_dsn is None:
-        raise ValueError("ingest needs LONGSHORE_POSTGRES_DSN")
+    """Raises ValueError when a setting without a default is missing."""
+    if settings.postgres_dsn is None or settings.secret_key is None:
+        raise ValueError("LONGSHORE_POSTGRES_DSN and LONGSHORE_SECRET_KEY are required")
     dsn = settings.postgres_dsn.get_secret_value()
     outbox = Outbox(Database(dsn, "ingest", max_connections=settings.postgres_pool), Wakeups())
     client = GuardedClient(Policy(parse_networks(settings.egress_allow)), timeout_seconds=settings.ingest_timeout_seconds)
-    fetches = _fetch_loop(settings, outbox, store, client)
+    secrets_box = SecretBox(settings.secret_key.get_secret_value())
+    places = Places(
+        settings.watch_root,
+        client,
+        secrets_box,
+        timeout_seconds=settings.ingest_timeout_seconds,
+        idle_seconds=settings.ingest_idle_seconds,
+    )
+    changes = Changes(lambda: outbox.wakeups.wake(WATCH))
+    fetches = _fetch_loop(settings, outbox, store, _sources(settings, outbox, client, secrets_box, places))
+    poll_seconds = settings.ingest_watch_poll_seconds
+    finding = Finding(outbox, places, settle_seconds=settings.ingest_watch_settle_seconds)
+    watch = WatchLoop(outbox, finding, changes, poll_seconds=poll_seconds)
+    clearing = ClearingLoop(
+        outbox, Clearing(outbox, places, lease_seconds=settings.ingest_lease_seconds), poll_seconds=settings.ingest_poll_seconds
+    )
     upkeep = Upkeep(outbox, retention=timedelta(days=settings.ingest_retention_days))
     return Service(
         name="ingest",
         outbox=outbox,
         handlers=HANDLERS,
-        loops={"fetches": fetches.run, "upkeep": upkeep.run},
-        resources=[store, client],
+        loops={"fetches": fetches.run, "watch": watch.run, "clearing": clearing.run, "upkeep": upkeep.run},
+        resources=[store, client, changes],
     )
 
 
-def _fetch_loop(settings: Settings, outbox: Outbox, store: ObjectStore, client: GuardedClient) -> FetchLoop:
-    retries = Retries(settings.ingest_retries, settings.ingest_retry_seconds)
-    outcomes = Outcomes(outbox, retries, settings.ingest_lease_seconds)
-    sources = Sources(
+def _sources(settings: Settings, outbox: Outbox, client: GuardedClient, secrets_box: SecretBox, places: Places) -> Sources:
+    http = HttpSource(
         client,
         timeout_seconds=settings.ingest_timeout_seconds,
         idle_seconds=settings.ingest_idle_seconds,
         max_redirects=settings.ingest_max_redirects,
     )
+    return Sources({"blob": BlobSource(http, secrets_box), "watch": WatchedSource(outbox, places)}, http)
+
+
+def _fetch_loop(settings: Settings, outbox: Outbox, store: ObjectStore, sources: Sources) -> FetchLoop:
+    retries = Retries(settings.ingest_retries, settings.ingest_retry_seconds)
+    outcomes = Outcomes(outbox, retries, settings.ingest_lease_seconds)
     return FetchLoop(
         outbox,
         outcomes,

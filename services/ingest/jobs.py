@@ -1,9 +1,10 @@
-"""Timers in: fetches that are due, and upkeep."""
+"""Timers in: fetches that are due, watch folders, and upkeep."""
 
 import asyncio
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Final
+from uuid import UUID
 
 import structlog
 
@@ -11,13 +12,19 @@ from contracts.ids import TenantId
 from libs.outbox.unit_of_work import Outbox
 from libs.postgres.database import TRANSIENT_ERRORS
 from services.ingest import metrics
+from services.ingest.adapters.changes import Changes
+from services.ingest.adapters.place import PlaceUnavailableError
 from services.ingest.domain.fetch import FETCHES, Fetch
-from services.ingest.store import IngestStore
+from services.ingest.domain.watch import CLEARING, WATCH, WatchFolder
+from services.ingest.store import IngestStore, WatchStore
 from services.ingest.usecases.outcome import Outcomes
+from services.ingest.usecases.watching import Clearing, Finding, Seen
 from services.ingest.usecases.working import Worker
 
 log = structlog.get_logger()
 
+BREATH_SECONDS: Final = 0.2
+"""Between two looks at watch folders."""
 UPKEEP_SECONDS: Final = 15.0
 PURGE_BATCH: Final = 1000
 
@@ -93,6 +100,68 @@ class FetchLoop:
         await asyncio.gather(*running, return_exceptions=True)
 
 
+class WatchLoop:
+    """Looks into every watch folder: when something changes there, when a file has settled, and now and then."""
+
+    def __init__(self, outbox: Outbox, finding: Finding, changes: Changes, *, poll_seconds: float) -> None:
+        self._wakeups = outbox.wakeups
+        self._finding = finding
+        self._changes = changes
+        self._troubles: dict[UUID, str] = {}
+        self._poll_seconds = poll_seconds
+
+    async def run(self) -> None:
+        while True:
+            pause = await self.once()
+            await asyncio.sleep(BREATH_SECONDS)  # many changes at once are one look
+            await self._wakeups.wait(WATCH, timeout=pause)
+
+    async def once(self) -> float:
+        """One look into all of them; after how many seconds another one is due."""
+        folders = await self._finding.folders()
+        looks = await asyncio.gather(*map(self._look, folders))
+        is_new = await self._changes.watch(frozenset().union(*(seen.directories for seen in looks)))
+        waits = [seen.settled_in for seen in looks if seen.settled_in is not None]
+        # What changed before the watching began was told by nobody.
+        return 0 if is_new else min([self._poll_seconds, *waits])
+
+    async def _look(self, folder: WatchFolder) -> Seen:
+        try:
+            seen = await self._finding.look(folder)
+            self._troubles.pop(folder.id, None)
+            return seen
+        except PlaceUnavailableError as error:
+            if self._troubles.get(folder.id) != str(error):  # not at every look
+                log.warning("watch.unavailable", watch_folder_id=str(folder.id), error=str(error))
+            self._troubles[folder.id] = str(error)
+        except TRANSIENT_ERRORS as error:
+            log.warning("watch.postponed", watch_folder_id=str(folder.id), error=type(error).__name__)
+        except Exception as error:  # one folder's trouble is not the others'; its words may hold settings
+            log.error("watch.stumbled", watch_folder_id=str(folder.id), error=type(error).__name__)
+        return Seen()
+
+
+class ClearingLoop:
+    """Clears away files whose uploads have ended."""
+
+    def __init__(self, outbox: Outbox, clearing: Clearing, *, poll_seconds: float) -> None:
+        self._wakeups = outbox.wakeups
+        self._clearing = clearing
+        self._poll_seconds = poll_seconds
+
+    async def run(self) -> None:
+        while True:
+            if not await self._cleared_some():
+                await self._wakeups.wait(CLEARING, timeout=self._poll_seconds)
+
+    async def _cleared_some(self) -> bool:
+        try:
+            return await self._clearing.once() > 0
+        except TRANSIENT_ERRORS as error:
+            log.warning("clearing.postponed", error=type(error).__name__)
+            return False
+
+
 class Upkeep:
     """Forgets what ended long ago, and shows how much waits."""
 
@@ -110,7 +179,9 @@ class Upkeep:
         async with self._outbox.database.connection() as connection:
             store = IngestStore(connection)
             pending, oldest = await store.backlog()
-            deleted = await store.purge(datetime.now(UTC) - self._retention, PURGE_BATCH)
+            before = datetime.now(UTC) - self._retention
+            deleted = await store.purge(before, PURGE_BATCH)
+            forgotten = await WatchStore(connection).purge(before, PURGE_BATCH)
         metrics.PENDING.set(pending)
         metrics.OLDEST.set(oldest)
-        return deleted == PURGE_BATCH
+        return PURGE_BATCH in (deleted, forgotten)

@@ -14,3 +14,6 @@ SECONDS: Final = Histogram(
 IN_FLIGHT: Final = Gauge("longshore_fetches_in_flight", "Fetches under way in this process.")
 PENDING: Final = Gauge("longshore_fetches_pending", "Fetches that have not ended.")
 OLDEST: Final = Gauge("longshore_fetches_oldest_seconds", "Age of the oldest fetch that has not ended.")
+WATCHED: Final = Counter(
+    "longshore_watched_files", "Files of watch folders: found, taken (uploads now), kept (refused).", ["what"]
+)

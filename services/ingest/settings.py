@@ -23,5 +23,9 @@ class Settings(ServiceSettings):
     """After a worker died, another takes its fetch over this much later."""
     ingest_poll_seconds: float = Field(default=1, gt=0)
     """How late a repeated attempt may be; first attempts do not wait for it."""
+    ingest_watch_settle_seconds: float = Field(default=60, ge=0)
+    """A file in a watch folder is taken when nobody has touched it for this long."""
+    ingest_watch_poll_seconds: float = Field(default=10, gt=0)
+    """How often watch folders are looked into where nothing tells of changes: buckets, and file systems of other machines."""
     ingest_retention_days: float = Field(default=30, gt=0)
     """How long it is remembered that a fetch has ended; its URL is forgotten at once."""

@@ -20,6 +20,7 @@ COMMON = {
     "LONGSHORE_EGRESS_ALLOW": "127.0.0.0/8",
     "LONGSHORE_SANDBOX": "auto",
     "LONGSHORE_LOG_FORMAT": "json",
+    "LONGSHORE_INGEST_WATCH_SETTLE_SECONDS": "2",
 }
 
 
@@ -40,6 +41,7 @@ class Credentials:
     private_token: str
     bearer_token: str
     accounts: list[str]
+    watch_folder: str
 
 
 @dataclass

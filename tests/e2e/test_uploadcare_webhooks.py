@@ -89,7 +89,8 @@ async def test_a_files_life_is_told_step_by_step_and_each_step_once(client: Clie
         # Given a file that nobody stored yet
         file_id = await upload(client, image, "0")
         await hooks.wait_until(lambda: hooks.of(file_id) == ["file.uploaded"])
-        assert (await client.request("GET", hooks.told[0]["file"])).body == image
+        address = next(told["file"] for told in hooks.told if told["data"]["uuid"] == file_id)
+        assert (await client.request("GET", address)).body == image
 
         # When it is stored, described and deleted
         await call(client, "PUT", f"/files/{file_id}/storage/")

@@ -1,5 +1,7 @@
 """One attempt to hand a webhook to its receiver: signed as its format says, through the egress guard."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import Final
@@ -11,7 +13,7 @@ from opentelemetry.trace import SpanKind
 from libs.egress.client import Answer, EgressError, GuardedClient
 from libs.observability.tracing import current_traceparent, span
 from libs.runtime.secret import SecretBox
-from services.delivery.adapters.signature import headers_of
+from services.delivery.adapters.signature import body_of, headers_of
 from services.delivery.domain.schedule import retry_after_seconds
 from services.delivery.domain.webhook import THROTTLED, Attempt, Webhook
 
@@ -26,14 +28,15 @@ class Receivers:
         self._client = client
         self._secrets = secrets
 
-    async def send(self, webhook: Webhook, sealed_secret: str | None) -> Attempt:
+    async def send(self, webhook: Webhook, sealed_secrets: Sequence[str]) -> Attempt:
         """Never raises for the receiver's sake: what went wrong is in the attempt."""
         with span("webhook.send", headers=_carrier(webhook), kind=SpanKind.CLIENT):
             started_at, start = datetime.now(UTC), perf_counter()
             try:
-                secret = None if sealed_secret is None else self._secrets.open(sealed_secret)
-                headers = headers_of(webhook, secret, started_at, current_traceparent())
-                answer = await self._client.post(webhook.url, webhook.body, headers, keep_bytes=READ_BYTES)
+                secrets = [self._secrets.open(sealed) for sealed in sealed_secrets]
+                sent = replace(webhook, body=body_of(webhook, secrets))
+                headers = headers_of(sent, secrets, started_at, current_traceparent())
+                answer = await self._client.post(sent.url, sent.body, headers, keep_bytes=READ_BYTES)
             except EgressError as error:
                 return Attempt(started_at, _ms_since(start), error=error.code, detail=str(error))
             except (InvalidToken, ValueError) as error:

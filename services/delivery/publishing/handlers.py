@@ -86,6 +86,8 @@ async def _advance(event: UploadEvent, known: KnownFile, work: UnitOfWork) -> No
         message = known.missing_message or MESSAGES[known.missing]
         failed = await store.fail_of_upload(event.upload_id, known.missing, message)
         _failed(failed, known.missing, work, message)
+        await store.hasten(event.upload_id)
+        work.wake(PUBLICATIONS)
     elif known.stored is not None:
         await store.make_due(event.upload_id)
         work.wake(PUBLICATIONS)

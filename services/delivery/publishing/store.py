@@ -94,12 +94,12 @@ class PublicationStore:
         )
 
     async def fail_of_upload(self, upload_id: UploadId, code: PublishCode, message: str) -> list[Publication]:
-        """Ends what is open and not under way; what is, sees for itself that there is no file."""
+        """Ends what no worker has had yet."""
         rows = await self.connection.fetch(
             """
             UPDATE publications SET status = 'failed', sequence = sequence + 1, error_code = $2, error_message = $3,
                 next_at = NULL, lease = NULL, sealed_state = NULL, ended_at = now()
-            WHERE upload_id = $1 AND ended_at IS NULL AND (lease IS NULL OR next_at <= now())
+            WHERE upload_id = $1 AND status = 'scheduled'
             RETURNING *
             """,
             upload_id,
@@ -108,8 +108,18 @@ class PublicationStore:
         )
         return [_publication(row) for row in rows]
 
+    async def hasten(self, upload_id: UploadId) -> None:
+        """What a worker had, and will have again later, may be claimed now: something may have to be tidied up."""
+        await self.connection.execute(
+            """
+            UPDATE publications SET next_at = now()
+            WHERE upload_id = $1 AND status IN ('dispatching', 'retrying') AND lease IS NULL
+            """,
+            upload_id,
+        )
+
     async def fail_of_removed_accounts(self, account_ids: list[UUID], message: str) -> list[Publication]:
-        """The same for accounts that are removed; what is under way may still end well."""
+        """Ends all that is open and not under way, for the accounts among these that are removed."""
         rows = await self.connection.fetch(
             """
             UPDATE publications p SET status = 'failed', sequence = sequence + 1, error_code = 'account_removed',

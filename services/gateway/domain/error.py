@@ -151,6 +151,12 @@ class FolderNotEmptyError(GatewayError):
     code = "folder_not_empty"
 
 
+class ContainerNotFoundError(GatewayError):
+    """There is no such container"""
+
+    code = "container_not_found"
+
+
 class ReservedFolderError(GatewayError):
     """This folder cannot be deleted"""
 

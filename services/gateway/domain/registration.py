@@ -19,6 +19,8 @@ class Source:
     forbidden_types: tuple[str, ...] = ()
     saved_hash: bytes | None = None
     """By this the file may be found again; None where that was not asked for."""
+    container_sealed: str | None = None
+    """How the linked container is reached, where it lies in one."""
     token: UUID = field(default_factory=uuid4)
     """By this the client asks how the fetch is getting on."""
 
@@ -102,6 +104,7 @@ class Registration:
             tenant_id=self.tenant_id,
             version=Stage.REGISTERED,
             source_url=source.url,
+            container_encrypted=source.container_sealed,
             staging_key=self.staging_key,
             max_size_bytes=self.max_size_bytes,
             allowed_types=source.allowed_types,

@@ -25,11 +25,11 @@ DATABASE_SECONDS: Final = 10
 """How long a request may wait for the database."""
 CLIENT_ID = "{client_id:c[a-z0-9]{11,31}}"
 
-_SIGNATURE = (
+SIGNATURE = (
     Parameter("expires", "query", "When the link ends: seconds since 1970.", schema={"type": "integer"}),
     Parameter("signature", "query", "Over file and end."),
 )
-_REFUSED = {
+REFUSED = {
     400: Answer("The query cannot be read.", Problem, CONTENT_TYPE),
     403: Answer("The link is not one of this installation, or it has expired.", Problem, CONTENT_TYPE),
 }
@@ -98,8 +98,8 @@ def api(deps: Deps) -> Api:
                 "signed_download",
                 "A file by a signed link",
                 delivery.download,
-                parameters=_SIGNATURE,
-                answers={**CONTENT, **PROBLEMS, **_REFUSED},
+                answers={**CONTENT, **PROBLEMS, **REFUSED},
+                parameters=SIGNATURE,
             ),
         ],
         render_error=_render_error,

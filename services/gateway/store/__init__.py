@@ -3,6 +3,7 @@
 from services.gateway.store.access_token import AccessTokenStore
 from services.gateway.store.account import AccountStore
 from services.gateway.store.batch import BatchStore
+from services.gateway.store.container import ContainerStore, WatchFolderStore
 from services.gateway.store.folder import FolderStore
 from services.gateway.store.group import GroupStore
 from services.gateway.store.hook import HookStore
@@ -21,7 +22,8 @@ from services.gateway.store.upload import UploadStore
 from services.gateway.store.usage import UsageStore
 
 __all__ = [
-    "AccessTokenStore", "AccountStore", "BatchStore", "FolderStore", "GroupStore", "HookStore", "NumberedFolderStore",
-    "OperatorStore", "PrivateTokenStore", "ProjectFileStore", "ProjectStore", "ProjectUploadStore", "ProjectionStore",
-    "PublicationStore", "RegistrationStore", "SubmissionStore", "TenantStore", "UploadStore", "UsageStore",
+    "AccessTokenStore", "AccountStore", "BatchStore", "ContainerStore", "FolderStore", "GroupStore", "HookStore",
+    "NumberedFolderStore", "OperatorStore", "PrivateTokenStore", "ProjectFileStore", "ProjectStore", "ProjectUploadStore",
+    "ProjectionStore", "PublicationStore", "RegistrationStore", "SubmissionStore", "TenantStore", "UploadStore", "UsageStore",
+    "WatchFolderStore",
 ]  # fmt: skip

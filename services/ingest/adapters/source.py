@@ -1,10 +1,13 @@
-"""A source: somebody's web server, reached through the egress guard; its failures in the words of a fetch."""
+"""Where bytes are fetched from, and the first such source: somebody's web server, reached through the egress guard."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
+from yarl import URL
+
+from contracts.events import FetchRequested
 from libs.egress.client import EgressError, EgressRefusedError, EgressTimeoutError, GuardedClient
 from libs.egress.download import (
     Download,
@@ -52,16 +55,24 @@ class Answer:
     """To be read inside the `open` block; raises what that turns into FetchError."""
 
 
-class Sources:
+class Source(Protocol):
+    def open(self, request: FetchRequested) -> AbstractAsyncContextManager[Answer]:
+        """What the request's `source_url` names. Raises FetchError, also for what fails while the block reads."""
+
+
+class HttpSource:
     def __init__(self, client: GuardedClient, *, timeout_seconds: float, idle_seconds: float, max_redirects: int) -> None:
         self._client = client
         self._timeout_seconds = timeout_seconds
         self._idle_seconds = idle_seconds
         self._max_redirects = max_redirects
 
+    def open(self, request: FetchRequested) -> AbstractAsyncContextManager[Answer]:
+        return self.open_url(request.source_url, request.max_size_bytes)
+
     @asynccontextmanager
-    async def open(self, url: str, max_bytes: int) -> AsyncIterator[Answer]:
-        """What lies under `url`. Raises FetchError, also for what fails while the block reads."""
+    async def open_url(self, url: str | URL, max_bytes: int) -> AsyncIterator[Answer]:
+        """As `Source.open`; a `URL` was signed here and goes out as it is spelled."""
         limits = Limits(self._timeout_seconds, self._idle_seconds, self._max_redirects, max_bytes)
         try:
             async with download(self._client, url, limits) as answered:

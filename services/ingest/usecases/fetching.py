@@ -7,11 +7,12 @@ from libs.media_type.content import SNIFF_BYTES, UNKNOWN, sniff
 from libs.media_type.policy import TypePolicy, type_of
 from libs.object_store.port import ObjectStore
 from services.ingest import metrics
-from services.ingest.adapters.source import Answer, Sources
+from services.ingest.adapters.source import Answer
 from services.ingest.domain.error import FetchError
 from services.ingest.domain.fetch import Fetch
 from services.ingest.domain.progress import Progress
 from services.ingest.usecases.outcome import Outcomes
+from services.ingest.usecases.sourcing import Sources
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Fetching:
             progress.is_done = True
             return
         request = fetch.request
-        async with self.sources.open(request.source_url, request.max_size_bytes) as answer:
+        async with self.sources.open(request) as answer:
             progress.total_bytes = answer.found.total_bytes
             head = await _head(answer, TypePolicy(request.allowed_types, request.forbidden_types), progress)
             await self.outcomes.began(fetch, answer.found, progress)

@@ -21,8 +21,14 @@ from services.delivery.publishing.connectors.http import HttpConnector
 from services.delivery.publishing.connectors.port import Connector
 from services.delivery.publishing.connectors.s3 import S3Connector
 from services.delivery.publishing.connectors.webhook import WebhookConnector
+from services.delivery.publishing.connectors.youtube.api import YouTubeApi
+from services.delivery.publishing.connectors.youtube.connector import YouTubeConnector
+from services.delivery.publishing.connectors.youtube.processing import Patience
+from services.delivery.publishing.connectors.youtube.token import AccessTokens
 from tests.servers import s3
 from tests.servers.destination import Destination, FileTaker, HookTaker, Passage, serving
+from tests.servers.youtube import YouTube, serving_youtube
+from tests.servers.youtube import settings as youtube_settings
 
 SECRET = "whsec_" + "c2VjcmV0LW9mLXRoZS10ZXN0LWFjY291bnQtMzItYnl0ZXM="
 OTHER_SECRET = "whsec_" + "b3RoZXItb2YtdGhlLXRlc3QtYWNjb3VudC0zMi1ieXRlcyE="
@@ -159,6 +165,31 @@ class S3Place:
         return opened - ended
 
 
+@dataclass
+class YouTubePlace:
+    client: GuardedClient
+    destination: Destination
+    tokens: Destination
+    channel: YouTube
+    kind: str = "youtube"
+
+    def connector(self, *, client: GuardedClient | None = None, **changes: Any) -> YouTubeConnector:
+        used = client or self.client
+        account = _settings("youtube", youtube_settings(**changes))
+        tokens = AccessTokens(used, f"{self.tokens.origin}/token")
+        api = YouTubeApi(account, tokens, used, LIMITS, self.destination.origin)
+        return YouTubeConnector(api, Patience(60, first_pause_seconds=0.01), chunk_bytes=PART_BYTES)
+
+    def stranger(self) -> Connector:
+        return self.connector(refresh_token="stranger")
+
+    async def published(self) -> list[tuple[int, str]]:
+        return self.channel.published
+
+    async def leftovers(self) -> int:
+        return 0
+
+
 @asynccontextmanager
 async def directory_place(folder: Path) -> AsyncIterator[Place]:
     directories = Directories(folder / "published")
@@ -194,6 +225,12 @@ async def s3_place(server: str) -> AsyncIterator[Place]:
 
 
 @asynccontextmanager
+async def youtube_place() -> AsyncIterator[YouTubePlace]:
+    async with guarded() as client, serving_youtube() as (channel, destination, tokens):
+        yield YouTubePlace(client, destination, tokens, channel)
+
+
+@asynccontextmanager
 async def guarded(allow: str = "127.0.0.0/8") -> AsyncIterator[GuardedClient]:
     client = GuardedClient(Policy(parse_networks(allow)), timeout_seconds=20)
     await client.open()
@@ -222,4 +259,5 @@ PLACES: dict[str, Callable[[Path, str], Any]] = {
     "http-post": lambda _folder, _server: http_place("POST"),
     "s3": lambda _folder, server: s3_place(server),
     "webhook": lambda _folder, _server: webhook_place(),
+    "youtube": lambda _folder, _server: youtube_place(),
 }

@@ -6,40 +6,33 @@ import hashlib
 import tracemalloc
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from uuid import UUID, uuid4
 
 import pytest
 import pytest_asyncio
 
-from contracts.events import JsonObject
-from contracts.ids import new_upload_id, publication_id
 from libs.object_store.disk import DiskStore
 from libs.object_store.port import StoreUnavailableError
 from services.delivery.publishing.connectors import directory
 from services.delivery.publishing.connectors.port import Entry, File, FileGoneError
 from services.delivery.publishing.domain.error import PublishError
 from services.delivery.publishing.domain.name import safe_name
-from tests.contract.connectors.places import PART_BYTES, PLACES, DirectoryPlace, Place, S3Place, WebhookPlace, guarded
+from tests.contract.connectors.given import MIB, TYPE, Notes, an_entry, stored
+from tests.contract.connectors.places import (
+    PART_BYTES,
+    PLACES,
+    DirectoryPlace,
+    Place,
+    S3Place,
+    WebhookPlace,
+    YouTubePlace,
+    guarded,
+)
 from tests.servers.destination import Fault, cuts, fails, forgets_to_answer, passes, stalls
 
-MIB = 2**20
 BODY = bytes(range(256)) * 4000
 LARGE = b"".join(bytes([number]) * MIB for number in range(17))
-TYPE = "video/mp4"
-
-
-@dataclass
-class Notes:
-    """A checkpoint that a test can look into."""
-
-    state: JsonObject | None = None
-    saved: list[JsonObject] = field(default_factory=list)
-
-    async def save(self, state: JsonObject) -> None:
-        self.state = state
-        self.saved.append(state)
 
 
 @pytest_asyncio.fixture(params=PLACES)
@@ -53,28 +46,6 @@ async def remote(request: pytest.FixtureRequest, tmp_path: Path, s3_server: str)
     """Those that have an address."""
     async with PLACES[request.param](tmp_path, s3_server) as opened:
         yield opened
-
-
-@pytest_asyncio.fixture
-async def store(tmp_path: Path) -> AsyncIterator[DiskStore]:
-    opened = DiskStore(tmp_path / "objects", "http://127.0.0.1:1", "secret")
-    await opened.open()
-    yield opened
-    await opened.close()
-
-
-async def stored(store: DiskStore, body: bytes) -> File:
-    path = Path(store.files.objects.parent / "given")
-    path.write_bytes(body)
-    key = f"files/{uuid4()}/original.mp4"
-    await store.write(key, path, content_type=TYPE)
-    return File(store, key, len(body), TYPE)
-
-
-def an_entry(file_name: str = "summer holiday.mp4") -> Entry:
-    upload_id = new_upload_id()
-    identity = publication_id(upload_id, UUID(int=1))
-    return Entry(identity, upload_id, "Summer", "At the sea", ("sea", "sun"), file_name)
 
 
 def expected(place: Place, body: bytes) -> list[tuple[int, str]]:
@@ -98,6 +69,7 @@ async def test_what_is_published_is_there_whole_and_has_a_name(place: Place, sto
         "http": f"file-{entry.publication_id}",
         "s3": f"media/{entry.publication_id}/summer holiday.mp4",
         "webhook": None,
+        "youtube": "vid-0000001",
     }
     assert published.external_id == names[place.kind]
 
@@ -111,14 +83,14 @@ async def test_what_is_published_again_after_an_unknown_outcome_is_there_once(
     if place.destination is None:
         await place.connector().publish(entry, file, notes)
     else:
-        last = {"s3": 1 if body is BODY else 6}.get(place.kind, 0)
+        last = {"s3": 1 if body is BODY else 6, "youtube": 1 if body is BODY else 4}.get(place.kind, 0)
         place.destination.next_requests(*[passes] * last, forgets_to_answer)
         error = await failure(place, entry, file, notes)
         assert (error.code, error.may_pass, error.unreached) == ("destination_unreachable", True, True)
 
-    # When it is made again, here or by another worker that knows nothing of it
+    # When it is made again, here or by another worker, which knows nothing of it where the destination tells
     await place.connector().publish(entry, file, notes)
-    await place.connector().publish(entry, file, Notes())
+    await place.connector().publish(entry, file, notes if isinstance(place, YouTubePlace) else Notes())
 
     # Then it is there once
     assert await place.published() == expected(place, body)
@@ -178,7 +150,7 @@ async def test_after_a_cut_it_goes_on(place: Place, store: DiskStore, monkeypatc
         with pytest.raises(StoreUnavailableError):
             await place.connector().publish(entry, _ending_early(file, 12 * MIB), notes)
     elif place.destination is not None:
-        before = {"s3": 4}.get(place.kind, 0)  # HEAD, POST, two parts
+        before = {"s3": 4, "youtube": 3}.get(place.kind, 0)  # HEAD, POST, two parts; POST, two chunks
         place.destination.next_requests(*[passes] * before, cuts(0 if isinstance(place, WebhookPlace) else MIB))
         assert (await failure(place, entry, file, notes)).may_pass
     assert await place.published() == []
@@ -198,6 +170,10 @@ async def test_after_a_cut_it_goes_on(place: Place, store: DiskStore, monkeypatc
         assert reads == [10 * MIB, 15 * MIB]
         sent = [method for method, _path in place.destination.requests[asked_from:]]
         assert sent == ["HEAD", "PUT", "PUT", "POST"]
+    if isinstance(place, YouTubePlace):
+        assert reads == [10 * MIB, 15 * MIB]
+        sent = [method for method, _path in place.destination.requests[asked_from:]]
+        assert sent == ["PUT", "PUT", "PUT", "GET"]
 
 
 async def test_a_huge_file_needs_little_memory(place: Place, store: DiskStore) -> None:
@@ -224,7 +200,7 @@ async def test_a_cancelled_attempt_leaves_nothing_visible_and_can_be_made_again(
     entry, file, notes = an_entry(), await stored(store, LARGE), Notes()
     reading = asyncio.Event()
     if place.destination is not None:
-        place.destination.next_requests(*[passes] * {"s3": 3}.get(place.kind, 0), stalls(place.destination))
+        place.destination.next_requests(*[passes] * {"s3": 3, "youtube": 2}.get(place.kind, 0), stalls(place.destination))
         begun = place.destination.stalled
     else:
         begun = reading

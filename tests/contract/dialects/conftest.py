@@ -41,7 +41,7 @@ from services.gateway.app import build
 from services.gateway.auth import key_hash, new_api_key
 from services.gateway.domain.account import shown_id
 from services.gateway.settings import Settings
-from services.gateway.store import TenantStore
+from services.gateway.store import PrivateTokenStore, TenantStore
 from services.gateway.store.tenant import Tenant
 from services.gateway.usecases.account import link_account
 from tests.servers import postgres, s3
@@ -67,7 +67,7 @@ class Gateway:
     http: TestClient[Any, Any]
     tenant: Tenant
     keys: dict[str, str]
-    """Role → API key of the tenant."""
+    """Role → API key of the tenant, and private token."""
     clock: Clock
     store: ObjectStore
     data_dir: Path
@@ -236,6 +236,7 @@ async def add_tenant(service: Service) -> tuple[Tenant, dict[str, str]]:
         await store.insert(tenant)
         for role, api_key in keys.items():
             await store.insert_key(key_hash(api_key), tenant.id, role, role)
+            await PrivateTokenStore(connection).insert(key_hash(api_key), tenant.id, role, role)
     return tenant, keys
 
 

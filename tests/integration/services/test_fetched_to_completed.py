@@ -28,6 +28,7 @@ from libs.messaging.port import Subscription
 from libs.object_store.disk import DiskStore
 from libs.postgres.database import Database
 from libs.runtime.host import Host
+from libs.runtime.secret import new_key
 from services.ingest import app as ingest
 from services.ingest.settings import Settings as IngestSettings
 from services.session import app as session
@@ -47,7 +48,7 @@ async def running(dsn: str, store: DiskStore) -> AsyncIterator[tuple[LocalBus, O
     services = [
         storage_notification.build(StorageNotificationSettings(**shared, storage_reconcile_seconds=0.5), store),
         session.build(SessionSettings(**shared), store),
-        ingest.build(IngestSettings(**shared, ingest_retry_seconds=0.05), store),
+        ingest.build(IngestSettings(**shared, secret_key=SecretStr(new_key()), ingest_retry_seconds=0.05), store),
     ]
     bus = LocalBus({service.name: service.outbox.database for service in services} | {"gateway": Database(dsn, "gateway")})
     observed = Observed()

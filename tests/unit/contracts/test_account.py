@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from contracts.account import ACCOUNT_SETTINGS, DirectoryAccount, HttpAccount, S3Account
+from contracts.account import ACCOUNT_SETTINGS, DirectoryAccount, HttpAccount, S3Account, YouTubeAccount
 
 BUCKET = {"endpoint": "https://s3.test", "bucket": "media", "access_key": "key", "secret_key": "s3cret-word"}
+CHANNEL = {"client_id": "123.apps.test", "client_secret": "s3cret-word", "refresh_token": "s3cret-word"}
 SECRET = "whsec_" + "c2VjcmV0LW9mLXRoZS10ZXN0LWFjY291bnQtMzItYnl0ZXM="
 
 GOOD: list[tuple[str, dict[str, Any]]] = [
@@ -18,6 +19,8 @@ GOOD: list[tuple[str, dict[str, Any]]] = [
     ("s3", BUCKET),
     ("s3", {**BUCKET, "endpoint": "http://s3.test:9000/", "key": "a/b-{publication_id}.{file_name}"}),
     ("webhook", {"url": "https://acme.test/hook", "secret": SECRET, "link_seconds": 60}),
+    ("youtube", CHANNEL),
+    ("youtube", {**CHANNEL, "privacy_status": "unlisted", "category_id": "10"}),
 ]
 
 BAD: list[tuple[str, dict[str, Any]]] = [
@@ -49,6 +52,12 @@ BAD: list[tuple[str, dict[str, Any]]] = [
     ("s3", {**BUCKET, "key": "/{publication_id}"}),
     ("webhook", {"url": "https://acme.test/", "secret": "word"}),
     ("webhook", {"url": "https://acme.test/", "secret": SECRET, "link_seconds": 8 * 86400}),
+    ("youtube", {**CHANNEL, "client_id": "a b"}),
+    ("youtube", {**CHANNEL, "client_secret": ""}),
+    ("youtube", {**CHANNEL, "refresh_token": ""}),
+    ("youtube", {**CHANNEL, "privacy_status": "hidden"}),
+    ("youtube", {**CHANNEL, "category_id": "music"}),
+    ("youtube", {**CHANNEL, "api_url": "https://acme.test"}),
 ]
 
 
@@ -64,8 +73,12 @@ def test_settings_that_no_connector_can_use(kind: str, settings: dict[str, Any])
 
 
 def test_no_secret_is_shown() -> None:
-    shown = repr(S3Account.model_validate(BUCKET)) + repr(
-        HttpAccount.model_validate({"url": "https://acme.test/", "headers": {"Authorization": "s3cret-word"}})
+    given = {"url": "https://acme.test/", "headers": {"Authorization": "s3cret-word"}}
+    shown = "".join(
+        map(
+            repr,
+            (S3Account.model_validate(BUCKET), HttpAccount.model_validate(given), YouTubeAccount.model_validate(CHANNEL)),
+        )
     )
     assert "s3cret-word" not in shown
     with pytest.raises(ValidationError) as caught:

@@ -42,7 +42,7 @@ SECRETS = {
     "gateway": SHARED | {"LONGSHORE_S3_URL", "LONGSHORE_S3_PRESIGN_KEY", "LONGSHORE_SECRET_KEY"},
     "session": SHARED | {"LONGSHORE_S3_URL"},
     "storage-notification": SHARED | {"LONGSHORE_S3_URL", "LONGSHORE_STORAGE_EVENTS_TOKEN"},
-    "ingest": SHARED | {"LONGSHORE_S3_URL"},
+    "ingest": SHARED | {"LONGSHORE_S3_URL", "LONGSHORE_SECRET_KEY"},
     "transcoder": SHARED | {"LONGSHORE_S3_URL"},
     "delivery": SHARED | {"LONGSHORE_S3_URL", "LONGSHORE_SECRET_KEY"},
 }

@@ -5,10 +5,11 @@ from typing import Final, Literal
 PublishCode = Literal[
     "unsupported_account_kind", "account_removed", "account_unknown", "account_settings_invalid",
     "upload_rejected", "upload_aborted", "upload_expired", "file_deleted", "file_expired", "file_missing",
-    "destination_address_refused", "destination_unauthorized", "destination_rejected", "destination_unavailable",
-    "destination_unreachable", "destination_timeout", "internal",
+    "destination_address_refused", "destination_unauthorized", "destination_rejected", "destination_metadata_refused",
+    "destination_outcome_unknown", "destination_quota_exceeded", "destination_unavailable", "destination_unreachable",
+    "destination_timeout", "internal",
 ]  # fmt: skip
-"""Stable. The first two lines are about this side; of the destination's, the last three are tried again."""
+"""Stable. The first two lines are about this side; of the destination's, the last four are tried again."""
 
 MESSAGES: Final[dict[PublishCode, str]] = {
     "unsupported_account_kind": "Accounts of this kind cannot be published to.",

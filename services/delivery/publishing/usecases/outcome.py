@@ -70,14 +70,13 @@ class Outcomes:
         metrics.ATTEMPTS.labels(claimed.account.kind, "published").inc()
 
     async def attempt_failed(self, claimed: Claimed, error: PublishError) -> bool:
-        """Later again where that may help, else the end; True for the end."""
+        """Later again where that may help, else the end; True where it is the end, and ours to say so."""
         pause = None
         if error.may_pass:
             pause = self.schedule.pause_after(claimed.publication.attempts + 1, error.retry_after_seconds)
         metrics.ATTEMPTS.labels(claimed.account.kind, error.code).inc()
         if pause is None:
-            await self.failed(claimed, error, attempts=1)
-            return True
+            return await self.failed(claimed, error, attempts=1)
         next_at = datetime.now(UTC) + timedelta(seconds=pause)
 
         async def write(store: PublicationStore) -> PublicationChanged | None:
@@ -98,23 +97,26 @@ class Outcomes:
             )
         return False
 
-    async def failed(self, claimed: Claimed, error: PublishError, *, attempts: int) -> None:
-        """The end. `attempts`: 1 where the destination was asked."""
+    async def failed(self, claimed: Claimed, error: PublishError, *, attempts: int) -> bool:
+        """The end, if it is ours to say so. `attempts`: 1 where the destination was asked."""
 
         async def write(store: PublicationStore) -> PublicationChanged | None:
             ended = await store.fail(claimed, error.code, str(error), attempts=attempts)
             await _count(store, claimed, error)
             return changed(ended, "failed", error_code=error.code, error_message=str(error)) if ended else None
 
-        if await self._record(claimed, write):
+        is_ours = await self._record(claimed, write)
+        if is_ours:
             metrics.ENDED.labels("failed").inc()
             log.warning("publication.failed", kind=claimed.account.kind, code=error.code, **_ids(claimed))
+        return is_ours
 
-    async def file_gone(self, claimed: Claimed) -> None:
-        """Fails with the reason that events tell; where they have not told it yet, with less."""
+    async def file_gone(self, claimed: Claimed) -> bool:
+        """As `failed`, with the reason that events tell; where they have not told it yet, with less."""
         async with self.outbox.database.connection() as connection:
             known = await PublicationStore(connection).missing_of(claimed.publication.upload_id)
-        await self.failed(claimed, PublishError(known.missing or "file_missing", known.missing_message), attempts=1)
+        error = PublishError(known.missing or "file_missing", known.missing_message)
+        return await self.failed(claimed, error, attempts=1)
 
     async def store_failed(self, claimed: Claimed, error: Exception) -> None:
         """Later again, however often: the destination is not to blame."""

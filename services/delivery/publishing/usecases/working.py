@@ -43,17 +43,31 @@ class Worker:
         headers = {"traceparent": claimed.cause.traceparent} if claimed.cause.traceparent else None
         with span("publication.attempt", headers=headers):
             try:
-                await self._under_lease(claimed)
-            except LeaseLostError:
-                log.warning("publication.lease-lost", publication_id=str(claimed.publication.id))
+                if await self._ended_without_success(claimed):
+                    await self._tidy_up(claimed)
             except asyncio.CancelledError:
                 with suppress(Exception):
                     await self._outcomes.given_back(claimed)
                 raise
 
-    async def _under_lease(self, claimed: Claimed) -> None:
-        """Works while the lease is kept; whichever ends first ends the other. Raises LeaseLostError."""
-        work = asyncio.create_task(self._work(claimed))
+    async def _ended_without_success(self, claimed: Claimed) -> bool:
+        """Makes the attempt and records what came of it. True where nothing more will be tried."""
+        if (refusal := refusal_of(claimed)) is not None:
+            return await _recorded(lambda: self._outcomes.failed(claimed, refusal, attempts=0))
+        try:
+            with metrics.SECONDS.time():
+                published = await self._under_lease(claimed)
+        except LeaseLostError:
+            log.warning("publication.lease-lost", publication_id=str(claimed.publication.id))
+            return False
+        except Exception as error:
+            return await self._failed(claimed, error)
+        await _recorded(lambda: self._outcomes.published(claimed, published))
+        return False
+
+    async def _under_lease(self, claimed: Claimed) -> Published:
+        """Publishes while the lease is kept; whichever ends first ends the other. Raises LeaseLostError too."""
+        work = asyncio.create_task(self._attempting.publish(claimed))
         lease = asyncio.create_task(self._keep_lease(claimed))
         try:
             await asyncio.wait({work, lease}, return_when=asyncio.FIRST_COMPLETED)
@@ -64,9 +78,9 @@ class Worker:
         if not work.cancelled():
             if not lease.cancelled():
                 lease.exception()  # seen: the attempt has ended, however its lease did
-            work.result()
-        else:
-            lease.result()
+            return work.result()
+        lease.result()
+        raise LeaseLostError
 
     async def _keep_lease(self, claimed: Claimed) -> None:
         """Raises LeaseLostError when another has it, or nobody could be asked for as long as the lease lasts."""
@@ -85,40 +99,21 @@ class Worker:
                 if clock() - extended_at > lease_seconds * 0.8:
                     raise LeaseLostError from error
 
-    async def _work(self, claimed: Claimed) -> None:
-        """Raises LeaseLostError."""
-        if (refusal := refusal_of(claimed)) is not None:
-            await _recorded(lambda: self._outcomes.failed(claimed, refusal, attempts=0))
-            await self._tidy_up(claimed)
-            return
-        try:
-            with metrics.SECONDS.time():
-                published = await self._attempting.publish(claimed)
-        except PublishError as error:
-            await self._failed(claimed, error)
-        except FileGoneError:
-            await _recorded(lambda: self._outcomes.file_gone(claimed))
-            await self._tidy_up(claimed)
-        except OUR_SERVERS_ERRORS as error:
-            caught = error
-            await _recorded(lambda: self._outcomes.store_failed(claimed, caught))
-        except LeaseLostError:
-            raise
-        except Exception as error:
-            log.error(  # its words are not logged: they may name an address or a secret
-                "publication.stumbled", publication_id=str(claimed.publication.id), error=type(error).__name__,
-                traceback=traceback.format_tb(error.__traceback__),
-            )  # fmt: skip
-            await self._failed(claimed, PublishError("internal", may_pass=True))
-        else:
-            await self._published(claimed, published)
-
-    async def _published(self, claimed: Claimed, published: Published) -> None:
-        await _recorded(lambda: self._outcomes.published(claimed, published))
-
-    async def _failed(self, claimed: Claimed, error: PublishError) -> None:
-        if await _recorded(lambda: self._outcomes.attempt_failed(claimed, error)):
-            await self._tidy_up(claimed)
+    async def _failed(self, claimed: Claimed, error: Exception) -> bool:
+        """True where that was the end."""
+        match error:
+            case PublishError():
+                return await _recorded(lambda: self._outcomes.attempt_failed(claimed, error))
+            case FileGoneError():
+                return await _recorded(lambda: self._outcomes.file_gone(claimed))
+        if isinstance(error, OUR_SERVERS_ERRORS):
+            await _recorded(lambda: self._outcomes.store_failed(claimed, error))
+            return False
+        log.error(  # its words are not logged: they may name an address or a secret
+            "publication.stumbled", publication_id=str(claimed.publication.id), error=type(error).__name__,
+            traceback=traceback.format_tb(error.__traceback__),
+        )  # fmt: skip
+        return await _recorded(lambda: self._outcomes.attempt_failed(claimed, PublishError("internal", may_pass=True)))
 
     async def _tidy_up(self, claimed: Claimed) -> None:
         """The publication has ended: what cannot be tidied up stays."""

@@ -1,23 +1,19 @@
 """`/api/upload/remote`: the platform fetches a file itself (M-05). The body is ours; the vendor publishes none."""
 
-import asyncio
-
 from aiohttp import web
 
 from contracts.ids import new_upload_id
 from libs.egress.url import UrlRefusedError, check_host
-from services.gateway.auth import Principal
 from services.gateway.deps import Deps
 from services.gateway.dialects.medialab.answer import answer
 from services.gateway.dialects.medialab.caller import Callers
 from services.gateway.dialects.medialab.errors import SourceRefusedError
+from services.gateway.dialects.medialab.folder_path import folder_path
 from services.gateway.dialects.medialab.schemas import RemoteRequest, RemoteView
 from services.gateway.dialects.medialab.translate import to_registration
-from services.gateway.dialects.medialab.upload_id import DATABASE_SECONDS
 from services.gateway.domain.content_type import UNDECLARED
-from services.gateway.domain.error import FolderNotFoundError, StorageBlockedError
+from services.gateway.domain.error import StorageBlockedError
 from services.gateway.domain.registration import Source
-from services.gateway.store import NumberedFolderStore
 
 
 class Remote:
@@ -35,7 +31,7 @@ class Remote:
             self._deps,
             principal.tenant_id,
             new_upload_id(),
-            folder=await self._folder(principal, asked.folder_id),
+            folder=await folder_path(self._deps, principal, asked.folder_id),
             title=asked.title,
             now=self._deps.clock(),
             transfer="fetched",
@@ -52,10 +48,3 @@ class Remote:
             await check_host(url, self._deps.egress)
         except UrlRefusedError as refusal:
             raise SourceRefusedError(f"url: {refusal.message}") from None
-
-    async def _folder(self, principal: Principal, number: int) -> str:
-        async with asyncio.timeout(DATABASE_SECONDS), self._deps.database.connection() as connection:
-            folder = await NumberedFolderStore(connection).find(principal.tenant_id, number)
-        if folder is None:
-            raise FolderNotFoundError
-        return folder.path

@@ -7,11 +7,13 @@ from pydantic import BaseModel
 from libs.web.route import Answer, Api, HttpHandler, Parameter, Route
 from services.gateway.deps import Deps
 from services.gateway.dialects.medialab.answer import preflight
+from services.gateway.dialects.medialab.blob import Blobs
 from services.gateway.dialects.medialab.caller import Callers
 from services.gateway.dialects.medialab.errors import render_error
 from services.gateway.dialects.medialab.folder import MAX_PAGE, Folders
 from services.gateway.dialects.medialab.remote import Remote
 from services.gateway.dialects.medialab.schemas import (
+    BlobRequest,
     ContentsView,
     ErrorBody,
     Finished,
@@ -35,7 +37,7 @@ _ERRORS = {
     400: "The request is not as documented",
     401: "No valid token",
     403: "No scope `upload`, a role below Uploader, blocked storage, or an upload URL that was not handed out",
-    404: "No such upload id or folder",
+    404: "No such upload id, folder or container",
     408: "The body did not arrive in time",
     409: "The upload id is finished, or has all the files that it takes",
     410: "The upload id has expired",
@@ -78,7 +80,7 @@ def api(deps: Deps) -> Api:
         },
         routes=[
             *_upload_id_routes(UploadIds(deps, callers, urls)),
-            *_file_routes(Uploads(deps, callers, urls), Remote(deps, callers)),
+            *_file_routes(Uploads(deps, callers, urls), Remote(deps, callers), Blobs(deps, callers)),
             *_folder_routes(Folders(deps, callers)),
         ],
     )  # fmt: skip
@@ -96,7 +98,7 @@ def _upload_id_routes(ids: UploadIds) -> list[Route]:
     ]  # fmt: skip
 
 
-def _file_routes(uploads: Uploads, remote: Remote) -> list[Route]:
+def _file_routes(uploads: Uploads, remote: Remote, blobs: Blobs) -> list[Route]:
     uploaded = Answer("It is stored", Uploaded)
     return [
         _route("POST", "/api/file/{ulid:[^/]+}", uploads.upload, "upload_file", "Upload files under an upload id", uploaded,
@@ -106,6 +108,8 @@ def _file_routes(uploads: Uploads, remote: Remote) -> list[Route]:
                also="/{_:upload/direct|api/upload/file|api/upload/direct}"),
         _route("POST", "/api/upload/remote", remote.fetch, "fetch_remote_file", "Upload a file from a URL",
                Answer("It will be fetched", RemoteView), body=RemoteRequest, also="/upload/remote"),
+        _route("POST", "/api/upload/blob", blobs.fetch, "fetch_blob", "Upload a file that lies in a linked container",
+               Answer("It will be fetched", RemoteView), body=BlobRequest, also="/upload/blob"),
     ]  # fmt: skip
 
 

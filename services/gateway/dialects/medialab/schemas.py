@@ -81,6 +81,18 @@ class RemoteRequest(_Fields):
     """The file's name as its source tells it, where this is not given."""
 
 
+class BlobRequest(_Fields):
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    container_id: UUID
+    """A bucket or an Azure container that the operator has linked."""
+    key: Annotated[str, Field(max_length=1024)]
+    """Of the object in it."""
+    folder_id: FolderNumber = 0
+    title: Annotated[str, Field(max_length=MAX_TITLE)] | None = None
+    """The last segment of its key where this is not given."""
+
+
 class FolderRequest(_Fields):
     name: Annotated[str, Field(max_length=MAX_TITLE)]
 

@@ -87,7 +87,7 @@ async def test_logs_name_the_receiver_and_neither_path_nor_query(outbox: Outbox,
 async def test_the_built_service_is_complete(database_dsn: str, tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path, postgres_dsn=SecretStr(database_dsn), secret_key=SecretStr(new_key()))
     service = build(settings, DiskStore(tmp_path / "objects", "http://127.0.0.1:1", "secret"))
-    assert set(service.loops) == {"webhooks", "upkeep", "publications", "publications-upkeep"}
+    assert set(service.loops) == {"webhooks", "webhook-replays", "upkeep", "publications", "publications-upkeep"}
     await service.outbox.database.open()
     for resource in service.resources:
         await resource.open()

@@ -32,6 +32,7 @@ def bootstrap(outbox: Outbox, path: Path, base_url: str = "http://127.0.0.1:8080
         base_url=base_url,
         ops_url="http://127.0.0.1:8081",
         max_file_size_bytes=5 * 2**30,
+        watch_root=path.parent / "watch",
         recovers=recovers,
     )
 
@@ -66,7 +67,7 @@ async def test_the_first_start_writes_credentials_that_work(outbox: Outbox, tmp_
 
     assert set(credentials) == {
         "base_url", "ops_url", "tenant_id", "client_id", "org", "api_key", "webhook_secret", "public_key", "secret_key",
-        "admin_token", "private_token", "bearer_token", "accounts",
+        "admin_token", "private_token", "bearer_token", "accounts", "watch_folder",
     }  # fmt: skip
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert (credentials["base_url"], credentials["ops_url"]) == ("http://127.0.0.1:8080", "http://127.0.0.1:8081")

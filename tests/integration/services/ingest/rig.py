@@ -23,6 +23,8 @@ from services.ingest.settings import Settings
 TENANT = TenantId(UUID("5f0c7dbb-6e8c-4b71-8c55-0d1d64f4a001"))
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 PATIENCE_SECONDS = 60
+KEY = "A" * 43 + "="
+"""Every worker, also one of another process, has it."""
 
 E = TypeVar("E", bound=Event)
 T = TypeVar("T")
@@ -117,6 +119,8 @@ async def running(dsn: str, store: ObjectStore, *, loops: bool = True, **setting
     """A started ingest service on an open store, which it does not close."""
     given = {
         "postgres_dsn": dsn,
+        "secret_key": KEY,
+        "data_dir": "/nowhere",
         "egress_allow": "127.0.0.2/32",
         "ingest_lease_seconds": 1.5,
         "ingest_retry_seconds": 0.05,

@@ -1,6 +1,9 @@
 """A delivery service on a real database and a real store, driven like the bus does; its destinations are on loopback."""
 
 import asyncio
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -32,6 +35,7 @@ from libs.runtime.service import Service
 from services.delivery.app import build
 from services.delivery.settings import Settings
 from tests.servers.destination import Destination
+from tests.servers.youtube import settings as youtube_settings
 
 TENANT = TenantId(UUID("5f0c7dbb-6e8c-4b71-8c55-0d1d64f4a001"))
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -39,6 +43,7 @@ KEY = "c2VjcmV0LWtleS1vZi10aGUtdGVzdC0zMi1ieXRlcyE="
 BOX = SecretBox(KEY)
 PATIENCE_SECONDS = 60
 BODY = bytes(range(256)) * 40
+ROOT = Path(__file__).parents[5]
 
 T = TypeVar("T")
 
@@ -152,6 +157,11 @@ def url_account(destination: Destination) -> AccountConfigured:
     return account("http", {"url": url, "headers": {"Authorization": "Bearer token-of-acme"}})
 
 
+def channel_account() -> AccountConfigured:
+    """See `tests.servers.youtube`."""
+    return account("youtube", youtube_settings())
+
+
 def removed(configured: AccountConfigured) -> AccountConfigured:
     return configured.model_copy(update={"revision": configured.revision + 1, "removed": True})
 
@@ -207,6 +217,22 @@ async def running(
         for resource in own:
             await resource.close()
         await service.outbox.database.close()
+
+
+@asynccontextmanager
+async def other_worker(dsn: str, place: str, folder: Path, **settings: Any) -> AsyncIterator[subprocess.Popen[bytes]]:
+    """`running` in a process of its own, to be killed."""
+    given = [f"{name}={value}" for name, value in settings.items()]
+    command = [sys.executable, str(Path(__file__).with_name("worker_process.py")), dsn, place, str(folder), *given]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
+        assert process.stdout is not None
+        while not (line := await asyncio.to_thread(process.stdout.readline)).strip().endswith(b"ready"):
+            assert line, "the worker did not start"
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 async def until(condition: Callable[[], Awaitable[T]], seconds: float = PATIENCE_SECONDS) -> T:

@@ -1,6 +1,7 @@
 """When publications go out, how many at a time, and what becomes of those that fail."""
 
 import asyncio
+import errno
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from aiohttp import web
 
 from contracts.events import FileDeleted, Stage
 from libs.object_store.port import ObjectStore, StoreUnavailableError
+from services.delivery.publishing.connectors import directory
 from services.delivery.publishing.connectors.http import HttpConnector
 from services.delivery.publishing.jobs import Upkeep
 from services.delivery.publishing.store import PublicationStore
@@ -167,6 +169,31 @@ async def test_an_account_that_is_removed_between_two_attempts_fails(
         await rig.hear(removed(configured))
         end = await rig.end(event)
         assert (end.status, end.error_code, end.attempts) == ("failed", "account_removed", 1)
+
+
+async def test_a_file_that_is_deleted_between_two_attempts_fails_and_is_tidied_up(
+    database_dsn: str, disk: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def disk_is_full(descriptor: int, piece: bytes, offset: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(directory, "_write_at", disk_is_full)
+    async with running(database_dsn, disk, tmp_path, delivery_publication_schedule_seconds="0,3600") as rig:
+        event = await rig.publishes(folder_account())
+
+        async def is_retrying() -> bool:
+            return "retrying" in await rig.steps(event)
+
+        await until(is_retrying)
+        assert [path.suffix for path in rig.published.glob("*/.*")] == [".part"]
+        await rig.hear(about(event.upload_id, FileDeleted, version=Stage.REMOVED))
+        end = await rig.end(event)
+        assert (end.status, end.error_code, end.attempts) == ("failed", "file_deleted", 1)
+
+        async def is_tidy() -> bool:
+            return not list(rig.published.glob("*/.*"))
+
+        await until(is_tidy)
 
 
 async def test_what_is_under_way_when_its_file_is_deleted_may_still_end(rig: Rig, destination: Destination) -> None:

@@ -1,9 +1,6 @@
 """Publications survive their workers: another one goes on, and nothing is published twice where that can be known."""
 
 import asyncio
-import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,6 +17,7 @@ from services.delivery.publishing.domain.publication import MAX_LOSSES
 from tests.integration.services.delivery.publishing.rig import (
     account,
     folder_account,
+    other_worker,
     requested,
     running,
     until,
@@ -41,23 +39,8 @@ from tests.servers.destination import (
     stalls,
 )
 
-ROOT = Path(__file__).parents[5]
 SECRET = "whsec_" + "c2VjcmV0LW9mLXRoZS10ZXN0LWFjY291bnQtMzItYnl0ZXM="
 LARGE = bytes(30 * 2**20)
-
-
-@asynccontextmanager
-async def other_worker(dsn: str, place: str, folder: Path) -> AsyncIterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, str(Path(__file__).with_name("worker_process.py")), dsn, place, str(folder)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
-        assert process.stdout is not None
-        while not (line := await asyncio.to_thread(process.stdout.readline)).strip().endswith(b"ready"):
-            assert line, "the worker did not start"
-        try:
-            yield process
-        finally:
-            process.kill()
 
 
 @asynccontextmanager

@@ -149,7 +149,7 @@ async def test_an_older_revision_of_an_account_changes_nothing(rig: Rig) -> None
 @pytest.mark.parametrize(
     ("changes", "code"),
     [
-        ({"kind": "youtube"}, "unsupported_account_kind"),
+        ({"kind": "youtube"}, "account_settings_invalid"),
         ({"tenant_id": UUID("11111111-1111-4111-8111-111111111111")}, "account_unknown"),
         ({"settings_encrypted": "not sealed by us"}, "account_settings_invalid"),
         ({"kind": "http"}, "account_settings_invalid"),

@@ -13,7 +13,6 @@ from libs.object_store.disk import DiskStore
 from libs.object_store.port import ObjectStore, delete_prefix
 from libs.object_store.s3 import S3Store
 from libs.runtime.secret import SecretBox, new_key
-from libs.web.signed_link import PURPOSE, LinkSigner
 from services.gateway.app import build
 from services.gateway.settings import Settings
 from tests.integration.services.gateway.faces.conftest import Gateway
@@ -43,13 +42,12 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 @pytest_asyncio.fixture
 async def open_gateway(database_dsn: str, store: ObjectStore, tmp_path: Path) -> AsyncIterator[Open]:
     """`gateway = await open_gateway(gateway_image_jobs=1)`: any settings."""
-    secret_key = new_key()
-    links = LinkSigner("", SecretBox(secret_key).derived(PURPOSE))
-    given = {"data_dir": tmp_path, "postgres_dsn": SecretStr(database_dsn), "secret_key": SecretStr(secret_key)}
+    given = {"data_dir": tmp_path, "postgres_dsn": SecretStr(database_dsn), "secret_key": SecretStr(new_key())}
     async with AsyncExitStack() as stack:
 
         async def opened(**settings: object) -> Gateway:
-            service = build(Settings.model_validate({**given, **settings}), store)
+            chosen = Settings.model_validate({**given, **settings})
+            service = build(chosen, store)
             await service.outbox.database.open()
             stack.push_async_callback(service.outbox.database.close)
             for resource in service.resources:
@@ -57,7 +55,8 @@ async def open_gateway(database_dsn: str, store: ObjectStore, tmp_path: Path) ->
                 stack.push_async_callback(resource.close)
             assert service.web is not None
             client = await stack.enter_async_context(TestClient(TestServer(service.web)))
-            return Gateway(service.outbox, store, client, links)
+            assert chosen.secret_key is not None
+            return Gateway(service.outbox, store, client, SecretBox(chosen.secret_key.get_secret_value()))
 
         yield opened
 

@@ -30,14 +30,13 @@ from libs.outbox.unit_of_work import Outbox
 from libs.runtime.secret import SecretBox, new_key
 from libs.web.docs import documentation
 from libs.web.server import application
-from libs.web.signed_link import PURPOSE, LinkSigner
 from services.gateway.auth import Authenticator, Operators, key_hash
 from services.gateway.bearer import Bearers, TokenRules
 from services.gateway.deps import Deps, Limits
 from services.gateway.domain.registration import Registration
 from services.gateway.files import routes as files
 from services.gateway.handlers import HANDLERS
-from services.gateway.platform import projects
+from services.gateway.platform import containers, projects, watch_folders
 from services.gateway.platform import routes as platform
 from services.gateway.projects import Projects
 from services.gateway.store import TenantStore
@@ -56,7 +55,7 @@ class Gateway:
     outbox: Outbox
     store: ObjectStore
     client: Client
-    links: LinkSigner
+    secrets_box: SecretBox
 
     async def tenant(self, api_key: str) -> Tenant:
         tenant = Tenant(TenantId(uuid4()), "Test", f"org-{uuid4().hex}", f"c{uuid4().hex[:16]}", None, 1, "sealed")
@@ -185,7 +184,7 @@ async def gateway(open_outbox: Callable[[str], Awaitable[Outbox]], tmp_path: Pat
         egress=Policy(),
         limits=Limits(10**9, day, day, day, day, day, day, day, day, day, 2**17, 0, 0),
     )
-    apis = [platform.api(deps), projects.api(deps), files.api(deps)]
+    apis = [face.api(deps) for face in (platform, projects, containers, watch_folders, files)]
     async with TestClient(TestServer(application([*apis, documentation(apis, title="Test", version="1")]))) as client:
-        yield Gateway(outbox, store, client, LinkSigner("", secrets_box.derived(PURPOSE)))
+        yield Gateway(outbox, store, client, secrets_box)
     await store.close()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from contracts.events import FileDeleted, FileExpired, Stage, UploadRejected
+from libs.web.signed_link import PURPOSE, LinkSigner
 from services.gateway.domain.registration import Registration
 from services.gateway.store import UploadStore
 
@@ -239,7 +240,8 @@ async def test_a_signed_link_leads_to_any_verified_file_until_it_ends(gateway: "
     tenant = await gateway.tenant("key")
     new = await gateway.register(tenant, "json2video", folder="videos", name="clip.mp4", content_type="video/mp4")
     now = datetime.now(UTC)
-    link, ended = [gateway.links.url(new.id, now + timedelta(minutes=minutes)) for minutes in (5, -5)]
+    links = LinkSigner("", gateway.secrets_box.derived(PURPOSE))
+    link, ended = [links.url(new.id, now + timedelta(minutes=minutes)) for minutes in (5, -5)]
     assert await status_of(gateway, link) == 404
     await gateway.completed(new, BODY)
     async with gateway.client.get(link, headers={"Range": "bytes=10-19"}) as response:

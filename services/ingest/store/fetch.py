@@ -1,4 +1,4 @@
-"""All SQL of ingest, one method per statement."""
+"""Fetches, one method per statement."""
 
 from dataclasses import dataclass
 from datetime import datetime

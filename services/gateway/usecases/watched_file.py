@@ -1,0 +1,55 @@
+"""A file that was found in a watch folder becomes an upload, in the transaction of whoever heard of it (M-07).
+
+Its id is the upload's: heard again, it is registered already.
+"""
+
+from datetime import datetime
+
+from contracts.events import WatchedFileFound
+from libs.outbox.unit_of_work import RELAY, UnitOfWork, envelop
+from services.gateway.domain.content_type import UNDECLARED
+from services.gateway.domain.error import InvalidFieldError
+from services.gateway.domain.registration import Registration, Source
+from services.gateway.domain.source_name import last_segment, safe_extension
+from services.gateway.store import NumberedFolderStore, RegistrationStore
+from services.gateway.store.numbered_folder import ROOT
+from services.gateway.usecases.fetch_blob import FETCHED_WITHIN
+from services.gateway.usecases.numbered_folder import create_numbered_folder
+
+
+async def register_watched(work: UnitOfWork, found: WatchedFileFound, now: datetime) -> None:
+    new = Registration(
+        id=found.file_id,
+        tenant_id=found.tenant_id,
+        dialect="medialab",
+        registered_at=now,
+        url_expires_at=now,
+        deadline_at=now + FETCHED_WITHIN,
+        file_expires_at=None,
+        content_type=UNDECLARED,
+        max_size_bytes=found.size_bytes,
+        size_bytes=found.size_bytes,
+        transfer="fetched",
+        source=Source(f"watch:{found.file_id}"),
+        folder=await _folder(work, found),
+        name=last_segment(found.file_name),
+        extension=safe_extension(found.file_name),
+        view={"watch_folder_id": str(found.watch_folder_id)},
+    )
+    envelopes = [envelop(event, source=work.source, cause=work.cause) for event in new.events()]
+    if await RegistrationStore(work.connection).insert([(new, envelopes)]):
+        work.wake(RELAY)
+
+
+async def _folder(work: UnitOfWork, found: WatchedFileFound) -> str:
+    """The path of the folder whose number the subfolder begins with; else of the one of its label, made where there is none."""
+    if found.folder_id is not None:
+        numbered = await NumberedFolderStore(work.connection).find(found.tenant_id, int(found.folder_id))
+        if numbered is not None:
+            return numbered.path
+    if not (label := found.folder_label or found.folder_id):
+        return ""
+    try:
+        return (await create_numbered_folder(work, found.tenant_id, ROOT, label)).path
+    except InvalidFieldError:  # no folder can be called so
+        return ""

@@ -1,0 +1,42 @@
+"""A place that is watched, as ingest needs it: what lies there, the bytes of one file, and what becomes of it afterwards."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal, Protocol
+
+from services.ingest.domain.watch import Sighting, WatchedFile
+
+MAX_SIGHTINGS: Final = 10_000
+"""Of one survey; the others are seen when these have gone."""
+
+
+class PlaceUnavailableError(Exception):
+    """The place cannot be reached, or does not allow what is needed; worth another try."""
+
+    code = "place_unavailable"
+
+
+@dataclass(frozen=True)
+class Survey:
+    files: Sequence[Sighting]
+    """Candidates; without those beside which the reason of their refusal lies."""
+    directories: frozenset[Path] = frozenset()
+    """Of this machine, in which a change is worth another survey."""
+
+
+class Place(Protocol):
+    """Every method but `open` may be repeated at any time after any interruption."""
+
+    async def survey(self) -> Survey:
+        """Raises PlaceUnavailableError."""
+
+    def open(self, file: WatchedFile) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """The bytes of exactly the file that was found. Raises FetchError, also while they are read."""
+
+    async def accept(self, file: WatchedFile, on_success: Literal["delete", "move"]) -> None:
+        """It is an upload now: it goes. One that was changed meanwhile stays. Raises PlaceUnavailableError."""
+
+    async def refuse(self, file: WatchedFile, reason: str) -> None:
+        """It stays, with the reason beside it; where it has gone, nothing. Raises PlaceUnavailableError."""

@@ -1,0 +1,128 @@
+"""The rules of watch folders (acceptance part 2.1, after the vendor's own script), without I/O.
+
+A file is taken when nobody has touched it for a while. While its bytes are read it is called `<name>.lock`. When it has become
+an upload it goes, or goes to `.done/`; when it could not, it gets its name back and `<name>.error.txt` beside it, and is left
+alone until one of the two changes.
+"""
+
+import re
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Final, Literal
+from uuid import UUID, uuid5
+
+from contracts.events import WatchFolderKind
+from contracts.ids import TenantId, UploadId
+
+WATCH: Final = "watch"
+"""The wake-up of the loop that looks for files."""
+CLEARING: Final = "watch.clearing"
+"""The wake-up of the loop that clears away what has become of them."""
+
+LOCK: Final = ".lock"
+ERROR: Final = ".error.txt"
+DONE: Final = ".done"
+PARTIAL: Final = (".part", ".partial", ".crdownload", ".download", ".filepart", ".tmp", ".temp", "~")
+"""What programs call a file that they have not finished."""
+MAX_DEPTH: Final = 8
+"""Folders below each other."""
+MAX_NAME_BYTES: Final = 255
+MAX_PATH_BYTES: Final = 2000
+"""A longer one does not fit into an index of the database."""
+
+_NUMBERED = re.compile(r"(\d{1,18})_(.*)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class WatchFolder:
+    id: UUID
+    tenant_id: TenantId
+    kind: WatchFolderKind
+    on_success: Literal["delete", "move"]
+    settings_sealed: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """A file as it lies there now."""
+
+    path: str
+    """Below the watch folder, its segments joined by `/`."""
+    size_bytes: int
+    version: str
+    """Changes with every write."""
+    changed_at: float
+    """In seconds since 1970: the last time that anything about it changed, its name included."""
+
+    def id_in(self, watch_folder_id: UUID) -> UploadId:
+        """The same for everyone who sees it, another one for every other file that comes to lie there."""
+        return UploadId(uuid5(watch_folder_id, f"{self.path}\n{self.size_bytes}\n{self.version}\n{self.changed_at!r}"))
+
+
+@dataclass(frozen=True)
+class WatchedFile:
+    """One that was found, until it has gone or is kept."""
+
+    id: UploadId
+    path: str
+    size_bytes: int
+    version: str
+
+    @property
+    def name(self) -> str:
+        return self.path.rpartition("/")[2]
+
+
+@dataclass(frozen=True)
+class Cleared:
+    """What has become of a file whose upload ended."""
+
+    file: WatchedFile
+    watch_folder_id: UUID
+    reason: str | None
+    """None: it is an upload now."""
+    attempts: int
+
+
+def is_candidate(path: str) -> bool:
+    """Hidden and unfinished files, and those that we or the vendor's script put beside others, are none."""
+    *folders, name = path.split("/")
+    if any(segment.startswith(".") for segment in (*folders, name)) or len(folders) > MAX_DEPTH:
+        return False
+    return not name.lower().endswith((LOCK, ERROR, *PARTIAL)) and is_storable(path)
+
+
+def is_storable(path: str) -> bool:
+    """What is not text was put there by nobody who wants it to be found."""
+    try:
+        return len(path.encode()) <= MAX_PATH_BYTES and "\0" not in path
+    except UnicodeEncodeError:
+        return False
+
+
+def folder_of(path: str) -> tuple[str | None, str | None]:
+    """Id and label of the subfolder `<folder_id>_<label>` in which it lies; without an id the whole name is the label."""
+    top, slash, _ = path.partition("/")
+    if not slash:
+        return None, None
+    numbered = _NUMBERED.fullmatch(top)
+    return (numbered[1], numbered[2] or None) if numbered else (None, top)
+
+
+def beside(name: str, suffix: str) -> str:
+    """`<name><suffix>`, or where that is too long a name that stands for it."""
+    full = name + suffix
+    return full if len(full.encode()) <= MAX_NAME_BYTES else sha256(name.encode()).hexdigest()[:32] + suffix
+
+
+def other_name(file: WatchedFile) -> str:
+    """For a file that must not lose itself or another one that has got its name meanwhile."""
+    stem, dot, extension = file.name.rpartition(".")
+    mark = f".{file.id.hex[:8]}"
+    named = f"{stem}{mark}.{extension}" if stem and dot else f"{file.name}{mark}"
+    return named if len(named.encode()) <= MAX_NAME_BYTES else f"{file.id.hex}.{extension[:20]}"
+
+
+def clear_pause_seconds(attempts: int) -> float:
+    """After the `attempts`-th attempt to clear a file away: 1 s doubling to 5 min."""
+    return float(min(300, 2 ** min(9, max(0, attempts - 1))))

@@ -1,0 +1,99 @@
+"""A file that ingest has found in a watch folder is registered once, whatever is heard how often."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import pytest_asyncio
+
+from contracts.envelope import Envelope
+from contracts.events import FetchRequested, UploadRegistered, WatchedFileFound
+from contracts.ids import TenantId, new_upload_id
+from libs.outbox.unit_of_work import Outbox
+from services.gateway.handlers import HANDLERS
+from services.gateway.store import NumberedFolderStore, TenantStore, UploadStore
+from services.gateway.store.tenant import Tenant
+from services.gateway.usecases.numbered_folder import create_numbered_folder
+
+
+@pytest_asyncio.fixture
+async def outbox(open_outbox: Callable[[str], Awaitable[Outbox]]) -> Outbox:
+    return await open_outbox("gateway")
+
+
+@pytest_asyncio.fixture
+async def tenant_id(outbox: Outbox) -> TenantId:
+    tenant = Tenant(TenantId(uuid4()), "Test", "org", f"c{uuid4().hex[:16]}", None, 1, "sealed")
+    async with outbox.database.transaction() as connection:
+        await TenantStore(connection).insert(tenant)
+    return tenant.id
+
+
+def found(tenant_id: TenantId, **changes: Any) -> WatchedFileFound:
+    values = {
+        "file_id": new_upload_id(),
+        "tenant_id": tenant_id,
+        "watch_folder_id": uuid4(),
+        "file_name": "Film Nr. 1.MP4",
+        "size_bytes": 7,
+        "found_at": datetime.now(UTC),
+    }
+    return WatchedFileFound.model_validate(values | changes)
+
+
+async def hear(outbox: Outbox, event: WatchedFileFound) -> None:
+    async with outbox.unit_of_work() as work:
+        await HANDLERS[type(event)](event, work)
+
+
+async def emitted(outbox: Outbox) -> list[Any]:
+    async with outbox.database.connection() as connection:
+        rows = await connection.fetch("SELECT envelope FROM outbox ORDER BY id")
+    return [Envelope.model_validate_json(row["envelope"]).event() for row in rows]
+
+
+async def folder_title(outbox: Outbox, event: WatchedFileFound) -> str:
+    async with outbox.database.connection() as connection:
+        upload = await UploadStore(connection).find_of_tenant(event.tenant_id, event.file_id)
+        assert upload is not None
+        [folder] = await NumberedFolderStore(connection).numbered(event.tenant_id, [upload.folder])
+    return folder.title
+
+
+async def test_a_found_file_is_registered_and_asked_for(outbox: Outbox, tenant_id: TenantId) -> None:
+    # M-07
+    event = found(tenant_id)
+    await hear(outbox, event)
+    registered, fetch = await emitted(outbox)
+    assert isinstance(registered, UploadRegistered)
+    assert isinstance(fetch, FetchRequested)
+    assert (registered.upload_id, registered.tenant_id, registered.dialect) == (event.file_id, tenant_id, "medialab")
+    assert (registered.transfer, registered.file_name) == ("fetched", "Film Nr. 1.MP4")
+    assert (registered.constraints.size_bytes, registered.object_key) == (7, f"files/{event.file_id}/original.mp4")
+    assert (fetch.source_url, fetch.staging_key) == (f"watch:{event.file_id}", registered.staging_key)
+    assert await folder_title(outbox, event) == ""
+
+
+async def test_it_is_registered_once_however_often_it_is_heard(outbox: Outbox, tenant_id: TenantId) -> None:
+    # M-07
+    event = found(tenant_id)
+    await asyncio.gather(*(hear(outbox, event) for _ in range(5)))
+    await hear(outbox, event)
+    assert len(await emitted(outbox)) == 2
+
+
+async def test_its_subfolder_names_the_folder(outbox: Outbox, tenant_id: TenantId) -> None:
+    # M-07, part 2.1: `<folder_id>_<label>`
+    async with outbox.unit_of_work() as work:
+        made = await create_numbered_folder(work, tenant_id, 0, "Clips of 2026")
+    by_number = found(tenant_id, folder_id=str(made.number), folder_label="whatever")
+    by_label = found(tenant_id, folder_id="123456789012345678", folder_label="Été")
+    again = found(tenant_id, folder_label="Été")
+    root = found(tenant_id, folder_id="0", folder_label="whatever")
+    unspeakable = found(tenant_id, folder_label="a\x01b")
+    for event in (by_number, by_label, again, root, unspeakable):
+        await hear(outbox, event)
+    titles = [await folder_title(outbox, event) for event in (by_number, by_label, again, root, unspeakable)]
+    assert titles == ["Clips of 2026", "Été", "Été", "", ""]

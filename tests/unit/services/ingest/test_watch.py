@@ -1,0 +1,89 @@
+"""The rules of watch folders."""
+
+from uuid import UUID
+
+import pytest
+
+from contracts.ids import UploadId
+from services.ingest.domain.watch import (
+    ERROR,
+    LOCK,
+    Sighting,
+    WatchedFile,
+    beside,
+    clear_pause_seconds,
+    folder_of,
+    is_candidate,
+    other_name,
+)
+
+FOLDER = UUID("5f0c7dbb-6e8c-4b71-8c55-0d1d64f4a001")
+
+
+@pytest.mark.parametrize(
+    "path", ["film.mp4", "101_Clips/film.mp4", "a/b/c/film", "Käse und Brot.mov", "part.mp4", "lock", "x.error.txt.mp4"]
+)
+def test_ordinary_files_are_candidates(path: str) -> None:
+    # M-07
+    assert is_candidate(path)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ".hidden", ".DS_Store", ".done/film.mp4", "a/.b/film.mp4", "film.mp4.lock", "film.mp4.LOCK", "film.mp4.part",
+        "film.mp4.crdownload", "film.mp4.filepart", "film.tmp", "film.mp4~", "film.mp4.error.txt", "a/" * 9 + "film.mp4",
+        "x" * 2001, "film\udcff.mp4",
+    ],
+)  # fmt: skip
+def test_hidden_and_unfinished_files_are_not(path: str) -> None:
+    # M-07
+    assert not is_candidate(path)
+
+
+@pytest.mark.parametrize(
+    ("path", "folder"),
+    [
+        ("film.mp4", (None, None)),
+        ("101_Clips/film.mp4", ("101", "Clips")),
+        ("101_My_own clips/deeper/film.mp4", ("101", "My_own clips")),
+        ("0_/film.mp4", ("0", None)),
+        ("Clips/film.mp4", (None, "Clips")),
+        ("x101_Clips/film.mp4", (None, "x101_Clips")),
+        ("101/film.mp4", (None, "101")),
+        ("9" * 19 + "_Clips/film.mp4", (None, "9" * 19 + "_Clips")),
+    ],
+)
+def test_the_subfolder_names_id_and_label(path: str, folder: tuple[str | None, str | None]) -> None:
+    # M-07, part 2.1: `<folder_id>_<label>`
+    assert folder_of(path) == folder
+
+
+def test_a_file_has_one_id_and_every_other_file_another() -> None:
+    sighting = Sighting("film.mp4", 7, "1", 100.25)
+    others = [
+        Sighting("film2.mp4", 7, "1", 100.25), Sighting("film.mp4", 8, "1", 100.25), Sighting("film.mp4", 7, "2", 100.25),
+        Sighting("film.mp4", 7, "1", 100.5),
+    ]  # fmt: skip
+    assert sighting.id_in(FOLDER) == Sighting("film.mp4", 7, "1", 100.25).id_in(FOLDER)
+    assert len({other.id_in(FOLDER) for other in (sighting, *others)} | {sighting.id_in(UUID(int=1))}) == 6
+
+
+def test_names_beside_a_file_fit_into_the_file_system() -> None:
+    assert (beside("film.mp4", LOCK), beside("film.mp4", ERROR)) == ("film.mp4.lock", "film.mp4.error.txt")
+    longest = "ä" * 127
+    assert len(beside(longest, ERROR).encode()) <= 255
+    assert beside(longest, ERROR) != beside(longest[:-1] + "x", ERROR)
+
+
+@pytest.mark.parametrize("name", ["film.mp4", "film", "a.b.mp4", "ä" * 125 + ".mp4", ".x"])
+def test_another_name_is_like_the_first(name: str) -> None:
+    file = WatchedFile(UploadId(UUID(int=1 << 127)), f"folder/{name}", 1, "1")
+    other = other_name(file)
+    assert other != name
+    assert len(other.encode()) <= 255
+    assert other.rpartition(".")[2] == name.rpartition(".")[2] or "." not in name or name == ".x"
+
+
+def test_pauses_grow_to_five_minutes() -> None:
+    assert [clear_pause_seconds(attempts) for attempts in (1, 2, 3, 9, 10, 1000)] == [1, 2, 4, 256, 300, 300]
