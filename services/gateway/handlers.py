@@ -46,6 +46,7 @@ from contracts.events import (
     WebhookRequested,
 )
 from libs.outbox.unit_of_work import UnitOfWork
+from services.gateway.domain.account import shown_id
 from services.gateway.domain.project import ProjectId
 from services.gateway.domain.timeline import TimelineEntry
 from services.gateway.domain.upload import State
@@ -211,7 +212,12 @@ async def on_publication_requested(event: PublicationRequested, work: UnitOfWork
 
 async def on_publication_changed(event: PublicationChanged, work: UnitOfWork) -> None:
     await change_publication(work, event)
-    summary = {"account_id": event.account_id, "status": event.status, "attempts": event.attempts, "code": event.error_code}
+    summary = {
+        "account_id": shown_id(event.account_id),
+        "status": event.status,
+        "attempts": event.attempts,
+        "code": event.error_code,
+    }
     await ProjectionStore(work.connection).note(event.upload_id, _entry(event, work, Stage.PROCESSED, **summary))
 
 
