@@ -46,6 +46,8 @@ MAX_FILES: Final = 100
 """Of one request."""
 FORM_BYTES: Final = 4 * 2**20
 """Of a request's boundaries, heads and fields."""
+REFUSED_LIMITS: Final = FormLimits(body_bytes=256 * 2**20, files=1)
+"""Of what is read of a request that is refused already."""
 
 
 class Uploads:
@@ -58,8 +60,6 @@ class Uploads:
     async def upload(self, request: web.Request) -> web.Response:
         batch = await self._admitted(request)
         form = await self._receive(request, batch)
-        if isinstance(batch, Exception):
-            raise batch
         try:
             described = describe(form.files, form.fields, query=len(query_fields(request, LIMITS)))
             folders = await self._folders(batch, described)
@@ -70,12 +70,22 @@ class Uploads:
         await self._add(batch, registrations, form)
         return answer(_view(batch, described, folders, registrations), exclude_none=True)
 
-    async def _admitted(self, request: web.Request) -> Batch | GatewayError | HttpError:
-        """The batch, or why it takes nothing from this request: that is said when the client has sent its body."""
+    async def _admitted(self, request: web.Request) -> Batch:
+        """Where it takes nothing from this request, that is said when the client has sent its body."""
         try:
             return await self._open_batch(request)
         except (GatewayError, HttpError) as refusal:
-            return refusal
+            await self._hear_out(request, refusal)
+            raise
+
+    async def _hear_out(self, request: web.Request, refusal: Exception) -> None:
+        """Reads the body and throws it away: who is cut off while sending never hears why."""
+
+        def place(_part: FilePart) -> str:
+            raise refusal
+
+        with suppress(HttpError, GatewayError):
+            await receive_form(request, self._deps.objects, place, REFUSED_LIMITS)
 
     async def _open_batch(self, request: web.Request) -> Batch:
         given = query_value(request, "ulid")
@@ -99,17 +109,11 @@ class Uploads:
             raise UploadUrlRefusedError
         self._urls.verify(batch_id, query_value(request, "expires") or "", signature, self._deps.clock())
 
-    async def _receive(self, request: web.Request, batch: Batch | GatewayError | HttpError) -> Form:
+    async def _receive(self, request: web.Request, batch: Batch) -> Form:
         def place(part: FilePart) -> str:
-            if isinstance(batch, Exception):
-                raise batch  # the rest is read and thrown away: who is cut off while sending never hears why
             batch.check_name(base_name(part.filename) or part.field)
             return f"staging/{new_upload_id()}/{uuid4().hex}"
 
-        if isinstance(batch, Exception):
-            with suppress(HttpError, GatewayError):
-                await receive_form(request, self._deps.objects, place, FormLimits(body_bytes=2**62, files=1))
-            raise batch
         try:
             return await receive_form(request, self._deps.objects, place, self._limits(batch))
         except form_error.FileTooLargeError:
