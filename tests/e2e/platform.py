@@ -38,6 +38,9 @@ class Credentials:
     public_key: str
     secret_key: str
     admin_token: str
+    private_token: str
+    bearer_token: str
+    accounts: list[str]
     watch_folder: str
 
 
