@@ -1,5 +1,5 @@
 # `make` alone prints what there is. Everything Python lives in .venv; nothing else of the machine is touched, except
-# that `make test` installs the packages of RabbitMQ and compose when they are missing and it may.
+# that `make test` installs the packages of RabbitMQ, Node, Chromium and compose when they are missing and it may.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -13,6 +13,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 RUNTIME := $(VENV)/.runtime-installed
 DEV := $(VENV)/.dev-installed
+CLIENTS := tests/e2e/clients
+PACKAGES := $(CLIENTS)/node_modules/.package-lock.json
 AZURITE := tests/servers/azurite
 AZURITE_PACKAGES := $(AZURITE)/node_modules/.package-lock.json
 
@@ -28,10 +30,9 @@ demo: $(RUNTIME) ## Send a video and an image through it and watch them arrive
 check: $(DEV) lint ## The fast part: style, types, import rules, unit tests
 	$(BIN)/pytest -q tests/unit
 
-test: $(DEV) ## Everything, against real servers (installs RabbitMQ and compose when they are missing and we are root)
+test: $(DEV) ## Everything, against real servers (installs RabbitMQ, Node, Chromium and compose when they are missing and we are root)
 	tests/install.sh
-	$(MAKE) --no-print-directory $(AZURITE_PACKAGES)
-	$(MAKE) --no-print-directory lint
+	$(MAKE) --no-print-directory $(PACKAGES) $(AZURITE_PACKAGES) lint
 	$(BIN)/pytest tests
 
 bench: $(DEV) ## Measure throughput, latency and memory, without judging
@@ -63,7 +64,7 @@ lock: $(DEV) ## Pin the dependencies of pyproject.toml again, with hashes
 		--extra dev --output-file requirements/dev.txt pyproject.toml
 
 clean: ## Remove the environment and the caches; .data/ stays
-	rm -rf $(VENV) $(AZURITE)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(CLIENTS)/node_modules $(AZURITE)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -75,10 +76,15 @@ $(AZURITE_PACKAGES): $(AZURITE)/package-lock.json
 	cd $(AZURITE) && npm ci --loglevel=error
 	@touch $@
 
+# The lock files name everything: pip shall look for nothing else (`pydantic[email]`, say, has no line of its own there).
 $(RUNTIME): requirements/runtime.txt | $(BIN)/python
-	$(PIP) install --require-hashes -r requirements/runtime.txt
+	$(PIP) install --require-hashes --no-deps -r requirements/runtime.txt
 	@touch $@
 
 $(DEV): requirements/dev.txt | $(BIN)/python
-	$(PIP) install --require-hashes -r requirements/dev.txt
+	$(PIP) install --require-hashes --no-deps -r requirements/dev.txt
 	@touch $@ $(RUNTIME)
+
+$(PACKAGES): $(CLIENTS)/package-lock.json
+	cd $(CLIENTS) && npm ci --loglevel=error
+	@touch $@

@@ -6,6 +6,7 @@ import sys
 PARTS = {
     "bench.put": "Bytes: a streamed PUT into the disk store beside a bare socket-to-file copy",
     "bench.form": "Forms: form-data into the disk store beside a bare socket-to-file copy",
+    "bench.base": "Uploads: POST /base/ of a standalone beside a bare socket-to-file copy",
     "bench.register": "Registrations: the eachlabs endpoint beside a bare validated one",
     "bench.latency": "Latency: from stored to webhook",
 }

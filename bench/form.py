@@ -3,6 +3,7 @@
 As `bench.put`, with one file among text fields in a multipart body: what is added is the search for the boundary.
 """
 
+from collections.abc import Mapping
 from itertools import count
 from pathlib import Path
 
@@ -24,19 +25,23 @@ FIELDS = {"UPLOADCARE_PUB_KEY": "demopublickey", "UPLOADCARE_STORE": "auto"}
 LIMITS = FormLimits(body_bytes=2 * 1024**3, files=1)
 
 
-def request(server: bare.Server, _number: int, size: int) -> tuple[bytes, bytes]:
+def request_with(fields: Mapping[str, str]) -> bare.Request:
     """The file first, as Uploadcare's JavaScript client sends it."""
-    file = 'Content-Disposition: form-data; name="file"; filename="a.bin"\r\nContent-Type: application/octet-stream'
-    before = f"--{BOUNDARY}\r\n{file}\r\n\r\n".encode()
-    texts = [f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{n}"\r\n\r\n{v}\r\n' for n, v in FIELDS.items()]
-    after = f"\r\n{''.join(texts)}--{BOUNDARY}--\r\n".encode()
-    head = [
-        f"POST {PATH} HTTP/1.1",
-        f"Host: 127.0.0.1:{server.port}",
-        f"Content-Type: multipart/form-data; boundary={BOUNDARY}",
-        f"Content-Length: {len(before) + size + len(after)}",
-    ]
-    return "\r\n".join([*head, "", ""]).encode() + before, after
+
+    def request(server: bare.Server, _number: int, size: int) -> tuple[bytes, bytes]:
+        file = 'Content-Disposition: form-data; name="file"; filename="a.bin"\r\nContent-Type: application/octet-stream'
+        before = f"--{BOUNDARY}\r\n{file}\r\n\r\n".encode()
+        texts = [f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{n}"\r\n\r\n{v}\r\n' for n, v in fields.items()]
+        after = f"\r\n{''.join(texts)}--{BOUNDARY}--\r\n".encode()
+        head = [
+            f"POST {PATH} HTTP/1.1",
+            f"Host: 127.0.0.1:{server.port}",
+            f"Content-Type: multipart/form-data; boundary={BOUNDARY}",
+            f"Content-Length: {len(before) + size + len(after)}",
+        ]
+        return "\r\n".join([*head, "", ""]).encode() + before, after
+
+    return request
 
 
 def serve(folder: Path, port: int) -> None:
@@ -57,4 +62,4 @@ def serve(folder: Path, port: int) -> None:
 
 
 if __name__ == "__main__":
-    bare.run("bench.form", __doc__, serve, request, AIM)
+    bare.run("bench.form", __doc__, serve, request_with(FIELDS), AIM)

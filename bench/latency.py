@@ -12,7 +12,8 @@ from typing import Any
 
 import aiohttp
 
-from deploy.demo import Demo, longshore, receiving
+from deploy.demo import longshore, receiving
+from deploy.demo_client import Demo
 
 ALONE, TOGETHER = 100, 400
 AT_ONCE = 16

@@ -36,8 +36,8 @@ class DirectoryAccount(AccountSettings):
 
     path: Annotated[str, Field(min_length=1, max_length=500)]
     """Below the root that the operator has opened; relative to it, or absolute."""
-    name: Annotated[str, Field(max_length=60 + 40)] = "{publication_id}-{file_name}"
-    """Of each file."""
+    name: Annotated[str, Field(max_length=100)] = "{publication_id}-{file_name}"
+    """Of each file; filled in it has less than 256 bytes."""
 
     @field_validator("path")
     @classmethod
@@ -128,11 +128,25 @@ class WebhookAccount(AccountSettings):
         return self
 
 
+class YouTubeAccount(AccountSettings):
+    """A channel. Its owner must have allowed the scopes `youtube.upload` and `youtube.readonly`, or `youtube`."""
+
+    client_id: Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,300}$")]
+    """Of the OAuth 2.0 client that the owner of the channel has let in."""
+    client_secret: Annotated[SecretStr, Field(min_length=1, max_length=300)]
+    refresh_token: Annotated[SecretStr, Field(min_length=1, max_length=2000)]
+    privacy_status: Literal["public", "unlisted", "private"] = "public"
+    """Of videos whose upload names no other."""
+    category_id: Annotated[str, Field(pattern=r"^[0-9]{1,5}$")] = "22"
+    """The same; 22 is "People & Blogs"."""
+
+
 ACCOUNT_SETTINGS: Final[Mapping[str, type[AccountSettings]]] = {
     "directory": DirectoryAccount,
     "http": HttpAccount,
     "s3": S3Account,
     "webhook": WebhookAccount,
+    "youtube": YouTubeAccount,
 }
 """By `AccountConfigured.kind`."""
 

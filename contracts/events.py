@@ -13,6 +13,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, NonNegativeInt
 
 from contracts.ids import EventId, TenantId, UploadId, event_id
+from contracts.webhook import WebhookFormat, WebhookNews
 
 JsonObject: TypeAlias = dict[str, Any]
 
@@ -375,6 +376,72 @@ class PublicationRequested(UploadEvent):
     """`categoryId`, `defaultLanguage`, `defaultAudioLanguage` and what else the client gave for YouTube."""
 
 
+class WebhookEndpointConfigured(Event):
+    """A tenant's webhook endpoint was made, changed or removed. Carries all of it, so that only the newest counts."""
+
+    type: ClassVar[str] = "webhook-endpoint.configured.v1"
+    publisher: ClassVar[str] = "gateway"
+
+    endpoint_id: UUID
+    tenant_id: TenantId
+    revision: int
+    """Counts up with each change; an older one is ignored."""
+    generation: int
+    """Counts up when it is enabled again and when its address changes: what was found out of an older one no longer counts."""
+    url: str
+    format: WebhookFormat
+    news: tuple[WebhookNews, ...] = ()
+    """What it is told; empty: everything."""
+    secrets_encrypted: tuple[str, ...]
+    """One or two, the newest first; each signs."""
+    enabled: bool
+    listens_since: AwareDatetime
+    """It is told nothing that happened before."""
+    removed: bool = False
+
+    @property
+    def aggregate_id(self) -> UUID:
+        return self.endpoint_id
+
+    @property
+    def number(self) -> int:
+        return self.revision
+
+
+class WebhookReplayRequested(Event):
+    """Webhooks of an endpoint are to be sent once more under their old ids: one of them, or all that failed since then."""
+
+    type: ClassVar[str] = "webhook-replay.requested.v1"
+    publisher: ClassVar[str] = "gateway"
+
+    replay_id: UUID
+    endpoint_id: UUID
+    tenant_id: TenantId
+    delivery_id: UUID | None = None
+    since: AwareDatetime | None = None
+    """Set where `delivery_id` is not."""
+
+    @property
+    def aggregate_id(self) -> UUID:
+        return self.replay_id
+
+
+class WebhookPingRequested(Event):
+    """An endpoint is to be sent a test that tells of no upload."""
+
+    type: ClassVar[str] = "webhook-ping.requested.v1"
+    publisher: ClassVar[str] = "gateway"
+
+    delivery_id: UUID
+    """Of the webhook that it becomes."""
+    endpoint_id: UUID
+    tenant_id: TenantId
+
+    @property
+    def aggregate_id(self) -> UUID:
+        return self.delivery_id
+
+
 # ---------------------------------------------------------------- ingest
 
 
@@ -581,15 +648,26 @@ class DeliveryChanged(Event):
 
     delivery_id: UUID
     """Also the `webhook-id` that the receiver sees."""
-    upload_id: UploadId
+    upload_id: UploadId | None = None
+    """None: it tells of no upload (a test)."""
     tenant_id: TenantId
+    endpoint_id: UUID | None = None
+    """The webhook endpoint that it goes to, where it goes to one."""
+    event: str | None = None
+    """What an endpoint is told, in the words of its format: `upload.completed`, `file_upload`, `ping`."""
     kind: Literal["webhook"] = "webhook"
     target: str
     """Host of the receiver, never the full address."""
     status: Literal["pending", "retrying", "delivered", "failed"]
     attempts: NonNegativeInt
+    replays: NonNegativeInt = 0
+    """How often it was asked for again. Both numbers only grow: a step is newer where (attempts, replays) is greater."""
     response_status: int | None = None
     error: str | None = None
+    elapsed_ms: int | None = None
+    """Of the attempt."""
+    response_excerpt: str | None = None
+    """The beginning of the receiver's answer, told of endpoints alone."""
     next_attempt_at: AwareDatetime | None = None
     changed_at: datetime
 
@@ -598,8 +676,31 @@ class DeliveryChanged(Event):
         return self.delivery_id
 
     @property
+    def number(self) -> int | str:
+        return f"{self.attempts}.{self.replays}" if self.replays else self.attempts
+
+
+class WebhookEndpointDisabled(Event):
+    """delivery gave a webhook endpoint up: it is told nothing more until its owner enables it again."""
+
+    type: ClassVar[str] = "webhook-endpoint.disabled.v1"
+    publisher: ClassVar[str] = "delivery"
+
+    endpoint_id: UUID
+    tenant_id: TenantId
+    generation: int
+    """Which was given up; a newer one is not meant."""
+    reason: Literal["gone", "failing"]
+    """It answered 410, or for days nothing but failures."""
+    disabled_at: AwareDatetime
+
+    @property
+    def aggregate_id(self) -> UUID:
+        return self.endpoint_id
+
+    @property
     def number(self) -> int:
-        return self.attempts
+        return self.generation
 
 
 class PublicationChanged(Event):
@@ -640,6 +741,7 @@ EVENTS: tuple[type[Event], ...] = (
     FetchCompleted, FetchFailed, WatchedFileFound, ObjectStored, UploadCompleted, UploadRejected, UploadAborted, UploadExpired,
     FileExpired, FileDeleted, FileInspected, ProcessingProgressed, ProcessingCompleted, ProcessingFailed, DeliveryChanged,
     PublicationChanged,
+    WebhookEndpointConfigured, WebhookReplayRequested, WebhookPingRequested, WebhookEndpointDisabled,
 )  # fmt: skip
 
 EVENT_BY_TYPE: dict[str, type[Event]] = {event.type: event for event in EVENTS}

@@ -27,3 +27,8 @@ def event_id(aggregate_id: UUID, event_type: str, number: int | str) -> EventId:
 def publication_id(upload_id: UUID, account_id: UUID) -> UUID:
     """Of the one publication of an upload to an account."""
     return uuid5(_EVENT_NAMESPACE, f"{upload_id}:{account_id}")
+
+
+def told_id(event: EventId, endpoint_id: UUID) -> DeliveryId:
+    """Of the one webhook that tells an endpoint what an event said."""
+    return DeliveryId(uuid5(_EVENT_NAMESPACE, f"{event}:{endpoint_id}"))

@@ -25,9 +25,9 @@ from libs.runtime.process import give_up, read_settings, s3_store
 from libs.runtime.secret import SecretBox, new_key
 from libs.runtime.settings import ServiceSettings
 from libs.runtime.wakeup import Wakeups
-from services.gateway.auth import key_hash, new_api_key
+from services.gateway.auth import key_hash, new_api_key, new_private_token
 from services.gateway.bootstrap import create_tenant
-from services.gateway.store import TenantStore
+from services.gateway.store import PrivateTokenStore, TenantStore
 from services.gateway.store.tenant import Tenant
 
 T = TypeVar("T")
@@ -40,10 +40,12 @@ topology_commands = typer.Typer(help="Exchanges, queues and policies.", no_args_
 dead_letter_commands = typer.Typer(help="Messages that a service could not handle.", no_args_is_help=True)
 tenant_commands = typer.Typer(help="Tenants and their keys.", no_args_is_help=True)
 key_commands = typer.Typer(help="API keys of a tenant; several may have the same name.", no_args_is_help=True)
+token_commands = typer.Typer(help="Private tokens of a tenant, for the MediaLab API.", no_args_is_help=True)
 app.add_typer(topology_commands, name="topology")
 app.add_typer(dead_letter_commands, name="dead-letters")
 app.add_typer(tenant_commands, name="tenant")
 tenant_commands.add_typer(key_commands, name="key")
+tenant_commands.add_typer(token_commands, name="private-token")
 
 
 class Settings(ServiceSettings):
@@ -177,6 +179,23 @@ def revoke_keys(tenant: TenantName, name: str) -> None:
     typer.echo(f"{count} revoked")
 
 
+@token_commands.command("add")
+def add_token(tenant: TenantName, role: Role = Role.ADMIN, name: str = OPERATOR) -> None:
+    """Print a new private token; it is shown this once."""
+    token = new_private_token()
+    asyncio.run(_with_tokens(tenant, lambda store, found: store.insert(key_hash(token), found.id, role, name)))
+    typer.echo(token)
+
+
+@token_commands.command("revoke")
+def revoke_tokens(tenant: TenantName, name: str) -> None:
+    """Every private token of this name, within LONGSHORE_GATEWAY_KEY_CACHE_SECONDS."""
+    count = asyncio.run(_with_tokens(tenant, lambda store, found: store.revoke(found.id, name)))
+    if not count:
+        give_up(f"the tenant has no valid private token named {name}")
+    typer.echo(f"{count} revoked")
+
+
 async def _create_tenant(settings: Settings, name: str, role: Role) -> dict[str, str]:
     box, api_key = SecretBox(_text(settings.secret_key)), new_api_key()
 
@@ -197,12 +216,22 @@ async def _create_tenant(settings: Settings, name: str, role: Role) -> dict[str,
 
 async def _with_tenant(name: str, do: Callable[[TenantStore, Tenant], Awaitable[T]]) -> T:
     async def find_and_do(work: UnitOfWork) -> T:
-        store = TenantStore(work.connection)
-        if (found := await store.named(name)) is None:
-            give_up(f"there is no tenant {name}")
-        return await do(store, found)
+        return await do(TenantStore(work.connection), await _named(work, name))
 
     return await _in_gateway(find_and_do)
+
+
+async def _with_tokens(name: str, do: Callable[[PrivateTokenStore, Tenant], Awaitable[T]]) -> T:
+    async def find_and_do(work: UnitOfWork) -> T:
+        return await do(PrivateTokenStore(work.connection), await _named(work, name))
+
+    return await _in_gateway(find_and_do)
+
+
+async def _named(work: UnitOfWork, name: str) -> Tenant:
+    if (found := await TenantStore(work.connection).named(name)) is None:
+        give_up(f"there is no tenant {name}")
+    return found
 
 
 async def _in_gateway(do: Callable[[UnitOfWork], Awaitable[T]]) -> T:

@@ -1,4 +1,4 @@
-"""`make demo`: a video and an image on their whole way, through a Longshore that starts for this alone.
+"""`make demo`: files on their whole way, in and out, through a Longshore that starts for this alone.
 
 It speaks plain HTTP like any client. With LONGSHORE_BUS_URL, LONGSHORE_POSTGRES_DSN and LONGSHORE_S3_URL set, the same way
 leads over real servers.
@@ -14,7 +14,6 @@ import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,56 +22,11 @@ import imageio_ffmpeg
 from aiohttp import web
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-from deploy.terminal import Progress, say, step, table
+from deploy.demo_client import Demo, DemoError
+from deploy.demo_publishing import show_publishing, show_watch_folder
+from deploy.terminal import say, step, table
 
-PATIENCE_SECONDS = 120
-END_STATES = {"READY", "PROCESSING_FAILED", "REJECTED", "ABORTED", "EXPIRED", "DELETED"}
-
-
-class DemoError(Exception):
-    """Something did not go as it must; the message says what."""
-
-    code = "demo_failed"
-
-
-@dataclass(frozen=True)
-class Demo:
-    """What the steps share."""
-
-    http: aiohttp.ClientSession
-    credentials: dict[str, str]
-    callback_url: str
-    inbox: "asyncio.Queue[dict[str, Any]]"
-
-    async def call(self, method: str, path: str, body: Any = None, **query: Any) -> Any:
-        headers = {"X-API-Key": self.credentials["api_key"]}
-        url = self.credentials["base_url"] + path
-        async with self.http.request(method, url, json=body, headers=headers, params=query) as response:
-            if response.status >= 400:
-                raise DemoError(f"{method} {path} was answered {response.status}: {(await response.text())[:300]}")
-            return await response.json()
-
-    async def put(self, url: str, content: bytes, headers: dict[str, str]) -> None:
-        async with self.http.put(url, data=content, headers=headers) as response:
-            if response.status != 200:
-                raise DemoError(f"the upload was answered {response.status}: {(await response.text())[:300]}")
-        say(f"sent {len(content):,} bytes to the signed URL")
-
-    async def watch(self, upload_id: str, label: str) -> dict[str, Any]:
-        """Shows the upload's progress until it has reached its end; answers the platform's view of it."""
-        version = 0
-        with Progress(label) as progress:
-            while True:
-                found: dict[str, Any] = await self.call(
-                    "GET", f"/platform/v1/uploads/{upload_id}", wait_version=version, wait_seconds=1
-                )
-                version = found["version"]
-                progress.show(found["state"], found["progress_percent"])
-                if found["state"] in END_STATES:
-                    break
-        if found["state"] != "READY":
-            raise DemoError(f"{label} ended as {found['state']}: {found['error']}")
-        return found
+PATIENCE_SECONDS = 180
 
 
 async def show_video(demo: Demo, video: bytes) -> None:
@@ -155,13 +109,14 @@ async def receiving(inbox: "asyncio.Queue[dict[str, Any]]", secret: list[str]) -
 
 
 @asynccontextmanager
-async def longshore(folder: Path) -> AsyncIterator[dict[str, str]]:
+async def longshore(folder: Path) -> AsyncIterator[dict[str, Any]]:
     """A standalone on free ports; the credentials that it wrote."""
     environment = os.environ | {
         "LONGSHORE_DATA_DIR": str(folder / "data"),
         "LONGSHORE_HTTP_PORT": "0",
         "LONGSHORE_OPS_PORT": "0",
         "LONGSHORE_EGRESS_ALLOW": "127.0.0.0/8",
+        "LONGSHORE_INGEST_WATCH_SETTLE_SECONDS": "1",
     }
     log = folder / "longshore.log"
     with log.open("wb") as errors:
@@ -229,6 +184,8 @@ async def run() -> None:
             demo = Demo(http, credentials, callback_url, inbox)
             await show_video(demo, video)
             await show_image(demo, image)
+            await show_publishing(demo, video)
+            await show_watch_folder(demo, image)
 
 
 async def main() -> None:

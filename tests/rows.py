@@ -9,7 +9,7 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-FINISHED = {"E": 22, "J": 23, "U": 46, "U-E": 90}
+FINISHED = {"E": 22, "J": 23, "M": 29, "T": 30, "U": 46, "U-E": 90}
 """Beginning of the rows of an API → their number."""
 
 ROW = re.compile(r"\b([EJMTU]-E?\d{2})\b")

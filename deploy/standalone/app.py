@@ -64,7 +64,7 @@ def _services(shared: dict[str, Any], store: ObjectStore, notices: Notices) -> l
         notification,
         ingest.build(IngestSettings(**shared), store),
         transcoder.build(TranscoderSettings(**shared), store),
-        delivery.build(DeliverySettings(**shared)),
+        delivery.build(DeliverySettings(**shared), store),
     ]
 
 

@@ -18,7 +18,7 @@ from weakref import WeakValueDictionary
 import structlog
 
 from libs.object_store.disk_batch import DiskBatch
-from libs.object_store.disk_files import DiskFiles
+from libs.object_store.disk_files import DiskFiles, Meta
 from libs.object_store.disk_multipart import DiskMultipart
 from libs.object_store.incoming import BUFFER_BYTES, Incoming
 from libs.object_store.port import ObjectInfo, OpenMultipart, Part, StoreUnavailableError, check_parts
@@ -80,15 +80,17 @@ class DiskStore:
     async def read(
         self, key: str, *, start: int = 0, length: int | None = None, match_etag: str | None = None
     ) -> AsyncIterator[bytes]:
-        meta, file = await self.run(self.files.open, key, match_etag)
+        opened: list[BinaryIO] = []
         try:
+            meta, file = await self.run(_open_into, opened, self.files, key, match_etag)
             left = max(0, meta.size_bytes - start) if length is None else length
             while left > 0 and (chunk := await self.run(_read_at, file, start, min(left, BUFFER_BYTES))):
                 yield chunk
                 start += len(chunk)
                 left -= len(chunk)
         finally:
-            file.close()
+            for file in opened:  # also where whoever waited for it was cancelled
+                file.close()
 
     async def download(self, key: str, path: Path) -> None:
         await self.run(self.files.link, key, path)
@@ -248,6 +250,12 @@ def notification(info: ObjectInfo) -> dict[str, object]:
         "s3": s3,
     }
     return {"Records": [record]}
+
+
+def _open_into(opened: list[BinaryIO], files: DiskFiles, key: str, match_etag: str | None) -> tuple[Meta, BinaryIO]:
+    meta, file = files.open(key, match_etag)
+    opened.append(file)
+    return meta, file
 
 
 def _read_at(file: BinaryIO, start: int, length: int) -> bytes:

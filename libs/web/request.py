@@ -6,7 +6,7 @@ Whatever is wrong with the bytes themselves is an `HttpError`; what is wrong wit
 
 import asyncio
 from collections.abc import Iterable
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import orjson
 from aiohttp import web
@@ -36,7 +36,8 @@ async def read_json(request: web.Request, model: type[Model], *, max_bytes: int 
     """
     _check_content_type(request)
     body = await read_body(request, max_bytes)
-    _check_json_object(body)
+    if not isinstance(json_value(body), dict):
+        raise MalformedBodyError("The body must be a JSON object.")
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
@@ -71,6 +72,24 @@ def parse_query(request: web.Request, model: type[Model]) -> Model:
     return model.model_validate({name: query[name] for name in query})
 
 
+def json_value(body: bytes) -> Any:
+    """Any JSON value.
+
+    Raises MalformedBodyError where it is none, or has NaN, NUL characters, lone surrogates or too many levels.
+    """
+    # orjson is strict where pydantic's own parser is not: NaN and Infinity. Everything else that costs time is looked
+    # at only where a search in the raw bytes says that it could be there.
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise MalformedBodyError("The body is not valid JSON.") from None
+    if body.count(b"{") + body.count(b"[") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
+        raise MalformedBodyError(f"The body is nested more than {MAX_DEPTH} levels deep.")
+    if b"\\u0000" in body and _has_nul(value):
+        raise MalformedBodyError("The body contains a NUL character.")
+    return value
+
+
 async def _read_up_to(request: web.Request, limit: int) -> bytes:
     chunks: list[bytes] = []
     size = 0
@@ -89,21 +108,6 @@ def _check_content_type(request: web.Request) -> None:
             raise UnsupportedMediaTypeError("Content-Type must be application/json.")
     if request.headers.get("Content-Encoding", "identity") != "identity":
         raise UnsupportedMediaTypeError("A compressed body is not accepted.")
-
-
-def _check_json_object(body: bytes) -> None:
-    # orjson is strict where pydantic's own parser is not: NaN and Infinity. Everything else that costs time is looked
-    # at only where a search in the raw bytes says that it could be there.
-    try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        raise MalformedBodyError("The body is not valid JSON.") from None
-    if not isinstance(value, dict):
-        raise MalformedBodyError("The body must be a JSON object.")
-    if body.count(b"{") + body.count(b"[") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
-        raise MalformedBodyError(f"The body is nested more than {MAX_DEPTH} levels deep.")
-    if b"\\u0000" in body and _has_nul(value):
-        raise MalformedBodyError("The body contains a NUL character.")
 
 
 def _children(value: object) -> Iterable[object]:

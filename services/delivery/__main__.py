@@ -1,5 +1,5 @@
-from libs.runtime.process import main
+from libs.runtime.process import main, on_s3
 from services.delivery.app import build
 from services.delivery.settings import Settings
 
-main("delivery", build, Settings, needs=("secret_key",))
+main("delivery", on_s3(build), Settings, needs=("secret_key", "s3_url"))

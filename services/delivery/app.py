@@ -1,45 +1,111 @@
 """Delivery's composition root."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from libs.egress.client import GuardedClient
 from libs.egress.policy import Policy, parse_networks
+from libs.egress.upload import UploadLimits
+from libs.object_store.port import ObjectStore
 from libs.outbox.unit_of_work import Outbox
 from libs.postgres.database import Database
 from libs.runtime.secret import SecretBox
 from libs.runtime.service import Service
 from libs.runtime.wakeup import Wakeups
+from libs.web.signed_link import PURPOSE, LinkSigner
 from services.delivery.adapters.receiver import Receivers
 from services.delivery.domain.schedule import Schedule
+from services.delivery.endpoints.jobs import Replays
 from services.delivery.handlers import HANDLERS
 from services.delivery.jobs import Sender, Upkeep
+from services.delivery.publishing import jobs as publishing
+from services.delivery.publishing.connectors.directory import Directories
+from services.delivery.publishing.connectors.http import HttpConnector
+from services.delivery.publishing.connectors.registry import Maker, Registry
+from services.delivery.publishing.connectors.s3 import S3Connector
+from services.delivery.publishing.connectors.webhook import WebhookConnector
+from services.delivery.publishing.connectors.youtube.api import YouTubeApi
+from services.delivery.publishing.connectors.youtube.connector import YouTubeConnector
+from services.delivery.publishing.connectors.youtube.processing import Patience
+from services.delivery.publishing.connectors.youtube.token import AccessTokens
+from services.delivery.publishing.usecases.attempting import Attempting
+from services.delivery.publishing.usecases.outcome import Outcomes
+from services.delivery.publishing.usecases.working import Worker
 from services.delivery.settings import Settings
 
 LEASE_MARGIN_SECONDS = 15
 """For the body of the answer and the recording."""
 
 
-def build(settings: Settings) -> Service:
+def build(settings: Settings, store: ObjectStore) -> Service:
     """Raises ValueError when a setting without a default is missing."""
     if settings.postgres_dsn is None or settings.secret_key is None:
         raise ValueError("LONGSHORE_POSTGRES_DSN and LONGSHORE_SECRET_KEY are required")
     database = Database(settings.postgres_dsn.get_secret_value(), "delivery", max_connections=settings.postgres_pool)
     outbox = Outbox(database, Wakeups())
     client = GuardedClient(Policy(parse_networks(settings.egress_allow)), timeout_seconds=settings.delivery_timeout_seconds)
+    secrets = SecretBox(settings.secret_key.get_secret_value())
+    links = LinkSigner(settings.public_base_url, secrets.derived(PURPOSE))
+    directories = Directories(settings.delivery_directory_root or settings.data_dir / "published")
     sender = Sender(
         outbox,
-        Receivers(client, SecretBox(settings.secret_key.get_secret_value())),
+        Receivers(client, secrets),
         Schedule(settings.delivery_schedule_seconds),
         concurrency=settings.delivery_concurrency,
         receiver_concurrency=settings.delivery_receiver_concurrency,
         lease_seconds=settings.delivery_timeout_seconds + LEASE_MARGIN_SECONDS,
         poll_seconds=settings.delivery_poll_seconds,
+        patience=timedelta(days=settings.delivery_disable_days),
     )
-    upkeep = Upkeep(outbox, retention=timedelta(days=settings.delivery_retention_days))
+    retention = timedelta(days=settings.delivery_retention_days)
+    dispatch = _dispatch(settings, outbox, store, secrets, _registry(settings, client, directories, links))
     return Service(
         name="delivery",
         outbox=outbox,
         handlers=HANDLERS,
-        loops={"webhooks": sender.run, "upkeep": upkeep.run},
-        resources=(client,),
+        loops={
+            "webhooks": sender.run,
+            "webhook-replays": Replays(outbox).run,
+            "upkeep": Upkeep(outbox, retention=retention).run,
+            "publications": dispatch.run,
+            "publications-upkeep": publishing.Upkeep(outbox, retention=retention).run,
+        },
+        resources=(store, client, directories),
+    )
+
+
+def _registry(settings: Settings, client: GuardedClient, directories: Directories, links: LinkSigner) -> Registry:
+    limits = UploadLimits(settings.delivery_upload_seconds, settings.delivery_idle_seconds)
+    return Registry({
+        "directory": directories.connector,
+        "http": lambda account: HttpConnector(account, client, limits),
+        "s3": lambda account: S3Connector(account, client, limits),
+        "webhook": lambda account: WebhookConnector(account, client, links),
+        "youtube": _youtube(settings, client, limits),
+    })  # fmt: skip
+
+
+def _youtube(settings: Settings, client: GuardedClient, limits: UploadLimits) -> Maker:
+    tokens = AccessTokens(client, settings.delivery_youtube_token_url)
+    patience = Patience(settings.delivery_youtube_processing_seconds)
+    # The answer to the last byte holds the video's id: worth waiting for.
+    patient = replace(limits, body_seconds=limits.idle_seconds)
+    return lambda account: YouTubeConnector(
+        YouTubeApi(account, tokens, client, patient, settings.delivery_youtube_api_url), patience
+    )
+
+
+def _dispatch(
+    settings: Settings, outbox: Outbox, store: ObjectStore, secrets: SecretBox, registry: Registry
+) -> publishing.DispatchLoop:
+    outcomes = Outcomes(
+        outbox, Schedule(settings.delivery_publication_schedule_seconds), settings.delivery_publication_lease_seconds
+    )
+    return publishing.DispatchLoop(
+        outbox,
+        outcomes,
+        Worker(outcomes, Attempting(store, secrets, registry, outcomes)),
+        concurrency=settings.delivery_publication_concurrency,
+        account_concurrency=settings.delivery_account_concurrency,
+        poll_seconds=settings.delivery_poll_seconds,
     )

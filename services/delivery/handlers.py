@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import orjson
 
 from contracts.events import (
-    DeliveryChanged,
+    Event,
     ProcessingCompleted,
     ProcessingFailed,
     TenantConfigured,
@@ -14,14 +14,18 @@ from contracts.events import (
     UploadExpired,
     UploadRegistered,
     UploadRejected,
+    WebhookRequested,
 )
-from libs.observability.tracing import current_traceparent
+from contracts.ids import DeliveryId
 from libs.outbox.unit_of_work import UnitOfWork
-from libs.runtime.service import Handlers
+from libs.runtime.service import Handler, Handlers
 from services.delivery.domain.outcome import Outcome, Upload
 from services.delivery.domain.webhook import WEBHOOKS, Webhook, receiver_of, webhook_id
+from services.delivery.endpoints.handlers import HANDLERS as TELLING
 from services.delivery.formats import FORMATS
+from services.delivery.publishing.handlers import HANDLERS as PUBLISHING
 from services.delivery.store import DeliveryStore
+from services.delivery.usecases import send, traceparent_of
 
 
 async def on_tenant_configured(event: TenantConfigured, work: UnitOfWork) -> None:
@@ -71,27 +75,24 @@ async def on_processing_failed(event: ProcessingFailed, work: UnitOfWork) -> Non
     await _end(event, outcome, work, mime_type=event.mime_type)
 
 
+async def on_webhook_requested(event: WebhookRequested, work: UnitOfWork) -> None:
+    await send(Webhook(
+        id=DeliveryId(event.webhook_id), upload_id=event.upload_id, tenant_id=event.tenant_id, url=event.url,
+        receiver=receiver_of(event.url), body=event.body.encode(), traceparent=traceparent_of(work), format=event.format,
+        sealed_secret=event.secret_encrypted,
+    ), work)  # fmt: skip
+
+
 async def announce(upload: Upload, work: UnitOfWork) -> None:
     """Creates the upload's webhook when nothing is missing any more; exactly once, whatever comes again."""
     if not upload.is_complete or upload.callback is None:
         return
     callback = upload.callback
-    webhook = Webhook(
-        id=webhook_id(upload.upload_id, "callback"),
-        upload_id=upload.upload_id,
-        tenant_id=upload.tenant_id,
-        url=callback.url,
-        receiver=receiver_of(callback.url),
-        body=orjson.dumps(FORMATS[callback.format](upload)),
-        traceparent=current_traceparent() or (work.cause.traceparent if work.cause else None),
-    )
-    if await DeliveryStore(work.connection).add_webhook(webhook):
-        now = datetime.now(UTC)
-        work.emit(DeliveryChanged(
-            delivery_id=webhook.id, upload_id=webhook.upload_id, tenant_id=webhook.tenant_id, target=webhook.receiver,
-            status="pending", attempts=0, next_attempt_at=now, changed_at=now,
-        ))  # fmt: skip
-        work.wake(WEBHOOKS)
+    await send(Webhook(
+        id=webhook_id(upload.upload_id, "callback"), upload_id=upload.upload_id, tenant_id=upload.tenant_id, url=callback.url,
+        receiver=receiver_of(callback.url), body=orjson.dumps(FORMATS[callback.format](upload)),
+        traceparent=traceparent_of(work),
+    ), work)  # fmt: skip
 
 
 async def _end(
@@ -110,7 +111,22 @@ def _now(work: UnitOfWork) -> datetime:
     return work.cause.time if work.cause else datetime.now(UTC)
 
 
-HANDLERS: Handlers = {
+def _together(*tables: Handlers) -> Handlers:
+    """One table; an event that several of them name is handled by each."""
+
+    def handler(event_type: type[Event]) -> Handler:
+        handlers = [table[event_type] for table in tables if event_type in table]
+
+        async def handle(event: Event, work: UnitOfWork) -> None:
+            for each in handlers:
+                await each(event, work)
+
+        return handlers[0] if len(handlers) == 1 else handle
+
+    return {event_type: handler(event_type) for table in tables for event_type in table}
+
+
+ANNOUNCING: Handlers = {
     TenantConfigured: on_tenant_configured,
     UploadRegistered: on_upload_registered,
     UploadCompleted: on_upload_completed,
@@ -119,4 +135,7 @@ HANDLERS: Handlers = {
     UploadExpired: on_upload_expired,
     ProcessingCompleted: on_processing_completed,
     ProcessingFailed: on_processing_failed,
+    WebhookRequested: on_webhook_requested,
 }
+
+HANDLERS: Handlers = _together(ANNOUNCING, PUBLISHING, TELLING)

@@ -19,6 +19,7 @@ from services.delivery.adapters.receiver import Receivers
 from services.delivery.domain.breaker import Breaker
 from services.delivery.domain.schedule import Schedule
 from services.delivery.domain.webhook import WEBHOOKS, Attempt, step_after
+from services.delivery.endpoints.standing import judge_endpoints
 from services.delivery.store import Claimed, DeliveryStore, Result
 
 log = structlog.get_logger()
@@ -47,6 +48,7 @@ class Sender:
         receiver_concurrency: int,
         lease_seconds: float,
         poll_seconds: float,
+        patience: timedelta,
         drain_seconds: float = DRAIN_SECONDS,
     ) -> None:
         self._outbox = outbox
@@ -56,6 +58,7 @@ class Sender:
         self._receiver_concurrency = receiver_concurrency
         self._lease_seconds = lease_seconds
         self._poll_seconds = poll_seconds
+        self._patience = patience
         self._drain_seconds = drain_seconds
         self._breaker = Breaker(receiver_concurrency)
         self._sending: dict[asyncio.Task[None], Claimed] = {}
@@ -121,19 +124,24 @@ class Sender:
         task = asyncio.current_task()
         assert task is not None
         try:
-            self._judge(claimed, await self._receivers.send(claimed.webhook, claimed.sealed_secret))
+            self._judge(claimed, await self._attempt(claimed))
         finally:
             del self._sending[task]
             metrics.IN_FLIGHT.set(len(self._sending))
             self._outbox.wakeups.wake(WEBHOOKS)  # a place is free again
 
+    async def _attempt(self, claimed: Claimed) -> Attempt:
+        if claimed.refusal is not None:
+            return Attempt(datetime.now(UTC), 0, error=claimed.refusal)
+        return await self._receivers.send(claimed.webhook, claimed.sealed_secrets)
+
     def _judge(self, claimed: Claimed, attempt: Attempt) -> None:
         webhook = claimed.webhook
         if attempt.error in UNREACHED:
             self._breaker.failed(webhook.receiver)
-        else:
+        elif claimed.refusal is None:
             self._breaker.answered(webhook.receiver)
-        step = step_after(attempt, webhook.attempts + 1, self._schedule)
+        step = step_after(attempt, webhook.attempts + 1 - webhook.attempts_before, self._schedule)
         next_attempt_at = datetime.now(UTC) + timedelta(seconds=step.pause_seconds) if step.pause_seconds is not None else None
         metrics.ATTEMPTS.labels(attempt.outcome).inc()
         metrics.SECONDS.observe(attempt.elapsed_ms / 1000)
@@ -174,6 +182,7 @@ class Sender:
             held = await store.record(results)
             recorded = [result for result in results if result.claimed.lease_of in held]
             await store.log_attempts(recorded)
+            await judge_endpoints(recorded, work, self._patience)
             for result in recorded:
                 with trace_of(result):
                     work.emit(changed(result))
@@ -201,9 +210,11 @@ def trace_of(result: Result) -> AbstractContextManager[object]:
 def changed(result: Result) -> DeliveryChanged:
     webhook, attempt = result.claimed.webhook, result.attempt
     return DeliveryChanged(
-        delivery_id=webhook.id, upload_id=webhook.upload_id, tenant_id=webhook.tenant_id, target=webhook.receiver,
-        status=result.step.status, attempts=result.attempts, response_status=attempt.response_status, error=attempt.error,
-        next_attempt_at=result.next_attempt_at, changed_at=datetime.now(UTC),
+        delivery_id=webhook.id, upload_id=webhook.upload_id, tenant_id=webhook.tenant_id, endpoint_id=webhook.endpoint_id,
+        event=webhook.event, target=webhook.receiver, status=result.step.status, attempts=result.attempts,
+        replays=webhook.replays, response_status=attempt.response_status, error=attempt.error, elapsed_ms=attempt.elapsed_ms,
+        response_excerpt=attempt.excerpt if webhook.endpoint_id else None, next_attempt_at=result.next_attempt_at,
+        changed_at=datetime.now(UTC),
     )  # fmt: skip
 
 
@@ -214,7 +225,7 @@ def _log(result: Result) -> None:
     write = log.info if result.step.status == "delivered" else log.warning
     write(
         f"webhook.{result.step.status}",
-        webhook_id=str(webhook.id), upload_id=str(webhook.upload_id), receiver=webhook.receiver, attempt=result.attempts,
+        webhook_id=str(webhook.id), upload_id=str(webhook.upload_id or ""), receiver=webhook.receiver, attempt=result.attempts,
         response_status=attempt.response_status, error=attempt.error, elapsed_ms=attempt.elapsed_ms,
     )  # fmt: skip
 

@@ -11,7 +11,7 @@ from contracts.events import Callback
 from contracts.ids import DeliveryId, TenantId, UploadId
 from libs.postgres.database import Connection
 from services.delivery.domain.outcome import Outcome, Upload
-from services.delivery.domain.webhook import Attempt, Step, Webhook
+from services.delivery.domain.webhook import Attempt, Refusal, Step, Webhook
 
 CANDIDATES = 1000
 """Of the due webhooks, the oldest among which a claim chooses."""
@@ -24,7 +24,12 @@ class Claimed:
     webhook: Webhook
     lease: UUID
     """Of this claim; a result under another lease is void."""
-    sealed_secret: str
+    sealed_secrets: Sequence[str]
+    """What it is signed with, the newest first; none: it is not."""
+    generation: int | None = None
+    """Of the endpoint that it goes to."""
+    refusal: Refusal | None = None
+    """Why it is not sent at all."""
 
     @property
     def lease_of(self) -> tuple[DeliveryId, UUID]:
@@ -99,10 +104,12 @@ class DeliveryStore:
         """False where it is there already."""
         status = await self._connection.execute(
             """
-            INSERT INTO webhooks (id, upload_id, tenant_id, url, receiver, body, traceparent)
-            VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO NOTHING
+            INSERT INTO webhooks (id, upload_id, tenant_id, url, receiver, body, traceparent, format, sealed_secret,
+                                  endpoint_id, event)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (id) DO NOTHING
             """,
             webhook.id, webhook.upload_id, webhook.tenant_id, webhook.url, webhook.receiver, webhook.body, webhook.traceparent,
+            webhook.format, webhook.sealed_secret, webhook.endpoint_id, webhook.event,
         )  # fmt: skip
         return status == "INSERT 0 1"
 
@@ -111,17 +118,18 @@ class DeliveryStore:
     async def claim(
         self, lease: UUID, *, limit: int, places: int, free: dict[str, int], lease_seconds: float
     ) -> Sequence[Claimed]:
-        """Due webhooks whose tenant's secret is known, oldest first: at most `limit`, per receiver at most `places` or `free`.
+        """Due webhooks whose secret is known, oldest first: at most `limit`, per receiver at most `places` or `free`.
 
         Another process sees them again only when the lease has ended.
         """
         rows = await self._connection.fetch(
             """
             WITH candidates AS (
-                SELECT w.id, w.receiver, w.next_attempt_at, coalesce(f.free, $5) AS free
-                FROM webhooks w JOIN tenants USING (tenant_id)
-                LEFT JOIN unnest($3::text[], $4::int[]) AS f (receiver, free) ON f.receiver = w.receiver
+                SELECT w.id, coalesce(e.receiver, w.receiver) AS receiver, w.next_attempt_at, coalesce(f.free, $5) AS free
+                FROM webhooks w LEFT JOIN tenants t USING (tenant_id) LEFT JOIN endpoints e USING (endpoint_id)
+                LEFT JOIN unnest($3::text[], $4::int[]) AS f (receiver, free) ON f.receiver = coalesce(e.receiver, w.receiver)
                 WHERE w.next_attempt_at <= now() AND coalesce(f.free, $5) > 0
+                  AND (w.format <> 'standard' OR w.endpoint_id IS NOT NULL OR t.sealed_secret IS NOT NULL)
                 ORDER BY w.next_attempt_at LIMIT $7
             ), ranked AS (
                 SELECT id, next_attempt_at, free,
@@ -132,14 +140,24 @@ class DeliveryStore:
                 WHERE id = ANY (ARRAY(SELECT id FROM ranked WHERE place <= free ORDER BY next_attempt_at LIMIT $2))
                   AND next_attempt_at <= now()
                 FOR UPDATE SKIP LOCKED
+            ), claimed AS (
+                UPDATE webhooks w SET lease = $1, next_attempt_at = now() + $6
+                FROM taken WHERE w.id = taken.id
+                RETURNING w.*
             )
-            UPDATE webhooks w SET lease = $1, next_attempt_at = now() + $6
-            FROM taken, tenants t WHERE w.id = taken.id AND t.tenant_id = w.tenant_id
-            RETURNING w.*, t.sealed_secret
+            SELECT c.id, c.upload_id, c.tenant_id, coalesce(e.url, c.url) AS url, coalesce(e.receiver, c.receiver) AS receiver,
+                   c.body, c.traceparent, c.format, c.sealed_secret, c.endpoint_id, c.event, c.attempts, c.attempts_before,
+                   c.replays, e.generation,
+                   CASE WHEN e.endpoint_id IS NOT NULL THEN e.sealed_secrets
+                        ELSE array_remove(ARRAY[CASE WHEN c.format = 'standard' THEN t.sealed_secret ELSE c.sealed_secret END],
+                                          NULL)
+                   END AS signing,
+                   CASE WHEN e.removed THEN 'endpoint_removed' WHEN NOT e.listening THEN 'endpoint_disabled' END AS refusal
+            FROM claimed c LEFT JOIN tenants t USING (tenant_id) LEFT JOIN endpoints e USING (endpoint_id)
             """,
             lease, limit, list(free), list(free.values()), places, timedelta(seconds=lease_seconds), CANDIDATES,
         )  # fmt: skip
-        return [Claimed(_webhook(row), lease, row["sealed_secret"]) for row in rows]
+        return [Claimed(_webhook(row), lease, row["signing"], row["generation"], row["refusal"]) for row in rows]
 
     async def record(self, results: Sequence[Result]) -> set[tuple[DeliveryId, UUID]]:
         """Writes what the attempts led to, for those whose lease still holds; answers these leases."""
@@ -225,5 +243,11 @@ def _webhook(row: Record) -> Webhook:
         receiver=row["receiver"],
         body=row["body"],
         traceparent=row["traceparent"],
+        format=row["format"],
+        sealed_secret=row["sealed_secret"],
+        endpoint_id=row["endpoint_id"],
+        event=row["event"],
         attempts=row["attempts"],
+        attempts_before=row["attempts_before"],
+        replays=row["replays"],
     )

@@ -26,14 +26,16 @@ from services.gateway.dialects.json2video import routes as json2video
 from services.gateway.dialects.medialab import routes as medialab
 from services.gateway.dialects.upload24 import routes as upload24
 from services.gateway.dialects.uploadcare import routes as uploadcare
+from services.gateway.dialects.uploadcare.rest import routes as uploadcare_rest
+from services.gateway.dialects.uploadcare.rest.news import announcer
 from services.gateway.files import cdn
 from services.gateway.files import routes as files
 from services.gateway.files.derived import Derivatives
 from services.gateway.files.image import ImageMaker
 from services.gateway.files.uploadcare import UploadcareFiles
 from services.gateway.handlers import HANDLERS
-from services.gateway.jobs import ExpireSubmissions, FoldUsage
-from services.gateway.platform import accounts, containers, projects, watch_folders
+from services.gateway.jobs import ExpireSubmissions, FoldUsage, PurgeDeliveryLog
+from services.gateway.platform import accounts, containers, projects, watch_folders, webhook_endpoints
 from services.gateway.platform import routes as platform
 from services.gateway.projects import Projects
 from services.gateway.settings import Settings
@@ -72,15 +74,18 @@ def build(settings: Settings, store: ObjectStore, *, clock: Clock = utc_now) -> 
     )
     public = UploadcareFiles(database)
     images = derivatives(settings, store, public)
-    operated = (projects, accounts, containers, watch_folders)
-    faces = (eachlabs, json2video, medialab, upload24, uploadcare, platform, *operated, files)
-    apis = [face.api(deps) for face in faces]
-    apis.append(cdn.api(settings.public_base_url, public, store, images))
+    operated = (projects, accounts, containers, watch_folders, webhook_endpoints)
+    faces = (eachlabs, json2video, medialab, upload24, uploadcare, uploadcare_rest, platform, *operated, files)
+    apis = [*(face.api(deps) for face in faces), cdn.api(settings.public_base_url, public, store, images)]
     return Service(
         name="gateway",
         outbox=outbox,
-        handlers=HANDLERS,
-        loops={"fold-usage": FoldUsage(outbox).run, "expire-submissions": ExpireSubmissions(outbox, clock).run},
+        handlers=announcer(settings.public_base_url).after(HANDLERS),
+        loops={
+            "fold-usage": FoldUsage(outbox).run,
+            "expire-submissions": ExpireSubmissions(outbox, clock).run,
+            "delivery-log": PurgeDeliveryLog(outbox, retention=timedelta(days=settings.gateway_delivery_log_days)).run,
+        },
         resources=(store, bootstrap, images),
         web=application([*apis, documentation(apis, title="Longshore", version=VERSION, description=DESCRIPTION)]),
     )

@@ -1,13 +1,12 @@
 """The first start: a demo tenant with a project, a watch folder and two accounts, tokens, and the file that tells it all.
 
 Safe to run at every start and by several replicas at once: whoever finds no tenant makes it, the keys and the file. The API
-key and the tokens exist only in that file. Where they are lost or stand for nothing (restored database), an installation
-that is one process replaces them (`recovers`); a service beside others says no more than that the credentials were written
+key and the tokens exist only in that file. Where they are lost or stand for nothing (restored database), an installation that
+is one process replaces them (`recovers`); a service beside others says no more than that the credentials were written
 elsewhere.
 """
 
 import asyncio
-import base64
 import os
 import secrets
 from collections.abc import Sequence
@@ -29,6 +28,7 @@ from services.gateway.domain.account import AccountId, shown_id
 from services.gateway.domain.container import WatchFolder, WatchFolderId
 from services.gateway.domain.project import Project, ProjectId, ProjectStatus, new_public_key, new_secret_key
 from services.gateway.domain.role import Role
+from services.gateway.domain.webhook_endpoint import new_webhook_secret
 from services.gateway.store import (
     AccountStore,
     OperatorStore,
@@ -262,7 +262,7 @@ def demo_watch_folder(tenant_id: TenantId, now: datetime) -> WatchFolder:
 
 async def create_tenant(work: UnitOfWork, secrets_box: SecretBox, name: str) -> Tenant:
     """A tenant with names and a webhook secret of its own, and no API key yet."""
-    secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+    secret = new_webhook_secret()
     tenant = Tenant(
         id=TenantId(uuid4()),
         name=name,

@@ -1,8 +1,10 @@
 """The projection: every event, in any order and any number of times, makes the same picture of its upload.
 
-The row is there since the registration. Which of two events is newer is decided in `store.projection`.
+The row is there since the registration. Which of two events is newer is decided in `store.projection`. A handler after which
+there may be something to tell to a project's webhooks answers that project, see `usecases.news`.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -37,13 +39,19 @@ from contracts.events import (
     UploadRejected,
     WatchedFileFound,
     WatchFolderConfigured,
+    WebhookEndpointConfigured,
+    WebhookEndpointDisabled,
+    WebhookPingRequested,
+    WebhookReplayRequested,
     WebhookRequested,
 )
 from libs.outbox.unit_of_work import UnitOfWork
-from libs.runtime.service import Handlers
+from services.gateway.domain.account import shown_id
+from services.gateway.domain.project import ProjectId
 from services.gateway.domain.timeline import TimelineEntry
 from services.gateway.domain.upload import State
-from services.gateway.store import ProjectionStore
+from services.gateway.store import DeliveryLogStore, ProjectionStore, WebhookEndpointStore
+from services.gateway.usecases.news import Projector
 from services.gateway.usecases.publish import change_publication, fail_publications
 from services.gateway.usecases.watched_file import register_watched
 
@@ -103,9 +111,9 @@ async def on_object_stored(event: ObjectStored, work: UnitOfWork) -> None:
     await store.advance(event.upload_id, _entry(event, work, event.version, **summary), State.STORED)
 
 
-async def on_upload_completed(event: UploadCompleted, work: UnitOfWork) -> None:
+async def on_upload_completed(event: UploadCompleted, work: UnitOfWork) -> ProjectId | None:
     store = ProjectionStore(work.connection)
-    given_up = await store.completed(
+    given_up, project_id = await store.completed(
         event.upload_id,
         size_bytes=event.object.size_bytes,
         etag=event.object.etag,
@@ -116,12 +124,16 @@ async def on_upload_completed(event: UploadCompleted, work: UnitOfWork) -> None:
     await store.advance(event.upload_id, _entry(event, work, event.version, **summary), State.COMPLETED)
     if given_up:  # its abort came too late: the file is there now, and nobody wants it
         work.emit(FileDeleteRequested(upload_id=event.upload_id, tenant_id=event.tenant_id, version=Stage.REMOVED))
+    return project_id
 
 
-async def on_upload_rejected(event: UploadRejected, work: UnitOfWork) -> None:
+async def on_upload_rejected(event: UploadRejected, work: UnitOfWork) -> ProjectId | None:
     entry = _entry(event, work, event.version, code=event.code, message=event.message)
-    await ProjectionStore(work.connection).advance(event.upload_id, entry, State.REJECTED, error=(event.code, event.message))
+    project_id = await ProjectionStore(work.connection).advance(
+        event.upload_id, entry, State.REJECTED, error=(event.code, event.message)
+    )
     await fail_publications(work, event.upload_id, "upload_rejected", f"The upload was rejected: {event.code}.")
+    return project_id
 
 
 async def on_upload_aborted(event: UploadAborted, work: UnitOfWork) -> None:
@@ -135,20 +147,23 @@ async def on_upload_expired(event: UploadExpired, work: UnitOfWork) -> None:
     await fail_publications(work, event.upload_id, "upload_expired", "The upload expired before its file arrived.")
 
 
-async def on_file_expired(event: FileExpired, work: UnitOfWork) -> None:
-    await ProjectionStore(work.connection).advance(event.upload_id, _entry(event, work, event.version), State.FILE_EXPIRED)
+async def on_file_expired(event: FileExpired, work: UnitOfWork) -> ProjectId | None:
+    return await ProjectionStore(work.connection).advance(
+        event.upload_id, _entry(event, work, event.version), State.FILE_EXPIRED
+    )
 
 
-async def on_file_deleted(event: FileDeleted, work: UnitOfWork) -> None:
-    await ProjectionStore(work.connection).advance(event.upload_id, _entry(event, work, event.version), State.DELETED)
+async def on_file_deleted(event: FileDeleted, work: UnitOfWork) -> ProjectId | None:
+    return await ProjectionStore(work.connection).advance(event.upload_id, _entry(event, work, event.version), State.DELETED)
 
 
-async def on_file_inspected(event: FileInspected, work: UnitOfWork) -> None:
+async def on_file_inspected(event: FileInspected, work: UnitOfWork) -> ProjectId | None:
     store = ProjectionStore(work.connection)
     image = event.image.model_dump(mode="json") if event.image else None
     media = event.media.model_dump(mode="json") if event.media else None
-    await store.inspected(event.upload_id, event.mime_type, image, media)
+    project_id = await store.inspected(event.upload_id, event.mime_type, image, media)
     await store.advance(event.upload_id, _entry(event, work, event.version, mime_type=event.mime_type), State.PROCESSING)
+    return project_id
 
 
 async def on_processing_progressed(event: ProcessingProgressed, work: UnitOfWork) -> None:
@@ -163,9 +178,9 @@ async def on_processing_completed(event: ProcessingCompleted, work: UnitOfWork) 
     await store.advance(event.upload_id, entry, State.READY)
 
 
-async def on_processing_failed(event: ProcessingFailed, work: UnitOfWork) -> None:
+async def on_processing_failed(event: ProcessingFailed, work: UnitOfWork) -> ProjectId | None:
     entry = _entry(event, work, event.version, code=event.code, message=event.message)
-    await ProjectionStore(work.connection).advance(
+    return await ProjectionStore(work.connection).advance(
         event.upload_id, entry, State.PROCESSING_FAILED, error=(event.code, event.message)
     )
 
@@ -173,8 +188,21 @@ async def on_processing_failed(event: ProcessingFailed, work: UnitOfWork) -> Non
 async def on_delivery_changed(event: DeliveryChanged, work: UnitOfWork) -> None:
     store = ProjectionStore(work.connection)
     await store.delivery(event)
-    summary = {"target": event.target, "status": event.status, "attempts": event.attempts}
-    await store.note(event.upload_id, _entry(event, work, Stage.PROCESSED, **summary))
+    if event.endpoint_id is not None and event.status != "pending":
+        await DeliveryLogStore(work.connection).add_attempt(event)
+    if event.upload_id is not None:
+        summary = {"target": event.target, "status": event.status, "attempts": event.attempts}
+        await store.note(event.upload_id, _entry(event, work, Stage.PROCESSED, **summary))
+
+
+async def on_webhook_endpoint_disabled(event: WebhookEndpointDisabled, work: UnitOfWork) -> None:
+    """Nothing where its owner has changed its mind, or its address, since."""
+    store = WebhookEndpointStore(work.connection)
+    endpoint = await store.find(event.tenant_id, event.endpoint_id, lock=True)
+    if endpoint is not None and endpoint.enabled and endpoint.generation == event.generation:
+        disabled = endpoint.given_up(event.reason, event.disabled_at, datetime.now(UTC))
+        await store.update(disabled)
+        work.emit(disabled.configured())
 
 
 async def on_publication_requested(event: PublicationRequested, work: UnitOfWork) -> None:
@@ -184,11 +212,16 @@ async def on_publication_requested(event: PublicationRequested, work: UnitOfWork
 
 async def on_publication_changed(event: PublicationChanged, work: UnitOfWork) -> None:
     await change_publication(work, event)
-    summary = {"account_id": event.account_id, "status": event.status, "attempts": event.attempts, "code": event.error_code}
+    summary = {
+        "account_id": shown_id(event.account_id),
+        "status": event.status,
+        "attempts": event.attempts,
+        "code": event.error_code,
+    }
     await ProjectionStore(work.connection).note(event.upload_id, _entry(event, work, Stage.PROCESSED, **summary))
 
 
-HANDLERS: Final[Handlers] = {
+HANDLERS: Final[Mapping[type[Event], Projector]] = {
     TenantConfigured: on_known_here,
     UploadRegistered: on_upload_registered,
     UploadFinishRequested: on_noted,
@@ -201,6 +234,9 @@ HANDLERS: Final[Handlers] = {
     PublicationRequested: on_publication_requested,
     WatchFolderConfigured: on_known_here,
     WatchedFileFound: on_watched_file_found,
+    WebhookEndpointConfigured: on_known_here,
+    WebhookReplayRequested: on_known_here,
+    WebhookPingRequested: on_known_here,
     FetchProgressed: on_fetch_progressed,
     FetchCompleted: on_fetch_completed,
     FetchFailed: on_fetch_failed,
@@ -217,4 +253,5 @@ HANDLERS: Final[Handlers] = {
     ProcessingFailed: on_processing_failed,
     DeliveryChanged: on_delivery_changed,
     PublicationChanged: on_publication_changed,
+    WebhookEndpointDisabled: on_webhook_endpoint_disabled,
 }

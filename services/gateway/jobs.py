@@ -2,16 +2,17 @@
 
 import asyncio
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from libs.outbox.unit_of_work import Outbox
 from services.gateway.domain.submission import SubmissionState
-from services.gateway.store import SubmissionStore, UsageStore
+from services.gateway.store import DeliveryLogStore, SubmissionStore, UsageStore
 from services.gateway.usecases.publish import end_submission
 
 BATCH: Final = 10_000
 OVERDUE_BATCH: Final = 100
+PURGE_BATCH: Final = 1000
 PAUSE_SECONDS: Final = 15.0
 
 
@@ -52,3 +53,22 @@ class ExpireSubmissions:
             for submission in overdue:
                 await end_submission(work, submission, SubmissionState.EXPIRED, now)
         return len(overdue) == OVERDUE_BATCH
+
+
+class PurgeDeliveryLog:
+    """Forgets what was delivered to webhook endpoints long ago."""
+
+    def __init__(self, outbox: Outbox, *, retention: timedelta) -> None:
+        self._outbox = outbox
+        self._retention = retention
+
+    async def run(self) -> None:
+        while True:
+            if not await self.once():
+                await asyncio.sleep(PAUSE_SECONDS)
+
+    async def once(self) -> bool:
+        """True when more may be waiting."""
+        async with self._outbox.database.connection() as connection:
+            purged = await DeliveryLogStore(connection).purge(datetime.now(UTC) - self._retention, PURGE_BATCH)
+        return purged == PURGE_BATCH

@@ -50,6 +50,8 @@ class Settings(ServiceSettings):
     old settings."""
     gateway_recover_credentials: bool = False
     """Replace the key in `credentials.json` where the file is lost; for an installation of one process (standalone does)."""
+    gateway_delivery_log_days: float = Field(default=30, gt=0)
+    """How long the log of a webhook endpoint shows a delivery after its end; as long as delivery can send it once more."""
     sandbox: Literal["strict", "auto"] = "strict"
     """`strict` refuses to start where images cannot be cut off from the network; `auto` warns and goes on."""
     gateway_work_dir: Path | None = None

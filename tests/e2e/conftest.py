@@ -28,7 +28,11 @@ def shared_platform(request: pytest.FixtureRequest, tmp_path_factory: pytest.Tem
     else:
         # This store sends no notifications, so the reconciler finds every object; here it looks more often than it must.
         quick = {"LONGSHORE_STORAGE_RECONCILE_SECONDS": "0.5", "LONGSHORE_STORAGE_GRACE_SECONDS": "0.1"}
-        with real_servers(folder, request.getfixturevalue("postgres_dsn"), **quick) as (built, _broker), running(built):
+        with (
+            real_servers(folder, request.getfixturevalue("postgres_dsn"), **quick) as (built, _broker),
+            open_to_browsers(built),
+            running(built),
+        ):
             yield built
 
 
@@ -53,6 +57,15 @@ def real_servers(folder: Path, postgres_dsn: str, **settings: str) -> Iterator[t
         built = platform.processes(folder, **servers, **settings)
         built.prepare()
         yield built, broker
+
+
+@contextmanager
+def open_to_browsers(built: Platform) -> Iterator[None]:
+    """Clients are given addresses of the object store that pages of any origin may write to."""
+    environment = built.processes["gateway"].environment
+    with s3.open_to_browsers(environment["LONGSHORE_S3_URL"]) as public_url:
+        environment["LONGSHORE_S3_PUBLIC_URL"] = public_url
+        yield
 
 
 @contextmanager

@@ -6,9 +6,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from aiohttp import FormData
 
 from tests.e2e import platform
-from tests.e2e.client import Client, client_of, until
+from tests.e2e.client import Answer, Client, client_of, until
 from tests.e2e.conftest import FORMS, real_servers, running
 from tests.e2e.platform import Platform
 from tests.servers import clamd
@@ -46,6 +47,12 @@ async def unready(client: Client, ops_url: str) -> dict[str, str]:
     return failed
 
 
+async def direct(client: Client, content: bytes) -> Answer:
+    form = FormData({"UPLOADCARE_PUB_KEY": client.credentials.public_key})
+    form.add_field("file", content, filename="file.bin", content_type="application/octet-stream")
+    return await client.request("POST", f"{client.credentials.base_url}/base/", data=form)
+
+
 # U-45
 async def test_infected_files_are_refused_and_nothing_is_accepted_while_the_scanner_is_away(
     scanned_platform: Platform, scanner: ClamdServer
@@ -61,6 +68,11 @@ async def test_infected_files_are_refused_and_nothing_is_accepted_while_the_scan
         assert (await client.request("GET", clean["public_url"])).body == b"clean"
         assert (await client.request("GET", infected["public_url"])).status == 404
         assert await unready(client, ops_url) == {}
+        # And the Uploadcare API names the virus in the answer itself (U-E79)
+        assert list((await direct(client, b"clean")).json) == ["file"]
+        named = await direct(client, b"bytes, " + INFECTED)
+        assert named.status == 400
+        assert named.json["error"]["content"] == f"The file is infected by {VIRUS} virus."
 
         # When it goes away
         await asyncio.to_thread(scanner.stop)

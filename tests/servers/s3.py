@@ -16,6 +16,7 @@ from socket import create_connection, socket
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+from tests.servers import cors
 from tests.servers.container import docker_answers
 
 IMAGE = "rustfs/rustfs:1.0.0"
@@ -108,6 +109,18 @@ def _wait_until_ready(host: str, port: int) -> None:
                     return
         time.sleep(0.1)
     raise RuntimeError(f"the container {IMAGE} was not ready within {START_SECONDS} s")
+
+
+@contextmanager
+def open_to_browsers(server_url: str) -> Iterator[str]:
+    """Where browsers reach the server, in the form of the setting `s3_public_url`; a full S3 has CORS rules itself."""
+    parts = urlsplit(server_url)
+    own = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+    if is_rclone(server_url):
+        with cors.applied(own) as public_url:
+            yield public_url
+    else:
+        yield own
 
 
 def is_rclone(server_url: str) -> bool:

@@ -1,5 +1,7 @@
-"""One attempt to hand a webhook to its receiver: signed as Standard Webhooks 1.0.0 says, through the egress guard."""
+"""One attempt to hand a webhook to its receiver: signed as its format says, through the egress guard."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import Final
@@ -7,11 +9,11 @@ from typing import Final
 import structlog
 from cryptography.fernet import InvalidToken
 from opentelemetry.trace import SpanKind
-from standardwebhooks.webhooks import Webhook as Signer
 
 from libs.egress.client import Answer, EgressError, GuardedClient
 from libs.observability.tracing import current_traceparent, span
 from libs.runtime.secret import SecretBox
+from services.delivery.adapters.signature import body_of, headers_of
 from services.delivery.domain.schedule import retry_after_seconds
 from services.delivery.domain.webhook import THROTTLED, Attempt, Webhook
 
@@ -21,33 +23,20 @@ READ_BYTES: Final = 16 * 1024
 EXCERPT_CHARACTERS: Final = 2048
 
 
-def headers_of(webhook: Webhook, secret: str, at: datetime, traceparent: str | None) -> dict[str, str]:
-    """https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md. `secret` is `whsec_…`.
-
-    Raises:
-        ValueError: the secret is not base64.
-    """
-    headers = {
-        "Content-Type": "application/json",
-        "webhook-id": str(webhook.id),
-        "webhook-timestamp": str(int(at.timestamp())),
-        "webhook-signature": Signer(secret).sign(str(webhook.id), at, webhook.body.decode()),
-    }
-    return headers | ({"traceparent": traceparent} if traceparent else {})
-
-
 class Receivers:
     def __init__(self, client: GuardedClient, secrets: SecretBox) -> None:
         self._client = client
         self._secrets = secrets
 
-    async def send(self, webhook: Webhook, sealed_secret: str) -> Attempt:
+    async def send(self, webhook: Webhook, sealed_secrets: Sequence[str]) -> Attempt:
         """Never raises for the receiver's sake: what went wrong is in the attempt."""
         with span("webhook.send", headers=_carrier(webhook), kind=SpanKind.CLIENT):
             started_at, start = datetime.now(UTC), perf_counter()
             try:
-                headers = headers_of(webhook, self._secrets.open(sealed_secret), started_at, current_traceparent())
-                answer = await self._client.post(webhook.url, webhook.body, headers, keep_bytes=READ_BYTES)
+                secrets = [self._secrets.open(sealed) for sealed in sealed_secrets]
+                sent = replace(webhook, body=body_of(webhook, secrets))
+                headers = headers_of(sent, secrets, started_at, current_traceparent())
+                answer = await self._client.post(sent.url, sent.body, headers, keep_bytes=READ_BYTES)
             except EgressError as error:
                 return Attempt(started_at, _ms_since(start), error=error.code, detail=str(error))
             except (InvalidToken, ValueError) as error:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 from uuid import UUID, uuid5
 
 from yarl import URL
@@ -11,12 +11,20 @@ from contracts.ids import DeliveryId, TenantId, UploadId
 from services.delivery.domain.schedule import Schedule
 
 Status = Literal["pending", "retrying", "delivered", "failed"]
+Format = Literal["standard", "uploadcare", "medialab"]
+"""How it is signed, see `adapters.signature`."""
 
 WEBHOOKS: Final = "webhooks"
 """The wake-up that the sender waits for: a webhook may be due."""
 
 GONE: Final = 410
 THROTTLED: Final = frozenset({429, 503})
+
+Refusal = Literal["endpoint_disabled", "endpoint_removed"]
+REFUSALS: Final[frozenset[str]] = frozenset(get_args(Refusal))
+"""Errors with which a webhook that is due ends without an attempt."""
+OUR_ERRORS: Final = REFUSALS | {"secret_unreadable", "internal"}
+"""Those that say nothing about the receiver."""
 
 _NAMESPACE: Final = UUID("0f5b3c52-6c0e-5f0e-8a53-9a7f6d0b7c21")
 
@@ -25,14 +33,24 @@ _NAMESPACE: Final = UUID("0f5b3c52-6c0e-5f0e-8a53-9a7f6d0b7c21")
 class Webhook:
     id: DeliveryId
     """Also the `webhook-id` that the receiver sees, the same at each attempt."""
-    upload_id: UploadId
+    upload_id: UploadId | None
+    """None: it tells of no upload."""
     tenant_id: TenantId
     url: str
     receiver: str
     body: bytes
     """Serialised once; every attempt sends these bytes."""
     traceparent: str | None
+    format: Format = "standard"
+    sealed_secret: str | None = None
+    """The receiver's own. A `standard` webhook is signed with its tenant's, one to an endpoint with the endpoint's."""
+    endpoint_id: UUID | None = None
+    event: str | None = None
+    """What an endpoint is told, in the words of its format."""
     attempts: int = 0
+    attempts_before: int = 0
+    """The last replay, with which the schedule began again."""
+    replays: int = 0
 
 
 @dataclass(frozen=True)
@@ -48,6 +66,10 @@ class Attempt:
     """The beginning of the answer's body."""
     asked_seconds: float | None = None
     """The receiver's Retry-After, where its status makes it one."""
+
+    @property
+    def is_success(self) -> bool:
+        return self.response_status is not None and 200 <= self.response_status < 300
 
     @property
     def outcome(self) -> str:
@@ -78,8 +100,8 @@ def receiver_of(url: str) -> str:
 
 def step_after(attempt: Attempt, attempts: int, schedule: Schedule) -> Step:
     """`attempts` counts this one. Only 2xx is a success; 410 asks never to be called again."""
-    status = attempt.response_status
-    if status is not None and 200 <= status < 300:
+    if attempt.is_success:
         return Step("delivered")
-    pause = None if status == GONE else schedule.pause_after(attempts, attempt.asked_seconds)
+    final = attempt.response_status == GONE or attempt.error in REFUSALS
+    pause = None if final else schedule.pause_after(attempts, attempt.asked_seconds)
     return Step("failed") if pause is None else Step("retrying", pause)

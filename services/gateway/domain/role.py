@@ -20,6 +20,8 @@ class Permission(IntEnum):
     UPLOAD = Role.RENDER
     MODIFY = Role.EDITOR
     """Move and delete."""
+    MANAGE = Role.MANAGER
+    """Webhook endpoints."""
     ADMINISTER = Role.ADMIN
     """Link accounts and make API keys."""
 

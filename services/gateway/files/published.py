@@ -53,6 +53,13 @@ async def original_by_name(uploads: UploadStore, client_id: str, path: str) -> P
     return original(upload) if upload is not None and upload.has_file and kept(upload) else None
 
 
+async def original_of_link(uploads: UploadStore, upload_id: str) -> Published | None:
+    """Behind a signed link to `/downloads/{upload_id}`: any verified file."""
+    match = _UPLOAD_FILE.fullmatch(upload_id)
+    upload = await uploads.find(UploadId(UUID(match[1]))) if match and not match[2] else None
+    return original(upload) if upload is not None and upload.has_file and kept(upload) else None
+
+
 async def rendition(uploads: UploadStore, upload_id: str, name: str) -> Published | None:
     """Behind `/renditions/{upload_id}/{name}`: a file made from an upload that is READY."""
     match = _UPLOAD_FILE.fullmatch(upload_id)

@@ -5,16 +5,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final
+from uuid import UUID
 
 from aiohttp import web
 
 from libs.object_store.port import ObjectStore
 from libs.postgres.database import Database
-from libs.web.problem import problem_error
-from libs.web.route import Api, NotFoundError
-from services.gateway.deps import Deps
+from libs.web.problem import CONTENT_TYPE, Problem, problem, problem_error
+from libs.web.route import Answer, Api, NotFoundError, Parameter
+from libs.web.signed_link import PATH, PURPOSE, LinkRefusedError, LinkSigner
+from services.gateway.deps import Clock, Deps
 from services.gateway.files.header import CORS
-from services.gateway.files.published import Published, original_by_id, original_by_name, rendition
+from services.gateway.files.published import Published, original_by_id, original_by_name, original_of_link, rendition
 from services.gateway.files.readable import CONTENT, PROBLEMS, readable
 from services.gateway.files.send import send
 from services.gateway.store.upload import UploadStore
@@ -23,13 +25,24 @@ DATABASE_SECONDS: Final = 10
 """How long a request may wait for the database."""
 CLIENT_ID = "{client_id:c[a-z0-9]{11,31}}"
 
+SIGNATURE = (
+    Parameter("expires", "query", "When the link ends: seconds since 1970.", schema={"type": "integer"}),
+    Parameter("signature", "query", "Over file and end."),
+)
+REFUSED = {
+    400: Answer("The query cannot be read.", Problem, CONTENT_TYPE),
+    403: Answer("The link is not one of this installation, or it has expired.", Problem, CONTENT_TYPE),
+}
+
 
 class FileDelivery:
     """One indexed lookup and one stat per request: what is deleted is gone for the next request."""
 
-    def __init__(self, database: Database, store: ObjectStore) -> None:
+    def __init__(self, database: Database, store: ObjectStore, links: LinkSigner, clock: Clock) -> None:
         self._database = database
         self._store = store
+        self._links = links
+        self._clock = clock
 
     async def public(self, request: web.Request) -> web.StreamResponse:
         async with self._uploads() as uploads:
@@ -48,6 +61,16 @@ class FileDelivery:
             found = await rendition(uploads, path["upload_id"], path["name"])
         return await self._send(request, found)
 
+    async def download(self, request: web.Request) -> web.StreamResponse:
+        upload_id = request.match_info["upload_id"]
+        try:
+            self._links.verify(UUID(upload_id), request.query, self._clock())
+        except (LinkRefusedError, ValueError):
+            return problem(403, LinkRefusedError.code, "The link is not valid, or not any more.")
+        async with self._uploads() as uploads:
+            found = await original_of_link(uploads, upload_id)
+        return await self._send(request, found)
+
     @asynccontextmanager
     async def _uploads(self) -> AsyncIterator[UploadStore]:
         async with asyncio.timeout(DATABASE_SECONDS), self._database.connection() as connection:
@@ -60,7 +83,8 @@ class FileDelivery:
 
 
 def api(deps: Deps) -> Api:
-    delivery = FileDelivery(deps.database, deps.objects)
+    links = LinkSigner(deps.base_url, deps.secrets_box.derived(PURPOSE))
+    delivery = FileDelivery(deps.database, deps.objects, links, deps.clock)
     address = partial(readable, answers={**CONTENT, **PROBLEMS})
     return Api(
         name="files",
@@ -69,6 +93,14 @@ def api(deps: Deps) -> Api:
             *address("/public/{file_name}", "public_file", "A published file by its id and extension", delivery.public),
             *address(f"/{CLIENT_ID}/files/{{path:.+}}", "named_file", "A file by its folder and name", delivery.named),
             *address("/renditions/{upload_id}/{name:.+}", "rendition", "A file made from an upload", delivery.rendition),
+            *readable(
+                f"{PATH}{{upload_id}}",
+                "signed_download",
+                "A file by a signed link",
+                delivery.download,
+                answers={**CONTENT, **PROBLEMS, **REFUSED},
+                parameters=SIGNATURE,
+            ),
         ],
         render_error=_render_error,
     )

@@ -70,7 +70,7 @@ class Translator:
             return None
         if upload.dialect == "json2video":
             return file_url(self._base_url, client_id, upload.folder, upload.name or "") if upload.has_file else None
-        if upload.dialect == "medialab":  # its files have no public address
+        if upload.dialect in ("medialab", "upload24"):  # their files have no public address
             return None
         suffix = PurePosixPath(upload.object_key).suffix
         return f"{self._base_url}/public/{upload.id}{suffix}" if upload.ready else None

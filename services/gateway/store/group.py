@@ -8,9 +8,13 @@ from uuid import UUID
 
 from contracts.ids import UploadId
 from libs.postgres.database import Connection
+from services.gateway.domain.page import Place, Window
 from services.gateway.domain.project import ProjectId
 from services.gateway.domain.upload import Upload
+from services.gateway.store.listing import Listing
 from services.gateway.store.upload import QUALIFIED_COLUMNS, upload_of
+
+COLUMNS = "id, project_id, created_at, (SELECT count(*) FROM group_files WHERE group_id = groups.id) AS files_count"
 
 
 @dataclass(frozen=True)
@@ -54,14 +58,22 @@ class GroupStore:
 
     async def find(self, group_id: UUID) -> Group | None:
         """Whatever its project."""
-        row = await self._connection.fetchrow(
-            """
-            SELECT id, project_id, created_at, (SELECT count(*) FROM group_files WHERE group_id = g.id) AS files_count
-            FROM groups g WHERE id = $1
-            """,
-            group_id,
-        )
+        row = await self._connection.fetchrow(f"SELECT {COLUMNS} FROM groups WHERE id = $1", group_id)
         return Group(**row) if row else None
+
+    async def page(self, project_id: ProjectId, window: Window) -> tuple[list[Group], Place | None]:
+        """One more than the page has where there is more; and where the page before begins."""
+        listing = Listing("groups", COLUMNS, "project_id = $1", (project_id,))
+        rows = await listing.rows(self._connection, window)
+        return [Group(**row) for row in rows], await listing.before(self._connection, window)
+
+    async def count(self, project_id: ProjectId) -> int:
+        found: int = await self._connection.fetchval("SELECT count(*) FROM groups WHERE project_id = $1", project_id)
+        return found
+
+    async def delete(self, group_id: UUID) -> None:
+        """Its files stay."""
+        await self._connection.execute("DELETE FROM groups WHERE id = $1", group_id)
 
     async def members(self, group_id: UUID) -> list[Member]:
         """In order; those whose file is gone too."""
@@ -73,20 +85,6 @@ class GroupStore:
             group_id,
         )
         return [_member(dict(row)) for row in rows]
-
-    async def member(self, group_id: UUID, index: int) -> Member | None:
-        """The file at `index`, counted from 0; None where the group or the place is not there."""
-        if not 0 <= index < 2**15:
-            return None
-        row = await self._connection.fetchrow(
-            f"""
-            SELECT {QUALIFIED_COLUMNS}, f.effects FROM group_files f JOIN uploads u ON u.id = f.upload_id
-            WHERE f.group_id = $1 AND f.position = $2
-            """,
-            group_id,
-            index,
-        )
-        return _member(dict(row)) if row else None
 
 
 def _member(values: dict[str, Any]) -> Member:

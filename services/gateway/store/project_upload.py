@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
+import orjson
+
 from contracts.events import Stage
 from contracts.ids import UploadId
 from libs.postgres.database import Connection
@@ -25,10 +27,15 @@ class ProjectUploadStore:
         )
         return to_upload(row) if row else None
 
-    async def find_all(self, project_id: ProjectId, upload_ids: Sequence[UploadId]) -> dict[UploadId, Upload]:
-        """Those that are the project's."""
+    async def find_all(
+        self, project_id: ProjectId, upload_ids: Sequence[UploadId], *, lock: bool = False
+    ) -> dict[UploadId, Upload]:
+        """Those that are the project's; `lock` keeps them until the commit."""
         rows = await self._connection.fetch(
-            f"SELECT {COLUMNS} FROM uploads WHERE id = ANY ($1) AND project_id = $2", list(upload_ids), project_id
+            f"SELECT {COLUMNS} FROM uploads WHERE id = ANY ($1) AND project_id = $2"
+            + (" ORDER BY id FOR UPDATE" if lock else ""),
+            list(upload_ids),
+            project_id,
         )
         return {upload.id: upload for upload in map(to_upload, rows)}
 
@@ -60,6 +67,31 @@ class ProjectUploadStore:
         await self._connection.execute(
             "UPDATE uploads SET finished_at = $2, updated_at = greatest(updated_at, $2) WHERE id = $1", upload_id, at
         )
+
+    async def keep(self, upload_id: UploadId, at: datetime) -> Upload:
+        """For good from now on. The upload is locked."""
+        row = await self._connection.fetchrow(
+            f"""
+            UPDATE uploads
+            SET kept_at = $2, file_expires_at = NULL, retention_revision = retention_revision + 1, updated_at = $2
+            WHERE id = $1 RETURNING {COLUMNS}
+            """,
+            upload_id,
+            at,
+        )
+        assert row is not None
+        return to_upload(row)
+
+    async def describe(self, upload_id: UploadId, metadata: dict[str, str], at: datetime) -> Upload:
+        """All of its metadata anew. The upload is locked."""
+        row = await self._connection.fetchrow(
+            f"UPDATE uploads SET metadata = $2, updated_at = $3 WHERE id = $1 RETURNING {COLUMNS}",
+            upload_id,
+            orjson.dumps(metadata).decode(),
+            at,
+        )
+        assert row is not None
+        return to_upload(row)
 
     async def open_ids(self, upload_ids: Sequence[UploadId]) -> set[UploadId]:
         """Those of which nobody has said yet whether they are accepted."""

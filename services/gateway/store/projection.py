@@ -12,6 +12,7 @@ import orjson
 from contracts.events import DeliveryChanged
 from contracts.ids import UploadId
 from libs.postgres.database import Connection
+from services.gateway.domain.project import ProjectId
 from services.gateway.domain.timeline import TimelineEntry
 from services.gateway.domain.upload import WITHOUT_FILE, State
 
@@ -35,18 +36,19 @@ class ProjectionStore:
 
     async def advance(
         self, upload_id: UploadId, entry: TimelineEntry, state: State, *, error: tuple[str, str] | None = None
-    ) -> None:
+    ) -> ProjectId | None:
         """A line of the timeline, and the state that it led to unless something newer is known.
 
-        The upload's name is freed where the state has no file.
+        The upload's name is freed where the state has no file. Answers the upload's project where the state is this one now.
         """
         code, message = error or (None, None)
-        await self._connection.execute(
+        project_id: ProjectId | None = await self._connection.fetchval(
             f"""
             WITH noted AS ({INSERT_ENTRY})
             UPDATE uploads SET version = $4, state = $7, updated_at = greatest(updated_at, $5),
                 error_code = $8, error_message = $9, holds_name = holds_name AND NOT $10
             WHERE id = $1 AND (version, state) < ($4::smallint, $7::text)
+            RETURNING project_id
             """,
             *_entry_values(upload_id, entry),
             state.value,
@@ -54,6 +56,7 @@ class ProjectionStore:
             message,
             state in WITHOUT_FILE,
         )
+        return project_id
 
     async def stored(self, upload_id: UploadId, stored_at: datetime) -> None:
         await self._connection.execute(
@@ -62,12 +65,12 @@ class ProjectionStore:
 
     async def completed(
         self, upload_id: UploadId, *, size_bytes: int, etag: str, content_type: str | None, completed_at: datetime
-    ) -> bool:
-        """The verified file; True when its owner gave the upload up before this was known."""
-        given_up: bool | None = await self._connection.fetchval(
+    ) -> tuple[bool, ProjectId | None]:
+        """The verified file; whether its owner gave the upload up before this was known, and its project."""
+        row = await self._connection.fetchrow(
             """
             UPDATE uploads SET size_bytes = $2, etag = $3, content_type = $4, completed_at = $5
-            WHERE id = $1 RETURNING deleted_at IS NOT NULL
+            WHERE id = $1 RETURNING deleted_at IS NOT NULL AS given_up, project_id
             """,
             upload_id,
             size_bytes,
@@ -75,18 +78,20 @@ class ProjectionStore:
             content_type,
             completed_at,
         )
-        return bool(given_up)
+        return (row["given_up"], row["project_id"]) if row else (False, None)
 
     async def inspected(
         self, upload_id: UploadId, mime_type: str, image: dict[str, Any] | None, media: dict[str, Any] | None
-    ) -> None:
-        await self._connection.execute(
-            "UPDATE uploads SET mime_type = $2, image = $3, media = $4 WHERE id = $1",
+    ) -> ProjectId | None:
+        """Answers the upload's project."""
+        project_id: ProjectId | None = await self._connection.fetchval(
+            "UPDATE uploads SET mime_type = $2, image = $3, media = $4 WHERE id = $1 RETURNING project_id",
             upload_id,
             mime_type,
             _json(image) if image else None,
             _json(media) if media else None,
         )
+        return project_id
 
     async def progressed(self, upload_id: UploadId, percent: int) -> None:
         await self._connection.execute(
@@ -134,16 +139,17 @@ class ProjectionStore:
         await self._connection.execute(INSERT_ENTRY, *_entry_values(upload_id, entry))
 
     async def delivery(self, event: DeliveryChanged) -> None:
-        """The newest step of a delivery: the one with the most attempts."""
+        """The newest step of a delivery: the one with the most attempts, and of these the one that was asked for last."""
         await self._connection.execute(
             """
             INSERT INTO deliveries AS known (delivery_id, upload_id, tenant_id, kind, target, status, attempts, response_status,
-                                             error, next_attempt_at, changed_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+                                             error, next_attempt_at, changed_at, endpoint_id, event, replays)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
             ON CONFLICT (delivery_id) DO UPDATE SET
                 status = excluded.status, attempts = excluded.attempts, response_status = excluded.response_status,
-                error = excluded.error, next_attempt_at = excluded.next_attempt_at, changed_at = excluded.changed_at
-            WHERE known.attempts < excluded.attempts
+                error = excluded.error, next_attempt_at = excluded.next_attempt_at, changed_at = excluded.changed_at,
+                replays = excluded.replays
+            WHERE (known.attempts, known.replays) < (excluded.attempts, excluded.replays)
             """,
             event.delivery_id,
             event.upload_id,
@@ -156,4 +162,7 @@ class ProjectionStore:
             event.error,
             event.next_attempt_at,
             event.changed_at,
+            event.endpoint_id,
+            event.event,
+            event.replays,
         )

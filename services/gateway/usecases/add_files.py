@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Final
+from weakref import WeakValueDictionary
 
 from libs.outbox.unit_of_work import RELAY, Outbox, UnitOfWork, envelop
 from libs.postgres.database import TRANSIENT_ERRORS
@@ -16,18 +17,26 @@ PATIENCE_SECONDS: Final = 10
 PAUSE_SECONDS: Final = 0.1
 
 
-async def add_files(outbox: Outbox, batch_id: BatchId, files: Sequence[Registration], now: datetime) -> None:
-    """Returns when it is durable. After a lost connection nobody knows, so it asks again and recognises its own files.
+class BatchFiles:
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+        # The row's lock is what counts. Whoever waits for it here holds no connection that other requests need.
+        self._turns: WeakValueDictionary[BatchId, asyncio.Lock] = WeakValueDictionary()
 
-    Raises BatchNotFoundError or what `Batch.with_files` does: then nothing was registered; after TimeoutError nobody knows.
-    """
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while True:
-            with suppress(*TRANSIENT_ERRORS):
-                async with outbox.unit_of_work() as work:
-                    await _add(work, batch_id, files, now)
-                return
-            await asyncio.sleep(PAUSE_SECONDS)
+    async def add(self, batch_id: BatchId, files: Sequence[Registration], now: datetime) -> None:
+        """Returns when it is durable. After a lost connection nobody knows, so it asks again and recognises its own files.
+
+        Raises BatchNotFoundError or what `Batch.with_files` does: then nothing was registered; after TimeoutError nobody
+        knows.
+        """
+        turn = self._turns.setdefault(batch_id, asyncio.Lock())
+        async with asyncio.timeout(PATIENCE_SECONDS), turn:
+            while True:
+                with suppress(*TRANSIENT_ERRORS):
+                    async with self._outbox.unit_of_work() as work:
+                        await _add(work, batch_id, files, now)
+                    return
+                await asyncio.sleep(PAUSE_SECONDS)
 
 
 async def _add(work: UnitOfWork, batch_id: BatchId, files: Sequence[Registration], now: datetime) -> None:

@@ -3,12 +3,11 @@
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
-from contracts.events import FetchRequested
 from libs.media_type.content import SNIFF_BYTES, UNKNOWN, sniff
+from libs.media_type.policy import TypePolicy, type_of
 from libs.object_store.port import ObjectStore
 from services.ingest import metrics
 from services.ingest.adapters.source import Answer
-from services.ingest.domain.content_type import check_actual, check_declared
 from services.ingest.domain.error import FetchError
 from services.ingest.domain.fetch import Fetch
 from services.ingest.domain.progress import Progress
@@ -30,8 +29,7 @@ class Fetching:
         request = fetch.request
         async with self.sources.open(request) as answer:
             progress.total_bytes = answer.found.total_bytes
-            check_declared(answer.found.content_type, request.allowed_types, request.forbidden_types)
-            head = await _head(answer, request, progress)
+            head = await _head(answer, TypePolicy(request.allowed_types, request.forbidden_types), progress)
             await self.outcomes.began(fetch, answer.found, progress)
             stored = await self.store.write(
                 request.staging_key, _all(head, answer, progress), content_type=answer.found.content_type or UNKNOWN
@@ -49,19 +47,22 @@ class Fetching:
         return stored is not None
 
 
-async def _head(answer: Answer, request: FetchRequested, progress: Progress) -> Sequence[bytes]:
+async def _head(answer: Answer, policy: TypePolicy, progress: Progress) -> Sequence[bytes]:
     """The first pieces of the content: at least one, and as many as it takes to see its type where that matters."""
-    is_choosy = bool(request.allowed_types or request.forbidden_types)
-    wanted = SNIFF_BYTES if is_choosy else 1
+    declared = answer.found.content_type
+    if not policy.takes_declared(declared):
+        raise FetchError("fetch_type_forbidden", type_of(declared))
+    wanted = SNIFF_BYTES if policy else 1
     pieces: list[bytes] = []
     while progress.done_bytes < wanted and (piece := await anext(answer.chunks, b"")):
         pieces.append(piece)
         _count(piece, progress)
     if not pieces:
         raise FetchError("fetch_empty", "the source has no content")
-    if is_choosy:
+    if policy:
         actual = sniff(b"".join(pieces)[:SNIFF_BYTES]).mime_type
-        check_actual(actual, answer.found.content_type, request.allowed_types, request.forbidden_types)
+        if not policy.takes_actual(actual, declared):
+            raise FetchError("fetch_type_forbidden", actual)
     return pieces
 
 

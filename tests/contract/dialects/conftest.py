@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
+import jwt
 import pytest
 import pytest_asyncio
 from aiohttp import ClientResponse
@@ -34,18 +35,20 @@ from libs.object_store.disk_http import storage_routes
 from libs.object_store.port import ObjectStore
 from libs.object_store.s3 import S3Store
 from libs.outbox.unit_of_work import envelop
-from libs.runtime.secret import new_key
+from libs.runtime.secret import SecretBox, new_key
 from libs.runtime.service import Service
 from services.gateway.app import build
 from services.gateway.auth import key_hash, new_api_key
-from services.gateway.handlers import HANDLERS
+from services.gateway.domain.account import shown_id
 from services.gateway.settings import Settings
-from services.gateway.store import TenantStore
+from services.gateway.store import PrivateTokenStore, TenantStore
 from services.gateway.store.tenant import Tenant
+from services.gateway.usecases.account import link_account
 from tests.servers import postgres, s3
 
 BASE_URL = "https://uploads.example.com"
 SECRET_KEY = new_key()
+JWT_SECRET = "jwt-" + new_key()
 
 
 class Clock:
@@ -64,10 +67,22 @@ class Gateway:
     http: TestClient[Any, Any]
     tenant: Tenant
     keys: dict[str, str]
-    """Role → API key of the tenant."""
+    """Role → API key of the tenant, and private token."""
     clock: Clock
     store: ObjectStore
     data_dir: Path
+    accounts: list[str]
+    """Two that are linked, as clients call them."""
+
+    def token(self, **claims: Any) -> str:
+        """A bearer token of the tenant's dashboard, or one that says otherwise; a claim of None is missing."""
+        now = datetime.now(UTC)
+        usual = {
+            "iss": "longshore", "aud": "longshore", "sub": "somebody", "tenant": str(self.tenant.id), "role": "admin",
+            "scope": "upload", "iat": now, "exp": now + timedelta(hours=1),
+        }  # fmt: skip
+        given = {name: value for name, value in {**usual, **claims}.items() if value is not None}
+        return jwt.encode(given, JWT_SECRET, algorithm="HS256")
 
     async def call(
         self, method: str, path: str, *, role: str | None = "admin", key: str | None = None, **options: Any
@@ -90,7 +105,7 @@ class Gateway:
         """As if these had come from the bus, in this order."""
         for event in events:
             async with self.service.outbox.unit_of_work(cause=envelop(event, source="test")) as work:
-                await HANDLERS[type(event)](event, work)
+                await self.service.handlers[type(event)](event, work)
 
     async def complete(self, upload_id: UUID | str, *, size_bytes: int = 1000, content_type: str = "video/mp4") -> None:
         await self.handle(*self.completion(upload_id, size_bytes=size_bytes, content_type=content_type))
@@ -167,7 +182,7 @@ def make_store(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], O
 async def make_gateway(
     database_dsn: str, tmp_path: Path, make_store: Callable[[], ObjectStore]
 ) -> AsyncIterator[Callable[..., Any]]:
-    """`await make_gateway(egress_allow="…")`: a gateway with these settings."""
+    """`await make_gateway(egress_allow="…")`: a gateway with these settings; `port`: there, and its answers say so."""
     async with AsyncExitStack() as opened:
         count = 0
 
@@ -179,7 +194,12 @@ async def make_gateway(
                 postgres_dsn=SecretStr(settings.pop("postgres_dsn", database_dsn)),
                 secret_key=SecretStr(SECRET_KEY),
                 data_dir=tmp_path / f"data{count}",
-                **{"base_url": BASE_URL, "gateway_key_cache_seconds": 0, **settings},
+                **{
+                    "base_url": BASE_URL if port is None else f"http://127.0.0.1:{port}",
+                    "gateway_key_cache_seconds": 0,
+                    "gateway_jwt_secret": SecretStr(JWT_SECRET),
+                    **settings,
+                },
             )
             store = make_store()
             clock = Clock()
@@ -196,7 +216,7 @@ async def make_gateway(
             http: TestClient[Any, Any] = TestClient(TestServer(service.web, port=port))
             await http.start_server()
             opened.push_async_callback(http.close)
-            return Gateway(service, http, tenant, keys, clock, store, chosen.data_dir)
+            return Gateway(service, http, tenant, keys, clock, store, chosen.data_dir, await link_accounts(service, tenant.id))
 
         yield make
 
@@ -216,4 +236,17 @@ async def add_tenant(service: Service) -> tuple[Tenant, dict[str, str]]:
         await store.insert(tenant)
         for role, api_key in keys.items():
             await store.insert_key(key_hash(api_key), tenant.id, role, role)
+            await PrivateTokenStore(connection).insert(key_hash(api_key), tenant.id, role, role)
     return tenant, keys
+
+
+async def link_accounts(service: Service, tenant_id: TenantId, *, count: int = 2, quota_limit: int | None = None) -> list[str]:
+    linked = []
+    async with service.outbox.unit_of_work() as work:
+        for number in range(count):
+            account = await link_account(
+                work, SecretBox(SECRET_KEY), tenant_id, kind="directory", name=f"Folder {number}",
+                settings={"path": f"folder-{number}"}, quota_limit=quota_limit, now=datetime.now(UTC),
+            )  # fmt: skip
+            linked.append(shown_id(account.id))
+    return linked

@@ -1,8 +1,7 @@
 """The MediaLab API as its clients use it: upload ids, files under them, and what the gateway says meanwhile."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 from uuid import UUID
@@ -11,12 +10,7 @@ from aiohttp import ClientResponse, FormData
 from yarl import URL
 
 from contracts.events import UploadRegistered
-from libs.runtime.secret import SecretBox
-from services.gateway.auth import key_hash, new_private_token
-from services.gateway.bearer import Bearers, TokenRules, default_secret
-from services.gateway.domain.role import Role
-from services.gateway.store import PrivateTokenStore
-from tests.contract.dialects.conftest import SECRET_KEY, Gateway
+from tests.contract.dialects.conftest import Gateway
 
 
 @dataclass(frozen=True)
@@ -32,7 +26,6 @@ class MediaLab:
     gateway: Gateway
     token: str
     """A private token of an admin."""
-    files_first: bool = field(default=True)
 
     # ------------------------------------------------------------ calls
 
@@ -89,22 +82,13 @@ class MediaLab:
 
     # ------------------------------------------------------------ credentials
 
-    async def private_token(self, role: str) -> str:
-        token = new_private_token()
-        async with self.gateway.service.outbox.database.connection() as connection:
-            await PrivateTokenStore(connection).insert(key_hash(token), self.gateway.tenant.id, role, role)
-        return f"Private-Token {token}"
+    def private_token(self, role: str) -> str:
+        """As it stands in `Authorization`."""
+        return f"Private-Token {self.gateway.keys[role]}"
 
-    def access_token(self, *, role: Role = Role.RENDER, scope: str = "upload", lives_seconds: float = 3600) -> str:
-        """An OAuth2 one, without the word before it."""
-        return bearers(self.gateway).issue(
-            subject="somebody",
-            tenant_id=self.gateway.tenant.id,
-            role=role,
-            scope=scope,
-            now=datetime.now(UTC),
-            lives=timedelta(seconds=lives_seconds),
-        )
+    def access_token(self, **claims: Any) -> str:
+        """An OAuth2 one of somebody who may do no more than upload, without the word before it."""
+        return self.gateway.token(**{"role": "render", **claims})
 
     # ------------------------------------------------------------ what happens meanwhile
 
@@ -118,15 +102,8 @@ class MediaLab:
         return b"".join([chunk async for chunk in self.gateway.store.read(key)])
 
 
-def bearers(gateway: Gateway) -> Bearers:
-    rules = TokenRules("longshore", "longshore", default_secret(SecretBox(SECRET_KEY)))
-    return Bearers(gateway.service.outbox.database, rules, cache_seconds=0)
-
-
-async def medialab_of(gateway: Gateway) -> MediaLab:
-    made = MediaLab(gateway, "")
-    made.token = (await made.private_token("admin")).partition(" ")[2]
-    return made
+def medialab_of(gateway: Gateway) -> MediaLab:
+    return MediaLab(gateway, gateway.keys["admin"])
 
 
 def with_query(url: str, query: Mapping[str, str]) -> str:

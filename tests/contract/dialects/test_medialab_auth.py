@@ -1,5 +1,6 @@
 """Who may use the MediaLab API, and what web pages may do without credentials."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -9,6 +10,7 @@ from aiohttp import ClientResponse
 from structlog.testing import capture_logs
 from yarl import URL
 
+from services.gateway.auth import key_hash, new_api_key
 from services.gateway.domain.role import Role
 from tests.contract.dialects.conftest import Gateway
 from tests.contract.dialects.medialab import File, MediaLab, medialab_of
@@ -19,13 +21,13 @@ PATH = "/api/upload/id"
 
 @pytest_asyncio.fixture
 async def api(gateway: Gateway) -> MediaLab:
-    return await medialab_of(gateway)
+    return medialab_of(gateway)
 
 
 async def test_levels_from_uploader_on_are_accepted(api: MediaLab) -> None:
     # M-01
     for role in Role:
-        for token in (f"Bearer {api.access_token(role=role)}", await api.private_token(role.name.lower())):
+        for token in (f"Bearer {api.access_token(role=role.name.lower())}", api.private_token(role.name.lower())):
             response = await api.call("POST", PATH, token=token)
             if role < Role.RENDER:
                 await api.refused(response, 403, "access_denied")
@@ -59,11 +61,19 @@ async def test_both_schemes_do_everything(api: MediaLab) -> None:
 
 async def test_no_other_credentials_count(api: MediaLab) -> None:
     # M-22, 5.1.2, 5.2.2
-    expired = api.access_token(lives_seconds=-3600)
+    expired = api.access_token(exp=datetime.now(UTC) - timedelta(hours=1))
+    api_key = new_api_key()
+    await api.gateway.sql(
+        "INSERT INTO api_keys (key_hash, tenant_id, role, name) VALUES ($1, $2, 'admin', 'x')",
+        key_hash(api_key),
+        api.gateway.tenant.id,
+    )
+    foreign = [api.access_token(**claim) for claim in ({"iss": "x"}, {"aud": "x"}, {"tenant": str(uuid4())}, {"exp": None})]
     tokens = (
         None, "Bearer", "Bearer ", "Bearer x", f"Bearer {api.token}", f"Bearer {expired}", f"Bearer {api.access_token()}x",
         "Private-Token", "Private-Token x", f"Private-Token {api.access_token()}", "Private-Token " + "x" * 5000,
-        f"Basic {api.token}", api.token, f"Private-Token {api.gateway.keys['admin']}", "Private-Token é",
+        f"Basic {api.token}", api.token, f"Private-Token {api_key}", "Private-Token é",
+        *(f"Bearer {token}" for token in foreign),
     )  # fmt: skip
     for token in tokens:
         for method, path in (
@@ -72,7 +82,7 @@ async def test_no_other_credentials_count(api: MediaLab) -> None:
             ("POST", "/api/upload/remote"),
             ("GET", "/api/folders/0"),
         ):
-            response = await api.call(method, path, token=token, headers={"X-API-Key": api.gateway.keys["admin"]})
+            response = await api.call(method, path, token=token, headers={"X-API-Key": api_key})
             await api.refused(response, 401, "invalid_token")
             assert response.headers["WWW-Authenticate"] == "Bearer"
 

@@ -30,7 +30,7 @@ AZURE = {
 
 @pytest_asyncio.fixture
 async def api(gateway: Gateway) -> MediaLab:
-    return await medialab_of(gateway)
+    return medialab_of(gateway)
 
 
 async def linked(api: MediaLab, settings: dict[str, str], tenant_id: str | None = None) -> str:

@@ -12,7 +12,7 @@ from tests.contract.dialects.medialab import File, MediaLab, medialab_of
 
 @pytest_asyncio.fixture
 async def api(gateway: Gateway) -> MediaLab:
-    return await medialab_of(gateway)
+    return medialab_of(gateway)
 
 
 async def create(api: MediaLab, name: str, parent: int = 0) -> int:
@@ -125,8 +125,8 @@ async def test_folders_cannot_be_nested_without_end(api: MediaLab) -> None:
 
 async def test_a_folder_that_is_none_is_refused(api: MediaLab) -> None:
     mine = await create(api, "mine")
-    api.gateway.tenant, _keys = await add_tenant(api.gateway.service)
-    foreign = await api.private_token("admin")
+    _tenant, keys = await add_tenant(api.gateway.service)
+    foreign = f"Private-Token {keys['admin']}"
     for number, token in (("999999999", ""), ("x", ""), ("-1", ""), ("%C2%B2", ""), ("9" * 30, ""), (str(mine), foreign)):
         for method, path in (("GET", ""), ("GET", "/contents"), ("POST", "")):
             options: dict[str, Any] = {"json": {"name": "x"}} if method == "POST" else {}

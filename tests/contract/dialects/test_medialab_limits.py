@@ -16,7 +16,7 @@ AT_ONCE = 50
 
 @pytest_asyncio.fixture
 async def api(gateway: Gateway) -> MediaLab:
-    return await medialab_of(gateway)
+    return medialab_of(gateway)
 
 
 async def all_at_once(api: MediaLab, url: str, *files: File) -> Counter[str]:
@@ -54,7 +54,7 @@ async def test_a_file_may_be_as_large_as_max_filesize_says(api: MediaLab) -> Non
 
 
 async def test_no_file_may_be_larger_than_the_platform_takes(make_gateway: Any) -> None:
-    api = await medialab_of(await make_gateway(gateway_max_upload_bytes=1000))
+    api = medialab_of(await make_gateway(gateway_max_upload_bytes=1000))
     url = (await api.register(max_filesize=5000, max_size=5000, autofinish=0))["url_upload_direct"]
     await api.upload(url, File(bytes(1000)))
 
@@ -155,6 +155,30 @@ async def test_max_size_holds_exactly_under_concurrency(api: MediaLab) -> None:
     assert outcomes == {"ok": 10, "max_size_exceeded": AT_ONCE - 10}
     await only(api, registered, 10)
     assert sum(event.constraints.size_bytes or 0 for event in await api.registered()) == 10_000
+
+
+async def test_limits_hold_for_files_that_take_their_time(api: MediaLab) -> None:
+    # M-14, M-15: all of them are under way when the first one is accepted
+    large = File(bytes(400_000))
+    registered = await api.register(max_size=6 * 400_000, max_files=5, autofinish=0)
+
+    outcomes = await all_at_once(api, registered["url_upload_direct"], large)
+
+    assert outcomes == {"ok": 5, "max_files_exceeded": AT_ONCE - 5}
+    await only(api, registered, 5)
+
+
+async def test_limits_hold_across_replicas(make_gateway: Any) -> None:
+    # M-14
+    api, other = medialab_of(await make_gateway()), medialab_of(await make_gateway())
+    registered = await api.register(max_files=9, autofinish=0)
+
+    outcomes = await asyncio.gather(
+        *(all_at_once(replica, registered["url_upload_direct"], File()) for replica in (api, other))
+    )
+
+    assert sum(outcomes, Counter()) == {"ok": 9, "max_files_exceeded": 2 * AT_ONCE - 9}
+    assert len((await api.finish(registered["ulid"]))["files"]) == 9
 
 
 async def test_one_of_many_uploads_finishes_the_id(api: MediaLab) -> None:

@@ -16,7 +16,7 @@ PATH = "/api/upload/remote"
 
 @pytest_asyncio.fixture
 async def api(gateway: Gateway) -> MediaLab:
-    return await medialab_of(gateway)
+    return medialab_of(gateway)
 
 
 @pytest.mark.parametrize("path", [PATH, "/upload/remote"])

@@ -22,7 +22,7 @@ SCRIPT = Path(__file__).with_name("medialab_upload.sh")
 async def api(make_gateway: Callable[..., Any]) -> MediaLab:
     """One that is reached by the addresses that it tells."""
     port = unused_port()
-    return await medialab_of(await make_gateway(base_url=f"http://127.0.0.1:{port}", port=port))
+    return medialab_of(await make_gateway(base_url=f"http://127.0.0.1:{port}", port=port))
 
 
 async def run(*arguments: str) -> tuple[int, str, str]:
@@ -59,7 +59,7 @@ async def test_the_bash_script_says_what_is_wrong(api: MediaLab, tmp_path: Path)
     path = tmp_path / "a.txt"
     path.write_bytes(b"x")
 
-    assert (await run(base_url(api), "wrong", "0", str(path)))[::2] == (1, "invalid_token: Missing or invalid API key\n")
+    assert (await run(base_url(api), "wrong", "0", str(path)))[::2] == (1, "invalid_token: Missing or invalid token\n")
     code, _out, err = await run(base_url(api), api.token, "123456789", str(path))
     assert (code, err) == (1, "folder_not_found: There is no such folder\n")
 

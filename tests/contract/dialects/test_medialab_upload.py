@@ -18,7 +18,7 @@ MIB = 2**20
 
 @pytest_asyncio.fixture
 async def api(gateway: Gateway) -> MediaLab:
-    return await medialab_of(gateway)
+    return medialab_of(gateway)
 
 
 async def test_a_file_is_an_upload(api: MediaLab) -> None:
@@ -205,8 +205,8 @@ async def test_no_file_goes_without_an_upload_id(api: MediaLab) -> None:
 
 async def test_credentials_of_another_tenant_open_nothing(api: MediaLab) -> None:
     ulid = (await api.register())["ulid"]
-    api.gateway.tenant, _keys = await add_tenant(api.gateway.service)
-    foreign = await api.private_token("admin")
+    _tenant, keys = await add_tenant(api.gateway.service)
+    foreign = f"Private-Token {keys['admin']}"
 
     await api.refused(await api.send(f"/api/file/{ulid}", File(), token=foreign), 404, "upload_id_not_found")
 
@@ -245,7 +245,7 @@ async def test_an_upload_survives_a_commit_whose_answer_was_lost(database_dsn: s
     # M-14: it counts once
     proxy = PostgresProxy(database_dsn)
     await proxy.start()
-    api = await medialab_of(await make_gateway(postgres_dsn=proxy.dsn))
+    api = medialab_of(await make_gateway(postgres_dsn=proxy.dsn))
     registered = await api.register(max_files=2, autofinish=False)
     proxy.lose_answer_to = UploadRegistered.type.encode()
 
@@ -263,7 +263,7 @@ async def test_an_upload_survives_a_commit_whose_answer_was_lost(database_dsn: s
 async def test_without_a_database_the_client_is_told_to_come_back(database_dsn: str, make_gateway: Callable[..., Any]) -> None:
     proxy = PostgresProxy(database_dsn)
     await proxy.start()
-    api = await medialab_of(await make_gateway(postgres_dsn=proxy.dsn))
+    api = medialab_of(await make_gateway(postgres_dsn=proxy.dsn))
     url = (await api.register())["url_upload_direct"]
     await proxy.cut()
 

@@ -2,12 +2,14 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
 import pytest_asyncio
 
 from contracts.events import UploadRegistered
+from libs.object_store.port import StoreUnavailableError
 from services.gateway.dialects.uploadcare.direct import MAX_FILES
 from tests.contract.dialects.conftest import Gateway
 from tests.contract.dialects.uploadcare import MIB, PNG, File, Request, Uploadcare, is_uuid, uploadcare_of
@@ -145,6 +147,27 @@ async def test_a_client_that_goes_away_in_the_middle_leaves_nothing(api: Uploadc
         ):
             await asyncio.sleep(0.05)
     assert len(await api.gateway.emitted(UploadRegistered)) == 1
+
+
+async def test_a_store_that_fails_in_the_middle_leaves_nothing(api: Uploadcare, monkeypatch: pytest.MonkeyPatch) -> None:
+    # U-06
+    written = 0
+    write = api.gateway.store.write
+
+    async def fails_at_the_second(key: str, content: Any, **about: Any) -> Any:
+        nonlocal written
+        written += 1
+        if written > 1:
+            async for _chunk in content:
+                raise StoreUnavailableError("gone")
+        return await write(key, content, **about)
+
+    monkeypatch.setattr(api.gateway.store, "write", fails_at_the_second)
+    response = await api.send(api.direct(files=[File("a"), File("b"), File("c")]))
+
+    assert (response.status, response.headers["Retry-After"]) == (503, "5")
+    assert await staged(api) == []
+    assert await api.gateway.emitted(UploadRegistered) == []
 
 
 async def test_a_request_without_files_is_refused(api: Uploadcare) -> None:

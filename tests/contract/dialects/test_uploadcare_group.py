@@ -2,12 +2,11 @@
 
 import re
 from datetime import timedelta
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 import pytest_asyncio
 
-from services.gateway.store import GroupStore
 from tests.contract.dialects.conftest import BASE_URL, Gateway
 from tests.contract.dialects.uploadcare import Request, Uploadcare, uploadcare_of
 
@@ -134,17 +133,3 @@ async def test_a_group_cannot_be_changed(api: Uploadcare, method: str) -> None:
     group = await api.ok(api.group(await api.upload()))
     response = await api.send(Request("/group/", method, query=[api.key(), ("group_id", group["id"])]))
     assert response.status == 405
-
-
-async def test_delivery_finds_a_groups_file_by_its_place(api: Uploadcare) -> None:
-    # U-05, U-36
-    files = [await api.upload(), await api.upload()]
-    group = await api.ok(api.group(files[0], f"{files[1]}/-/preview/"))
-    group_id = UUID(group["id"].partition("~")[0])
-    async with api.gateway.service.outbox.database.connection() as connection:
-        store = GroupStore(connection)
-        member = await store.member(group_id, 1)
-        assert member is not None
-        assert (str(member.upload.id), member.effects) == (files[1], "preview/")
-        for missing in ((group_id, 2), (group_id, -1), (group_id, 2**40), (uuid4(), 0)):
-            assert await store.member(*missing) is None

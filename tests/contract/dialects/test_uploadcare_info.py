@@ -152,13 +152,16 @@ async def test_a_file_that_is_gone_is_not_found(api: Uploadcare) -> None:
 
 
 async def test_a_file_that_was_refused_says_why(api: Uploadcare) -> None:
-    # U-E79, U-E30, U-45
+    # U-E14, U-E79, U-E30, U-45
     file_id = await api.upload()
     await api.rejected(file_id, "infected", "Win.Test.EICAR_HDB-1")
     await api.refused("U-E79", api.info(file_id), "Win.Test.EICAR_HDB-1")
     file_id = await api.upload()
     await api.rejected(file_id, "size_mismatch", "Declared 5 bytes, stored 4.")
     await api.refused("U-E30", api.info(file_id))
+    file_id = await api.upload()
+    await api.rejected(file_id, "too_large_to_scan", "The scanner takes 25 MB.")
+    await api.refused("U-E14", api.info(file_id))
 
 
 # ---------------------------------------------------------------- with a scanner

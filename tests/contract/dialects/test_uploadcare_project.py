@@ -271,6 +271,14 @@ async def test_an_access_token_uploads_only_so_many_files(api: Uploadcare) -> No
     await api.ok(api.direct(headers=token(api, jti="another", **restricted(limits={"operations": 1}))))
 
 
+async def test_equal_tokens_of_two_projects_count_each_for_itself(api: Uploadcare) -> None:
+    other = await uploadcare_of(api.gateway)
+    claims = {"iat": int(datetime.now(UTC).timestamp()), **restricted(limits={"operations": 1})}
+    for project in (api, other):
+        await project.change(signed_uploads=True)
+        await project.ok(project.direct(headers=token(project, **claims)))
+
+
 async def test_where_there_is_a_signature_the_token_is_not_looked_at(api: Uploadcare) -> None:
     # 5.2.4
     await api.change(signed_uploads=True)

@@ -22,7 +22,7 @@ from services.gateway.app import build
 from services.gateway.settings import Settings
 from tests.servers.postgres import fresh_database
 
-CREDENTIALS = ("api_key", "org", "client_id", "public_key", "private_token")
+CREDENTIALS = ("api_key", "org", "client_id", "public_key", "secret_key", "private_token", "bearer_token")
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,10 @@ class Address:
     org: str
     client_id: str
     public_key: str
+    secret_key: str
     private_token: str
+    bearer_token: str
+    account: str
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +88,8 @@ async def _serve_on(dsn: str, folder: Path, started: Future[Address], stop: Futu
     await runner.setup()
     await web.SockSite(runner, listener).start()
     credentials = json.loads(await asyncio.to_thread((folder / "credentials.json").read_text))
-    started.set_result(Address(host, port, url, *(credentials[name] for name in CREDENTIALS)))
+    known = {name: credentials[name] for name in CREDENTIALS}
+    started.set_result(Address(host, port, url, account=credentials["accounts"][0], **known))
     with suppress(asyncio.CancelledError):
         await asyncio.wrap_future(stop)
     await runner.cleanup()

@@ -15,6 +15,7 @@ from libs.outbox.unit_of_work import Outbox
 from libs.runtime.secret import SecretBox, new_key
 from services.gateway.auth import key_hash
 from services.gateway.store import TenantStore
+from services.gateway.store.private_token import holder_of_private_token
 from services.gateway.store.tenant import KeyHolder
 
 run = CliRunner().invoke
@@ -146,3 +147,24 @@ def test_a_tenant_that_is_not_there_is_named(command: list[str]) -> None:
     names = ["nobody", "key"] if command[-1] == "revoke" else ["nobody"]
     result = run(app, ["tenant", *command, *names])
     assert (result.exit_code, result.stderr) == (1, "longshore: there is no tenant nobody\n")
+
+
+async def test_private_tokens_are_added_and_revoked(open_outbox: Callable[[str], Awaitable[Outbox]]) -> None:
+    # M-03
+    tenant = await asyncio.to_thread(created_tenant)
+    gateway = await open_outbox("gateway")
+
+    async def holder(token: str) -> KeyHolder | None:
+        async with gateway.database.connection() as connection:
+            return await holder_of_private_token(connection, key_hash(token))
+
+    token = await done("private-token", "add", tenant["org"], "--role", "render", "--name", "nas")
+    found = await holder(token)
+    assert found is not None
+    assert (str(found.tenant_id), found.role) == (tenant["tenant_id"], "render")
+    assert await holder_of(gateway, token) is None
+
+    assert await done("private-token", "revoke", tenant["org"], "nas") == "1 revoked"
+    assert await holder(token) is None
+    again = await asyncio.to_thread(run, app, ["tenant", "private-token", "revoke", tenant["org"], "nas"])
+    assert again.exit_code == 1

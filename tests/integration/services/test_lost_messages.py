@@ -121,7 +121,7 @@ async def running(dsn: str, folder: Path) -> AsyncIterator[Platform]:
         storage_notification.build(StorageNotificationSettings(**shared), store),
         session.build(SessionSettings(**shared), store),
         transcoder.build(TranscoderSettings(**shared), store),
-        delivery.build(DeliverySettings(**shared)),
+        delivery.build(DeliverySettings(**shared), store),
     ]
     bus = ForgetfulBus({service.name: service.outbox.database for service in services})
     host = Host(GatewaySettings(**shared), services, bus, services[0].web)

@@ -44,7 +44,7 @@ SECRETS = {
     "storage-notification": SHARED | {"LONGSHORE_S3_URL", "LONGSHORE_STORAGE_EVENTS_TOKEN"},
     "ingest": SHARED | {"LONGSHORE_S3_URL", "LONGSHORE_SECRET_KEY"},
     "transcoder": SHARED | {"LONGSHORE_S3_URL"},
-    "delivery": SHARED | {"LONGSHORE_SECRET_KEY"},
+    "delivery": SHARED | {"LONGSHORE_S3_URL", "LONGSHORE_SECRET_KEY"},
 }
 
 

@@ -13,7 +13,7 @@ from libs.web.problem import UNAVAILABLE_ERRORS
 from libs.web.route import HttpError
 from services.gateway.dialects.medialab.answer import CORS_HEADERS
 from services.gateway.dialects.medialab.schemas import ErrorBody
-from services.gateway.domain.error import GatewayError
+from services.gateway.domain.error import GatewayError, UnknownKeyError, UnknownTokenError
 
 RETRY_AFTER_SECONDS: Final = 5
 MAX_ECHO: Final = 100
@@ -23,8 +23,6 @@ INVALID: Final = "The request could not be understood."
 BUSY: Final = "The service is busy. Please try again."
 
 ANSWERS: Final[dict[str, tuple[int, str, str]]] = {
-    "unknown_token": (401, "invalid_token", "Please sign in again."),
-    "unknown_key": (401, "invalid_token", "Please sign in again."),
     "insufficient_scope": (403, "insufficient_scope", REFUSED),
     "insufficient_role": (403, "access_denied", REFUSED),
     "storage_blocked": (403, "storage_blocked", "Your storage is blocked."),
@@ -69,12 +67,13 @@ def render_error(_request: web.Request, error: Exception) -> web.Response:
             return _answer(error.status, error.code, error.message, INVALID)
         case ValidationError():
             return _answer(400, "invalid_request", _message(error), INVALID)
+        case UnknownTokenError() | UnknownKeyError():
+            response = _answer(401, "invalid_token", "Missing or invalid token", "Please sign in again.")
+            response.headers["WWW-Authenticate"] = "Bearer"
+            return response
         case GatewayError() if error.code in ANSWERS:
             status, code, user_message = ANSWERS[error.code]
-            response = _answer(status, code, error.message, user_message)
-            if status == 401:
-                response.headers["WWW-Authenticate"] = "Bearer"
-            return response
+            return _answer(status, code, error.message, user_message)
     if isinstance(error, UNAVAILABLE_ERRORS):
         response = _answer(503, "temporarily_unavailable", "The service is busy or restarting.", BUSY)
         response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)

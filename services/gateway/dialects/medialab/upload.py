@@ -40,7 +40,7 @@ from services.gateway.domain.file_name import base_name
 from services.gateway.domain.registration import Registration
 from services.gateway.store import BatchStore, NumberedFolderStore
 from services.gateway.store.numbered_folder import NumberedFolder
-from services.gateway.usecases.add_files import add_files
+from services.gateway.usecases.add_files import BatchFiles
 
 MAX_FILES: Final = 100
 """Of one request."""
@@ -53,6 +53,7 @@ class Uploads:
         self._deps = deps
         self._callers = callers
         self._urls = urls
+        self._batch_files = BatchFiles(deps.outbox)
 
     async def upload(self, request: web.Request) -> web.Response:
         batch = await self._admitted(request)
@@ -168,7 +169,7 @@ class Uploads:
 
     async def _add(self, batch: Batch, registrations: Sequence[Registration], form: Form) -> None:
         try:
-            await add_files(self._deps.outbox, batch.id, registrations, self._deps.clock())
+            await self._batch_files.add(batch.id, registrations, self._deps.clock())
         except GatewayError:  # certainly not registered
             await self._drop(form)
             raise

@@ -38,7 +38,6 @@ from services.gateway.usecases.publish import Entry, submit
 FILE: Final = "file"
 MULTIPART: Final = "multipart/form-data"
 LIMITS: Final = FormLimits(body_bytes=MAX_FILE_BYTES + 2**20, fields=256, value_bytes=65536, files=1, file_bytes=MAX_FILE_BYTES)
-LISTS: Final = {"accounts": "accounts", "accounts[]": "accounts"}
 
 
 class FormUpload:
@@ -98,8 +97,8 @@ def _values(form: Form) -> Mapping[str, Any]:
     """The fields as the JSON routes have them; of a repeated one the last counts."""
     values: dict[str, Any] = {}
     for name, value in form.fields:
-        match LISTS.get(name, name):
-            case "accounts":
+        match name:
+            case "accounts" | "accounts[]":
                 values.setdefault("accounts", []).append(value)
             case "youtube":
                 values[name] = _json(value)

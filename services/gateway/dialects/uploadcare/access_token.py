@@ -50,10 +50,9 @@ async def use_token(deps: Deps, request: web.Request, project: Project, token: s
     if grant.operations is None or not files:
         return
     signed_part = token.rpartition(".")[0]  # the same signature may be spelled in several ways
+    identity = sha256(f"{project.id}.{signed_part}".encode()).digest()  # another project's token may claim just the same
     async with deps.database.connection() as connection:
-        counted = await AccessTokenStore(connection).use(
-            sha256(signed_part.encode()).digest(), files, limit=grant.operations, expires_at=grant.expires_at
-        )
+        counted = await AccessTokenStore(connection).use(identity, files, limit=grant.operations, expires_at=grant.expires_at)
     if not counted:
         raise UploadcareError("AccessTokenInvalidError")
 

@@ -20,6 +20,7 @@ from yarl import URL
 
 from contracts.ids import UploadId, new_upload_id
 from libs.egress.url import SCHEMES
+from libs.media_type.policy import TypePolicy
 from libs.object_store.port import StoreUnavailableError
 from libs.web.form import FilePart, Form, FormLimits, ReceivedFile, receive_form
 from libs.web.route import UnsupportedMediaTypeError
@@ -37,7 +38,6 @@ from services.gateway.domain.error import IdTakenError
 from services.gateway.domain.file_name import base_name
 from services.gateway.domain.project import Project
 from services.gateway.domain.registration import Registration
-from services.gateway.domain.type_policy import TypePolicy
 from services.gateway.store import ProjectUploadStore
 
 MAX_FILE_BYTES: Final = 100 * 2**20 - 1

@@ -17,6 +17,7 @@ from aiohttp import web
 
 from contracts.events import Stage, UploadFinishRequested
 from contracts.ids import UploadId, new_upload_id
+from libs.media_type.policy import TypePolicy
 from libs.object_store.port import MAX_PARTS, InvalidPartsError, MultipartNotFoundError, Part
 from services.gateway.deps import Deps
 from services.gateway.dialects.uploadcare.answer import answer
@@ -32,7 +33,6 @@ from services.gateway.domain.content_type import UNDECLARED, extension_of, is_co
 from services.gateway.domain.file_name import base_name
 from services.gateway.domain.project import Project
 from services.gateway.domain.registration import Registration
-from services.gateway.domain.type_policy import TypePolicy
 from services.gateway.domain.upload import State, Upload
 from services.gateway.store import ProjectUploadStore
 from services.gateway.usecases.delete import delete_upload

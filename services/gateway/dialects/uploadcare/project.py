@@ -30,14 +30,24 @@ async def admit(deps: Deps, request: web.Request, params: Params, documented_nam
     project = await deps.projects.find(key)
     if project is None:
         raise UploadcareError("ProjectPublicKeyInvalidError", documented_name)
+    check_status(project)
+    _check_origin(request, project)
+    await take_token(deps, project)
+    return project
+
+
+def check_status(project: Project) -> None:
+    """Raises UploadcareError."""
     if project.status is ProjectStatus.REMOVED:
-        raise UploadcareError("ProjectPublicKeyRemovedError", key)
+        raise UploadcareError("ProjectPublicKeyRemovedError", project.public_key)
     if project.status in _REFUSALS:
         raise UploadcareError(_REFUSALS[project.status])
-    _check_origin(request, project)
+
+
+async def take_token(deps: Deps, project: Project) -> None:
+    """One more request. Raises ThrottledError."""
     if (seconds := await deps.projects.throttled_seconds(project)) is not None:
         raise ThrottledError(seconds)
-    return project
 
 
 def _key(params: Params, documented_name: str) -> str:

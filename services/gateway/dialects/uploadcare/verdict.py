@@ -61,6 +61,9 @@ class Verdicts:
 
 def refusal_of(upload: Upload) -> UploadcareError:
     """Of a rejected one."""
-    if upload.error_code == "infected":
-        return UploadcareError("FileInfectedError", upload.error_message or "unknown")
+    match upload.error_code:
+        case "infected":
+            return UploadcareError("FileInfectedError", upload.error_message or "unknown")
+        case "too_large" | "too_large_to_scan":
+            return UploadcareError("FileSizeLimitExceededError")
     return UploadcareError("UploadFailedError")

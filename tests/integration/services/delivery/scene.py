@@ -205,6 +205,7 @@ async def sender(
     lease_seconds: float = 60,
     poll_seconds: float = 0.02,
     drain_seconds: float = 3,
+    patience: timedelta = timedelta(days=5),
 ) -> AsyncIterator[Sender]:
     client = GuardedClient(Policy(parse_networks(allow)), timeout_seconds=timeout_seconds)
     await client.open()
@@ -217,6 +218,7 @@ async def sender(
             receiver_concurrency=4,
             lease_seconds=lease_seconds,
             poll_seconds=poll_seconds,
+            patience=patience,
             drain_seconds=drain_seconds,
         )
     finally:

@@ -1,12 +1,14 @@
 """The service as it is built, and what it forgets."""
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from prometheus_client import REGISTRY
 from pydantic import SecretStr
 
 from contracts.events import UploadExpired
+from libs.object_store.disk import DiskStore
 from libs.outbox.unit_of_work import Outbox
 from libs.runtime.secret import new_key
 from services.delivery.app import build
@@ -82,9 +84,10 @@ async def test_logs_name_the_receiver_and_neither_path_nor_query(outbox: Outbox,
     assert "hook" not in logged.replace("webhook", "")
 
 
-async def test_the_built_service_is_complete(database_dsn: str) -> None:
-    service = build(Settings(postgres_dsn=SecretStr(database_dsn), secret_key=SecretStr(new_key())))
-    assert set(service.loops) == {"webhooks", "upkeep"}
+async def test_the_built_service_is_complete(database_dsn: str, tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, postgres_dsn=SecretStr(database_dsn), secret_key=SecretStr(new_key()))
+    service = build(settings, DiskStore(tmp_path / "objects", "http://127.0.0.1:1", "secret"))
+    assert set(service.loops) == {"webhooks", "webhook-replays", "upkeep", "publications", "publications-upkeep"}
     await service.outbox.database.open()
     for resource in service.resources:
         await resource.open()
@@ -96,9 +99,9 @@ async def test_the_built_service_is_complete(database_dsn: str) -> None:
     await service.outbox.database.close()
 
 
-def test_a_service_without_database_or_key_is_not_built() -> None:
+def test_a_service_without_database_or_key_is_not_built(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="LONGSHORE_SECRET_KEY"):
-        build(Settings())
+        build(Settings(), DiskStore(tmp_path / "objects", "http://127.0.0.1:1", "secret"))
 
 
 async def test_a_webhook_of_a_receiver_without_a_host_is_refused_and_recorded(outbox: Outbox) -> None:

@@ -18,7 +18,7 @@ STORE, KEY = "LONGSHORE_S3_URL", "LONGSHORE_SECRET_KEY"
         ("storage_notification", (*SERVERS, STORE)),
         ("ingest", (*SERVERS, STORE)),
         ("transcoder", (*SERVERS, STORE)),
-        ("delivery", (*SERVERS, KEY)),
+        ("delivery", (*SERVERS, KEY, STORE)),
     ],
 )
 def test_a_service_names_what_it_misses_and_nothing_that_it_does_not_use(service: str, needed: tuple[str, ...]) -> None:

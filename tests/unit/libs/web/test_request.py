@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from libs.web.problem import problem_error
-from libs.web.request import _check_json_object, read_json
+from libs.web.request import json_value, read_json
 from libs.web.route import Answer, Api, MalformedBodyError, Route
 from libs.web.server import application
 
@@ -136,4 +136,4 @@ async def test_a_body_of_exactly_the_limit_is_taken() -> None:
 @given(st.binary(max_size=60) | st.text(alphabet='{}[]":,\\u0d8 1e-', max_size=60).map(str.encode))
 def test_no_bytes_break_the_check(body: bytes) -> None:
     with suppress(MalformedBodyError):
-        _check_json_object(body)
+        json_value(body)

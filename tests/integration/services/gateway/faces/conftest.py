@@ -36,7 +36,7 @@ from services.gateway.deps import Deps, Limits
 from services.gateway.domain.registration import Registration
 from services.gateway.files import routes as files
 from services.gateway.handlers import HANDLERS
-from services.gateway.platform import containers, projects, watch_folders
+from services.gateway.platform import containers, projects, watch_folders, webhook_endpoints
 from services.gateway.platform import routes as platform
 from services.gateway.projects import Projects
 from services.gateway.store import TenantStore
@@ -184,7 +184,7 @@ async def gateway(open_outbox: Callable[[str], Awaitable[Outbox]], tmp_path: Pat
         egress=Policy(),
         limits=Limits(10**9, day, day, day, day, day, day, day, day, day, 2**17, 0, 0),
     )
-    apis = [face.api(deps) for face in (platform, projects, containers, watch_folders, files)]
+    apis = [face.api(deps) for face in (platform, projects, containers, watch_folders, webhook_endpoints, files)]
     async with TestClient(TestServer(application([*apis, documentation(apis, title="Test", version="1")]))) as client:
         yield Gateway(outbox, store, client, secrets_box)
     await store.close()

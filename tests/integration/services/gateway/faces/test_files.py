@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from contracts.events import FileDeleted, FileExpired, Stage, UploadRejected
+from libs.web.signed_link import PURPOSE, LinkSigner
 from services.gateway.domain.registration import Registration
 from services.gateway.store import UploadStore
 
@@ -233,3 +234,32 @@ async def test_an_object_that_is_cut_off_midway_breaks_the_connection(gateway: "
             await response.read()
     async with gateway.client.get("/public/x") as response:
         assert response.status == 404
+
+
+async def test_a_signed_link_leads_to_any_verified_file_until_it_ends(gateway: "Gateway") -> None:
+    tenant = await gateway.tenant("key")
+    new = await gateway.register(tenant, "json2video", folder="videos", name="clip.mp4", content_type="video/mp4")
+    now = datetime.now(UTC)
+    links = LinkSigner("", gateway.secrets_box.derived(PURPOSE))
+    link, ended = [links.url(new.id, now + timedelta(minutes=minutes)) for minutes in (5, -5)]
+    assert await status_of(gateway, link) == 404
+    await gateway.completed(new, BODY)
+    async with gateway.client.get(link, headers={"Range": "bytes=10-19"}) as response:
+        assert (response.status, response.content_type) == (206, "video/mp4")
+        assert await response.read() == BODY[10:20]
+        assert "clip.mp4" in response.headers["Content-Disposition"]
+    async with gateway.client.head(link) as response:
+        assert (response.status, response.content_length) == (200, len(BODY))
+    other = await gateway.register(tenant)
+    for refused in (
+        ended,
+        f"/downloads/{new.id}",
+        link.replace("expires=", "expires=1"),
+        link.replace(str(new.id), str(other.id)),
+    ):
+        async with gateway.client.get(refused) as response:
+            assert response.status == 403
+            assert (await response.json(content_type="application/problem+json"))["code"] == "link_refused"
+    assert await status_of(gateway, "/downloads/nothing") == 403
+    await gateway.happened(FileDeleted(**about(new, Stage.REMOVED)))
+    assert await status_of(gateway, link) == 404

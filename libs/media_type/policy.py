@@ -1,10 +1,8 @@
-"""Which types of content a project takes: by what the client declares, and by what the first bytes are."""
+"""Which types of content are taken: by what is declared, and by what the first bytes are."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
-
-from services.gateway.domain.content_type import essence
 
 ALIASES: Final = {
     "image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg", "audio/mp3": "audio/mpeg", "audio/x-wav": "audio/wav",
@@ -19,7 +17,7 @@ MEDIA: Final = ("image/", "video/", "audio/")
 
 @dataclass(frozen=True)
 class TypePolicy:
-    """MIME types, `image/png` or `image/*`."""
+    """MIME types in any case, `image/png`, `image/*` or `*/*`; content must satisfy both questions."""
 
     allowed: Sequence[str]
     """These alone; empty: all."""
@@ -29,27 +27,29 @@ class TypePolicy:
         """False: it takes everything, and nobody needs to look."""
         return bool(self.allowed or self.forbidden)
 
-    def takes_declared(self, declared: str) -> bool:
+    def takes_declared(self, declared: str | None) -> bool:
         """Before the bytes are there: who declares nothing special may go on."""
-        kind = _kind(declared)
-        return kind in SAYS_NOTHING or self._takes(kind, self.allowed)
+        kind = type_of(declared)
+        return not kind or kind in SAYS_NOTHING or self._takes(kind, self.allowed)
 
-    def takes_actual(self, actual: str, declared: str) -> bool:
+    def takes_actual(self, actual: str, declared: str | None) -> bool:
         """Where the bytes do not tell much, the declaration counts, unless it promises what bytes do tell."""
-        kind = _kind(declared)
-        is_special = kind not in SAYS_NOTHING and not kind.startswith(MEDIA)
-        return self._takes(_kind(actual), () if actual in VAGUE and is_special else self.allowed)
+        kind = type_of(declared)
+        is_special = bool(kind) and kind not in SAYS_NOTHING and not kind.startswith(MEDIA)
+        return self._takes(type_of(actual), () if actual in VAGUE and is_special else self.allowed)
 
     def _takes(self, kind: str, allowed: Sequence[str]) -> bool:
         return not _matches(kind, self.forbidden) and (not allowed or _matches(kind, allowed))
 
 
+def type_of(content_type: str | None) -> str:
+    """`type/subtype` in its usual spelling, without parameters; empty for None."""
+    kind = (content_type or "").partition(";")[0].strip().lower()
+    return ALIASES.get(kind, kind)
+
+
 def _matches(kind: str, patterns: Sequence[str]) -> bool:
     return any(
-        kind == pattern or (pattern.endswith("/*") and kind.startswith(pattern[:-1])) for pattern in map(_kind, patterns)
+        pattern in ("*/*", kind) or (pattern.endswith("/*") and kind.startswith(pattern[:-1]))
+        for pattern in map(type_of, patterns)
     )
-
-
-def _kind(content_type: str) -> str:
-    kind = essence(content_type)
-    return ALIASES.get(kind, kind)

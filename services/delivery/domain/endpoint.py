@@ -1,0 +1,56 @@
+"""A tenant's webhook endpoint: what it is told, and when it is given up."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final, Literal
+from uuid import UUID
+
+from contracts.ids import TenantId
+from contracts.webhook import WebhookFormat
+from services.delivery.domain.webhook import GONE, OUR_ERRORS, Attempt
+
+Reason = Literal["gone", "failing"]
+
+REPLAYS: Final = "webhook-replays"
+"""The wake-up of whoever makes webhooks due once more."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    id: UUID
+    tenant_id: TenantId
+    url: str
+    receiver: str
+    format: WebhookFormat
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How one that listens has fared."""
+
+    endpoint_id: UUID
+    tenant_id: TenantId
+    generation: int
+    failing_since: datetime | None = None
+    """The first failure since the last success."""
+
+
+def standing_after(
+    standing: Standing, attempts: Iterable[Attempt], now: datetime, patience: timedelta
+) -> tuple[Standing, Reason | None]:
+    """After attempts that ended together, and why it is given up, where it is.
+
+    One success excuses all failures beside it, but for a 410: that one asks never to be called again.
+    """
+    judged = [attempt for attempt in attempts if attempt.error not in OUR_ERRORS]
+    if not judged:
+        return standing, None
+    gone = any(attempt.response_status == GONE for attempt in judged)
+    if any(attempt.is_success for attempt in judged):
+        return replace(standing, failing_since=None), "gone" if gone else None
+    after = replace(standing, failing_since=standing.failing_since or now)
+    assert after.failing_since is not None
+    if gone:
+        return after, "gone"
+    return after, "failing" if now - after.failing_since >= patience else None

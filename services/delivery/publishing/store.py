@@ -1,0 +1,322 @@
+"""All SQL of publishing, one method per statement."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from contracts.envelope import Envelope
+from contracts.events import AccountConfigured, PublicationRequested, StoredObject
+from contracts.ids import TenantId, UploadId
+from libs.postgres.database import Connection
+from services.delivery.publishing.domain.error import PublishCode
+from services.delivery.publishing.domain.publication import Account, Claimed, KnownFile, Publication
+
+CANDIDATES = 1000
+"""Of the due publications, the oldest among which a claim chooses."""
+FAILING_AFTER = 3
+"""Attempts in a row without an answer; from then on an account has one place."""
+
+
+@dataclass(frozen=True)
+class PublicationStore:
+    connection: Connection
+
+    # ------------------------------------------------------------ what events say
+
+    async def keep_account(self, event: AccountConfigured) -> None:
+        await self.connection.execute(
+            """
+            INSERT INTO accounts AS a (account_id, tenant_id, revision, kind, name, sealed_settings, removed)
+            VALUES ($1, $2, $3, $4, $5, $6, $7)
+            ON CONFLICT (account_id) DO UPDATE SET revision = excluded.revision, kind = excluded.kind, name = excluded.name,
+                sealed_settings = excluded.sealed_settings, removed = excluded.removed, failures = 0
+            WHERE a.revision < excluded.revision
+            """,
+            event.account_id, event.tenant_id, event.revision, event.kind, event.name,
+            "" if event.removed else event.settings_encrypted, event.removed,
+        )  # fmt: skip
+
+    async def learn(
+        self,
+        upload_id: UploadId,
+        tenant_id: TenantId,
+        *,
+        stored: StoredObject | None = None,
+        file_name: str | None = None,
+        missing: PublishCode | None = None,
+        missing_message: str | None = None,
+    ) -> KnownFile:
+        """Adds what is new, keeps what was known, and answers all of it. The row stays locked until the commit."""
+        row = await self.connection.fetchrow(
+            """
+            INSERT INTO files AS f (upload_id, tenant_id, stored, file_name, missing, missing_message)
+            VALUES ($1, $2, $3, $4, $5, $6)
+            ON CONFLICT (upload_id) DO UPDATE SET
+                stored = coalesce(f.stored, excluded.stored), file_name = coalesce(f.file_name, excluded.file_name),
+                missing = coalesce(f.missing, excluded.missing),
+                missing_message = CASE WHEN f.missing IS NULL THEN excluded.missing_message ELSE f.missing_message END,
+                updated_at = now()
+            RETURNING stored, file_name, missing, missing_message
+            """,
+            upload_id, tenant_id, stored.model_dump_json() if stored else None, file_name, missing, missing_message,
+        )  # fmt: skip
+        return _file(row)
+
+    async def add(
+        self, accounts: Mapping[UUID, UUID], request: PublicationRequested, cause: Envelope, due_at: datetime
+    ) -> list[Publication]:
+        """A publication for each (id, account) that has none; answers the new ones. The accounts stay as they are until
+        the commit."""
+        await self.connection.execute(
+            "SELECT FROM accounts WHERE account_id = ANY ($1) ORDER BY account_id FOR SHARE", list(accounts.values())
+        )
+        rows = await self.connection.fetch(
+            """
+            INSERT INTO publications (id, upload_id, tenant_id, account_id, request, due_at)
+            SELECT id, $3, $4, account_id, $5, $6 FROM unnest($1::uuid[], $2::uuid[]) AS p (id, account_id)
+            ON CONFLICT (id) DO NOTHING
+            RETURNING *
+            """,
+            list(accounts), list(accounts.values()), request.upload_id, request.tenant_id, cause.model_dump_json(), due_at,
+        )  # fmt: skip
+        return [_publication(row) for row in rows]
+
+    async def make_due(self, upload_id: UploadId) -> None:
+        """The file is there: each publication that waited for it may be claimed when its time has come."""
+        await self.connection.execute(
+            """
+            UPDATE publications SET next_at = due_at
+            WHERE upload_id = $1 AND ended_at IS NULL AND next_at IS NULL
+            """,
+            upload_id,
+        )
+
+    async def fail_of_upload(self, upload_id: UploadId, code: PublishCode, message: str) -> list[Publication]:
+        """Ends what no worker has had yet."""
+        rows = await self.connection.fetch(
+            """
+            UPDATE publications SET status = 'failed', sequence = sequence + 1, error_code = $2, error_message = $3,
+                next_at = NULL, lease = NULL, sealed_state = NULL, ended_at = now()
+            WHERE upload_id = $1 AND status = 'scheduled'
+            RETURNING *
+            """,
+            upload_id,
+            code,
+            message,
+        )
+        return [_publication(row) for row in rows]
+
+    async def hasten(self, upload_id: UploadId) -> None:
+        """What a worker had, and will have again later, may be claimed now: something may have to be tidied up."""
+        await self.connection.execute(
+            """
+            UPDATE publications SET next_at = now()
+            WHERE upload_id = $1 AND status IN ('dispatching', 'retrying') AND lease IS NULL
+            """,
+            upload_id,
+        )
+
+    async def fail_of_removed_accounts(self, account_ids: list[UUID], message: str) -> list[Publication]:
+        """Ends all that is open and not under way, for the accounts among these that are removed."""
+        rows = await self.connection.fetch(
+            """
+            UPDATE publications p SET status = 'failed', sequence = sequence + 1, error_code = 'account_removed',
+                error_message = $2, next_at = NULL, lease = NULL, sealed_state = NULL, ended_at = now()
+            FROM accounts a
+            WHERE p.account_id = ANY ($1) AND p.ended_at IS NULL AND (p.lease IS NULL OR p.next_at <= now())
+              AND a.account_id = p.account_id AND a.removed
+            RETURNING p.*
+            """,
+            account_ids,
+            message,
+        )
+        return [_publication(row) for row in rows]
+
+    # ------------------------------------------------------------ dispatching
+
+    async def claim(self, lease: UUID, *, limit: int, places: int, lease_seconds: float) -> list[Claimed]:
+        """Due publications to known accounts, oldest first: at most `limit`, and of each account so many that about `places`
+        are under way in all processes together, one while its destination does not answer.
+
+        They are ours until the lease ends; one whose lease ended is due again.
+        """
+        rows = await self.connection.fetch(
+            """
+            WITH busy AS (
+                SELECT account_id, count(*) AS places FROM publications
+                WHERE lease IS NOT NULL AND next_at > now() GROUP BY account_id
+            ), candidates AS (
+                SELECT p.id, p.account_id, p.next_at,
+                       CASE WHEN a.failures >= $6 THEN 1 ELSE $3 END - coalesce(b.places, 0) AS free
+                FROM publications p JOIN accounts a USING (account_id) LEFT JOIN busy b USING (account_id)
+                WHERE p.next_at <= now() AND CASE WHEN a.failures >= $6 THEN 1 ELSE $3 END > coalesce(b.places, 0)
+                ORDER BY p.next_at LIMIT $5
+            ), ranked AS (
+                SELECT id, next_at, free, row_number() OVER (PARTITION BY account_id ORDER BY next_at, id) AS place
+                FROM candidates
+            ), taken AS (
+                SELECT id, status AS status_before, now() - next_at AS late FROM publications
+                WHERE id = ANY (ARRAY(SELECT id FROM ranked WHERE place <= free ORDER BY next_at LIMIT $2))
+                  AND next_at <= now()
+                FOR UPDATE SKIP LOCKED
+            )
+            UPDATE publications p SET lease = $1, next_at = now() + $4, losses = losses + 1, status = 'dispatching',
+                sequence = sequence + CASE WHEN status_before = 'dispatching' THEN 0 ELSE 1 END
+            FROM taken, accounts a, files f
+            WHERE p.id = taken.id AND a.account_id = p.account_id AND f.upload_id = p.upload_id
+            RETURNING p.*, status_before, late, a.tenant_id AS account_tenant_id, a.kind, a.sealed_settings, a.removed,
+                f.stored, f.file_name, f.missing, f.missing_message
+            """,
+            lease, limit, places, timedelta(seconds=lease_seconds), CANDIDATES, FAILING_AFTER,
+        )  # fmt: skip
+        return [_claimed(row) for row in rows]
+
+    async def extend(self, claimed: Claimed, lease_seconds: float) -> bool:
+        """Keeps the lease; False where the publication is no longer ours."""
+        status = await self.connection.execute(
+            "UPDATE publications SET next_at = now() + $3 WHERE id = $1 AND lease = $2",
+            claimed.publication.id,
+            claimed.lease,
+            timedelta(seconds=lease_seconds),
+        )
+        return status == "UPDATE 1"
+
+    async def save_state(self, claimed: Claimed, sealed_state: str, lease_seconds: float) -> bool:
+        """Keeps what the connector wants to know after a cut, and the lease; False where the publication is no longer ours.
+
+        A worker that came so far did not die over it.
+        """
+        status = await self.connection.execute(
+            "UPDATE publications SET sealed_state = $3, losses = 1, next_at = now() + $4 WHERE id = $1 AND lease = $2",
+            claimed.publication.id, claimed.lease, sealed_state, timedelta(seconds=lease_seconds),
+        )  # fmt: skip
+        return status == "UPDATE 1"
+
+    async def publish(self, claimed: Claimed, external_id: str | None) -> Publication | None:
+        """None where the publication is no longer ours."""
+        row = await self.connection.fetchrow(
+            """
+            UPDATE publications SET status = 'published', sequence = sequence + 1, attempts = attempts + 1, external_id = $3,
+                next_at = NULL, lease = NULL, sealed_state = NULL, error_code = NULL, error_message = NULL, ended_at = now()
+            WHERE id = $1 AND lease = $2 RETURNING *
+            """,
+            claimed.publication.id,
+            claimed.lease,
+            external_id,
+        )
+        return _publication(row) if row else None
+
+    async def retry(self, claimed: Claimed, code: str, message: str, next_at: datetime) -> Publication | None:
+        """None where the publication is no longer ours."""
+        row = await self.connection.fetchrow(
+            """
+            UPDATE publications SET status = 'retrying', sequence = sequence + 1, attempts = attempts + 1, losses = 0,
+                store_errors = 0, next_at = $5, lease = NULL, error_code = $3, error_message = $4
+            WHERE id = $1 AND lease = $2 RETURNING *
+            """,
+            claimed.publication.id, claimed.lease, code, message, next_at,
+        )  # fmt: skip
+        return _publication(row) if row else None
+
+    async def fail(self, claimed: Claimed, code: str, message: str, *, attempts: int) -> Publication | None:
+        """`attempts`: 1 where the destination was asked. None where the publication is no longer ours."""
+        row = await self.connection.fetchrow(
+            """
+            UPDATE publications SET status = 'failed', sequence = sequence + 1, attempts = attempts + $5, next_at = NULL,
+                lease = NULL, sealed_state = NULL, error_code = $3, error_message = $4, ended_at = now()
+            WHERE id = $1 AND lease = $2 RETURNING *
+            """,
+            claimed.publication.id, claimed.lease, code, message, attempts,
+        )  # fmt: skip
+        return _publication(row) if row else None
+
+    async def postpone(self, claimed: Claimed, seconds: float, *, store_errors: int = 0) -> None:
+        """Gives it back, due after `seconds`: this claim ended in order, and nobody outside needs to know."""
+        await self.connection.execute(
+            """
+            UPDATE publications SET lease = NULL, next_at = now() + $3, losses = 0, store_errors = store_errors + $4
+            WHERE id = $1 AND lease = $2
+            """,
+            claimed.publication.id, claimed.lease, timedelta(seconds=seconds), store_errors,
+        )  # fmt: skip
+
+    async def count_unreached(self, account_id: UUID) -> None:
+        await self.connection.execute("UPDATE accounts SET failures = failures + 1 WHERE account_id = $1", account_id)
+
+    async def count_reached(self, account_id: UUID) -> None:
+        await self.connection.execute("UPDATE accounts SET failures = 0 WHERE account_id = $1 AND failures > 0", account_id)
+
+    async def missing_of(self, upload_id: UploadId) -> KnownFile:
+        row = await self.connection.fetchrow(
+            "SELECT stored, file_name, missing, missing_message FROM files WHERE upload_id = $1", upload_id
+        )
+        return _file(row) if row else KnownFile()
+
+    async def seconds_until_due(self) -> float | None:
+        """Until the next time that something becomes due; None where nothing is planned."""
+        seconds: float | None = await self.connection.fetchval(
+            "SELECT extract(epoch FROM min(next_at) - clock_timestamp())::float8 FROM publications WHERE next_at > now()"
+        )
+        return seconds
+
+    # ------------------------------------------------------------ upkeep
+
+    async def backlog(self) -> tuple[int, float]:
+        """How many publications have not ended, and for how many seconds the oldest unclaimed one has been due."""
+        row = await self.connection.fetchrow(
+            """
+            SELECT (SELECT count(*) FROM publications WHERE ended_at IS NULL) AS open,
+                   (SELECT coalesce(extract(epoch FROM now() - min(next_at)), 0)::float8
+                    FROM publications WHERE next_at <= now()) AS overdue
+            """
+        )
+        assert row is not None
+        return row["open"], row["overdue"]
+
+    async def purge_publications(self, before: datetime, limit: int) -> int:
+        status = await self.connection.execute(
+            "DELETE FROM publications WHERE id = ANY (ARRAY(SELECT id FROM publications WHERE ended_at < $1 LIMIT $2))",
+            before,
+            limit,
+        )
+        return int(status.split()[-1])
+
+    async def purge_files(self, before: datetime, limit: int) -> int:
+        """Those whose publications are gone too: a repeated event must not make them anew."""
+        status = await self.connection.execute(
+            """
+            DELETE FROM files WHERE upload_id = ANY (ARRAY(
+                SELECT upload_id FROM files f
+                WHERE updated_at < $1 AND NOT EXISTS (SELECT FROM publications p WHERE p.upload_id = f.upload_id) LIMIT $2))
+            """,
+            before,
+            limit,
+        )
+        return int(status.split()[-1])
+
+
+def _publication(row: Any) -> Publication:
+    return Publication(
+        id=row["id"], upload_id=row["upload_id"], tenant_id=row["tenant_id"], account_id=row["account_id"],
+        sequence=row["sequence"], attempts=row["attempts"],
+    )  # fmt: skip
+
+
+def _file(row: Any) -> KnownFile:
+    return KnownFile(
+        stored=StoredObject.model_validate_json(row["stored"]) if row["stored"] else None,
+        file_name=row["file_name"], missing=row["missing"], missing_message=row["missing_message"],
+    )  # fmt: skip
+
+
+def _claimed(row: Any) -> Claimed:
+    cause = Envelope.model_validate_json(row["request"])
+    return Claimed(
+        publication=_publication(row), request=PublicationRequested.model_validate(cause.data), cause=cause,
+        account=Account(row["account_tenant_id"], row["kind"], row["sealed_settings"], row["removed"]),
+        file=_file(row), lease=row["lease"], losses=row["losses"], store_errors=row["store_errors"],
+        sealed_state=row["sealed_state"], is_news=row["status_before"] != "dispatching",
+        late_seconds=row["late"].total_seconds(),
+    )  # fmt: skip

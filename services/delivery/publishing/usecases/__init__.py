@@ -1,0 +1,1 @@
+"""What is done with a publication that is due."""
