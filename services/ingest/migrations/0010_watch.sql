@@ -28,5 +28,6 @@ CREATE TABLE watched_files (
 
 -- One file at a time under each path.
 CREATE UNIQUE INDEX watched_files_open ON watched_files (watch_folder_id, path) WHERE ended_at IS NULL;
+CREATE INDEX watched_files_path ON watched_files (watch_folder_id, path);
 CREATE INDEX watched_files_due ON watched_files (next_at) WHERE state IN ('accepted', 'refused');
 CREATE INDEX watched_files_ended ON watched_files (ended_at) WHERE ended_at IS NOT NULL;

@@ -62,8 +62,15 @@ class WatchStore:
         )
         return count
 
-    async def found(self, folder: WatchFolder, sightings: Sequence[Sighting]) -> Sequence[Sighting]:
-        """Those of them that nobody has found yet, and in whose place no other is on its way."""
+    async def clock(self) -> datetime:
+        at: datetime = await self.connection.fetchval("SELECT clock_timestamp()")
+        return at
+
+    async def found(self, folder: WatchFolder, sightings: Sequence[Sighting], since: datetime) -> Sequence[Sighting]:
+        """Those of them that nobody has found yet, and in whose place no other is on its way.
+
+        Nor was any since they were looked for (by `clock`): what was seen may have been on its way then.
+        """
         by_id = {sighting.id_in(folder.id): sighting for sighting in sightings}
         ids = sorted(by_id)  # two replicas that meet wait for each other instead of deadlocking
         rows = await self.connection.fetch(
@@ -71,6 +78,10 @@ class WatchStore:
             INSERT INTO watched_files (id, watch_folder_id, tenant_id, path, size_bytes, version, state)
             SELECT id, $1, $2, path, size_bytes, version, 'found'
             FROM unnest($3::uuid[], $4::text[], $5::bigint[], $6::text[]) AS file (id, path, size_bytes, version)
+            WHERE NOT EXISTS (
+                SELECT FROM watched_files w
+                WHERE w.watch_folder_id = $1 AND w.path = file.path AND (w.ended_at IS NULL OR w.ended_at >= $7)
+            )
             ON CONFLICT DO NOTHING RETURNING id
             """,
             folder.id,
@@ -79,6 +90,7 @@ class WatchStore:
             [by_id[file_id].path for file_id in ids],
             [by_id[file_id].size_bytes for file_id in ids],
             [by_id[file_id].version for file_id in ids],
+            since,
         )
         return [by_id[row["id"]] for row in rows]
 

@@ -58,10 +58,12 @@ class Finding:
 
     async def look(self, folder: WatchFolder) -> Seen:
         """Tells of every file that lies there settled and was not told of. Raises PlaceUnavailableError."""
+        async with self._outbox.database.connection() as connection:
+            began_at = await WatchStore(connection).clock()
         survey = await self._places.of(folder).survey()
         waits = self._waits(folder, survey.files)
         if settled := [sighting for sighting in survey.files if waits[sighting] <= 0]:
-            await self._tell(folder, settled)
+            await self._tell(folder, settled, began_at)
         return Seen(survey.directories, min((wait for wait in waits.values() if wait > 0), default=None))
 
     def _waits(self, folder: WatchFolder, sightings: Sequence[Sighting]) -> dict[Sighting, float]:
@@ -71,12 +73,12 @@ class Finding:
         seen = self._first_seen[folder.id] = {sighting: known.get(sighting, now) for sighting in sightings}
         return {sighting: min(sighting.changed_at, since) + self._settle_seconds - now for sighting, since in seen.items()}
 
-    async def _tell(self, folder: WatchFolder, settled: Sequence[Sighting]) -> None:
+    async def _tell(self, folder: WatchFolder, settled: Sequence[Sighting], began_at: datetime) -> None:
         async with self._outbox.unit_of_work() as work:
             store = WatchStore(work.connection)
             places = MAX_OPEN - await store.open_files(folder)
             oldest = sorted(settled, key=lambda sighting: (sighting.changed_at, sighting.path))
-            for sighting in await store.found(folder, oldest[: max(0, places)]):
+            for sighting in await store.found(folder, oldest[: max(0, places)], began_at):
                 work.emit(_found(folder, sighting))
                 metrics.WATCHED.labels("found").inc()
 
