@@ -9,6 +9,7 @@ ALLOWED = {
     Permission.READ: {Role.VIEWER, Role.RENDER, Role.EDITOR, Role.MANAGER, Role.ADMIN},
     Permission.UPLOAD: {Role.RENDER, Role.EDITOR, Role.MANAGER, Role.ADMIN},
     Permission.MODIFY: {Role.EDITOR, Role.MANAGER, Role.ADMIN},
+    Permission.MANAGE: {Role.MANAGER, Role.ADMIN},
 }
 
 
