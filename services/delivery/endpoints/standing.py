@@ -9,6 +9,7 @@ import structlog
 
 from contracts.events import WebhookEndpointDisabled
 from libs.outbox.unit_of_work import UnitOfWork
+from services.delivery import metrics
 from services.delivery.domain.endpoint import standing_after
 from services.delivery.endpoints.store import EndpointStore
 from services.delivery.store import Result
@@ -36,4 +37,5 @@ async def judge_endpoints(results: Sequence[Result], work: UnitOfWork, patience:
                 endpoint_id=standing.endpoint_id, tenant_id=standing.tenant_id, generation=standing.generation,
                 reason=reason, disabled_at=now,
             ))  # fmt: skip
+            metrics.GIVEN_UP.labels(reason).inc()
             log.warning("webhook_endpoint.given_up", endpoint_id=str(standing.endpoint_id), reason=reason)

@@ -3,6 +3,7 @@
 from typing import Any
 
 import orjson
+import pytest
 import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
@@ -37,6 +38,7 @@ def test_the_document_is_valid(gateway: Address) -> None:
     assert known <= document["paths"].keys()
 
 
+@pytest.mark.timeout(300)  # some thousand requests
 def test_every_operation_answers_as_documented(gateway: Address) -> None:
     document = schemathesis.openapi.from_url(f"{gateway.url}/openapi.json")
     failures = []

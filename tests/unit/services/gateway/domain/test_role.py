@@ -10,6 +10,7 @@ ALLOWED = {
     Permission.UPLOAD: {Role.RENDER, Role.EDITOR, Role.MANAGER, Role.ADMIN},
     Permission.MODIFY: {Role.EDITOR, Role.MANAGER, Role.ADMIN},
     Permission.ADMINISTER: {Role.ADMIN},
+    Permission.MANAGE: {Role.MANAGER, Role.ADMIN},
 }
 
 
