@@ -16,7 +16,7 @@ STORE, KEY = "LONGSHORE_S3_URL", "LONGSHORE_SECRET_KEY"
         ("gateway", (*SERVERS, STORE, KEY)),
         ("session", (*SERVERS, STORE)),
         ("storage_notification", (*SERVERS, STORE)),
-        ("ingest", (*SERVERS, STORE)),
+        ("ingest", (*SERVERS, STORE, KEY)),
         ("transcoder", (*SERVERS, STORE)),
         ("delivery", (*SERVERS, KEY, STORE)),
     ],
