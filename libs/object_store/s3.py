@@ -10,6 +10,7 @@ from contextlib import aclosing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from hmac import compare_digest
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
@@ -53,12 +54,23 @@ _T = TypeVar("_T")
 class S3Store:
     """`ObjectStore` in one bucket. Every failure that is not about an object is a StoreUnavailableError."""
 
-    def __init__(self, client: Minio, http: urllib3.PoolManager, bucket: str, presigner: Presigner, probe: Presigner) -> None:
+    def __init__(
+        self,
+        client: Minio,
+        http: urllib3.PoolManager,
+        bucket: str,
+        presigner: Presigner,
+        probe: Presigner,
+        *,
+        access: tuple[str, str, str],
+    ) -> None:
+        """`access`: scheme, host and port; access key; secret key."""
         self._client = client
         self._http = http
         self._bucket = bucket
         self._presigner = presigner
         self._probe = probe
+        self._access = access
         self._multipart = S3Multipart(client, bucket)
         self._threads = ThreadPoolExecutor(16, thread_name_prefix="s3-store")
 
@@ -85,7 +97,8 @@ class S3Store:
         signing_id, _, signing_secret = (presign_key or f"{access_key}:{secret_key}").partition(":")
         own = f"{parts.scheme}://{netloc}"
         presigner = Presigner(f"{(public_url or own).rstrip('/')}/{bucket}", signing_id, signing_secret, region)
-        return cls(client, http, bucket, presigner, Presigner(f"{own}/{bucket}", signing_id, signing_secret, region))
+        probe = Presigner(f"{own}/{bucket}", signing_id, signing_secret, region)
+        return cls(client, http, bucket, presigner, probe, access=(own, access_key, secret_key))
 
     async def open(self) -> None:
         """Raises UnsafeStoreError for a store that would let a client's upload URL do more than it was signed for."""
@@ -143,6 +156,15 @@ class S3Store:
 
     async def copy(self, source: str, target: str, *, match_etag: str, content_type: str | None = None) -> ObjectInfo:
         return await self._run(self._copy, source, target, match_etag, content_type)
+
+    def is_reached_by(self, endpoint: str, access_key: str, secret_key: str) -> bool:
+        """Whoever has this access has ours: what it reads in other buckets, we may copy."""
+        given = "\n".join((endpoint.rstrip("/"), access_key, secret_key)).encode()
+        return compare_digest(given, "\n".join(self._access).encode())
+
+    async def copy_in(self, bucket: str, key: str, target: str, *, match_etag: str, content_type: str) -> ObjectInfo:
+        """As `copy`, from another bucket that this store's access reaches. A cancelled call ends when the copy does."""
+        return await self._whole(self._copy, key, target, match_etag, content_type, bucket)
 
     async def delete(self, keys: Sequence[str]) -> None:
         await self._run(self._delete, keys)
@@ -233,8 +255,8 @@ class S3Store:
             if error_code(error) not in ("AccessDenied", "BucketAlreadyOwnedByYou"):
                 raise
 
-    def _stat(self, key: str) -> ObjectInfo:
-        return _info(self._client.stat_object(bucket_name=self._bucket, object_name=key))
+    def _stat(self, key: str, bucket: str | None = None) -> ObjectInfo:
+        return _info(self._client.stat_object(bucket_name=bucket or self._bucket, object_name=key))
 
     def _get(self, key: str, start: int, length: int | None, match_etag: str | None) -> Any:
         """The open response; None where there is no such range."""
@@ -279,14 +301,16 @@ class S3Store:
         )
         return _written(key, result, len(content), content_type, metadata)
 
-    def _copy(self, source: str, target: str, match_etag: str, content_type: str | None) -> ObjectInfo:
-        found = self._stat(source)
+    def _copy(
+        self, source: str, target: str, match_etag: str, content_type: str | None, bucket: str | None = None
+    ) -> ObjectInfo:
+        found = self._stat(source, bucket)
         if found.etag != match_etag:
             raise ObjectChangedError(source)
         kind = content_type or found.content_type or "application/octet-stream"
         metadata: dict[str, Any] = {**found.metadata, "Content-Type": kind}
         if found.size_bytes > COPY_LIMIT_BYTES:
-            part = ComposeSource(self._bucket, source, match_etag=match_etag)
+            part = ComposeSource(bucket or self._bucket, source, match_etag=match_etag)
             result = self._client.compose_object(
                 bucket_name=self._bucket, object_name=target, sources=[part], metadata=metadata
             )
@@ -294,12 +318,12 @@ class S3Store:
             result = self._client.copy_object(
                 bucket_name=self._bucket,
                 object_name=target,
-                source=CopySource(self._bucket, source, match_etag=match_etag),
+                source=CopySource(bucket or self._bucket, source, match_etag=match_etag),
                 metadata=metadata,
                 metadata_directive=REPLACE,
             )
         # Some servers ignore the condition: what was copied is `match_etag` only if that still lies there.
-        if self._stat(source).etag != match_etag:
+        if self._stat(source, bucket).etag != match_etag:
             raise ObjectChangedError(source)
         return _written(target, result, found.size_bytes, kind, found.metadata)
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 from libs.egress.client import GuardedClient
 from libs.egress.policy import Policy, parse_networks
 from libs.object_store.port import ObjectStore
+from libs.object_store.s3 import S3Store
 from libs.outbox.unit_of_work import Outbox
 from libs.postgres.database import Database
 from libs.runtime.secret import SecretBox
@@ -42,7 +43,9 @@ def build(settings: Settings, store: ObjectStore) -> Service:
         idle_seconds=settings.ingest_idle_seconds,
     )
     changes = Changes(lambda: outbox.wakeups.wake(WATCH))
-    fetches = _fetch_loop(settings, outbox, store, _sources(settings, outbox, client, secrets_box, places))
+    fetches = _fetch_loop(
+        settings, outbox, store, _sources(settings, outbox, store, client=client, secrets_box=secrets_box, places=places)
+    )
     poll_seconds = settings.ingest_watch_poll_seconds
     finding = Finding(outbox, places, settle_seconds=settings.ingest_watch_settle_seconds)
     watch = WatchLoop(outbox, finding, changes, poll_seconds=poll_seconds)
@@ -59,14 +62,17 @@ def build(settings: Settings, store: ObjectStore) -> Service:
     )
 
 
-def _sources(settings: Settings, outbox: Outbox, client: GuardedClient, secrets_box: SecretBox, places: Places) -> Sources:
+def _sources(
+    settings: Settings, outbox: Outbox, store: ObjectStore, *, client: GuardedClient, secrets_box: SecretBox, places: Places
+) -> Sources:
     http = HttpSource(
         client,
         timeout_seconds=settings.ingest_timeout_seconds,
         idle_seconds=settings.ingest_idle_seconds,
         max_redirects=settings.ingest_max_redirects,
     )
-    return Sources({"blob": BlobSource(http, secrets_box), "watch": WatchedSource(outbox, places)}, http)
+    blobs = BlobSource(http, secrets_box, store if isinstance(store, S3Store) else None)
+    return Sources({"blob": blobs, "watch": WatchedSource(outbox, places)}, http)
 
 
 def _fetch_loop(settings: Settings, outbox: Outbox, store: ObjectStore, sources: Sources) -> FetchLoop:

@@ -1,6 +1,6 @@
 """Where bytes are fetched from, and the first such source: somebody's web server, reached through the egress guard."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -18,6 +18,7 @@ from libs.egress.download import (
     download,
 )
 from libs.egress.url import UrlRefusal
+from libs.object_store.port import ObjectInfo
 from services.ingest.domain.content_type import declared_type
 from services.ingest.domain.error import FetchCode, FetchError
 from services.ingest.domain.fetch import Found
@@ -53,11 +54,16 @@ class Answer:
     found: Found
     chunks: AsyncIterator[bytes]
     """To be read inside the `open` block; raises what that turns into FetchError."""
+    copy: Callable[[str], Awaitable[ObjectInfo]] | None = None
+    """Brings all of exactly this content under a key of our store without a byte of it coming by here, where that can be."""
 
 
 class Source(Protocol):
     def open(self, request: FetchRequested) -> AbstractAsyncContextManager[Answer]:
         """What the request's `source_url` names. Raises FetchError, also for what fails while the block reads."""
+
+
+Copier = Callable[[Download], Callable[[str], Awaitable[ObjectInfo]] | None]
 
 
 class HttpSource:
@@ -71,12 +77,12 @@ class HttpSource:
         return self.open_url(request.source_url, request.max_size_bytes)
 
     @asynccontextmanager
-    async def open_url(self, url: str | URL, max_bytes: int) -> AsyncIterator[Answer]:
-        """As `Source.open`; a `URL` was signed here and goes out as it is spelled."""
+    async def open_url(self, url: str | URL, max_bytes: int, copier: Copier | None = None) -> AsyncIterator[Answer]:
+        """As `Source.open`; a `URL` was signed here and goes out as it is spelled. `copier` makes `Answer.copy`."""
         limits = Limits(self._timeout_seconds, self._idle_seconds, self._max_redirects, max_bytes)
         try:
             async with download(self._client, url, limits) as answered:
-                yield Answer(found_in(answered), answered.chunks())
+                yield Answer(found_in(answered), answered.chunks(), copier(answered) if copier else None)
         except EgressError as error:
             # Without its cause: what the client says of it may name the URL, which is nobody else's business.
             raise failure_of(error, limits) from None

@@ -3,9 +3,10 @@
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
+from contracts.events import FetchRequested
 from libs.media_type.content import SNIFF_BYTES, UNKNOWN, sniff
 from libs.media_type.policy import TypePolicy, type_of
-from libs.object_store.port import ObjectStore
+from libs.object_store.port import ObjectInfo, ObjectStore
 from services.ingest import metrics
 from services.ingest.adapters.source import Answer
 from services.ingest.domain.error import FetchError
@@ -31,11 +32,17 @@ class Fetching:
             progress.total_bytes = answer.found.total_bytes
             head = await _head(answer, TypePolicy(request.allowed_types, request.forbidden_types), progress)
             await self.outcomes.began(fetch, answer.found, progress)
-            stored = await self.store.write(
-                request.staging_key, _all(head, answer, progress), content_type=answer.found.content_type or UNKNOWN
-            )
+            stored = await self._stored(request, head, answer, progress)
         await self.outcomes.completed(fetch, stored.size_bytes, answer.found)
         progress.is_done = True
+
+    async def _stored(self, request: FetchRequested, head: Sequence[bytes], answer: Answer, progress: Progress) -> ObjectInfo:
+        if answer.copy is not None:
+            copied = await answer.copy(request.staging_key)
+            progress.done_bytes = copied.size_bytes
+            return copied
+        content_type = answer.found.content_type or UNKNOWN
+        return await self.store.write(request.staging_key, _all(head, answer, progress), content_type=content_type)
 
     async def _was_stored(self, fetch: Fetch) -> bool:
         """An earlier worker brought everything into the store, and died before it could say so."""

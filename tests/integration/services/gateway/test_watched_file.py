@@ -25,7 +25,7 @@ async def outbox(open_outbox: Callable[[str], Awaitable[Outbox]]) -> Outbox:
 
 @pytest_asyncio.fixture
 async def tenant_id(outbox: Outbox) -> TenantId:
-    tenant = Tenant(TenantId(uuid4()), "Test", "org", f"c{uuid4().hex[:16]}", None, 1, "sealed")
+    tenant = Tenant(TenantId(uuid4()), "Test", f"org-{uuid4().hex[:16]}", f"c{uuid4().hex[:16]}", None, 1, "sealed")
     async with outbox.database.transaction() as connection:
         await TenantStore(connection).insert(tenant)
     return tenant.id

@@ -110,6 +110,33 @@ async def test_a_large_object_flows_through(rig: Rig, put: Put) -> None:
     assert stored[1] == content
 
 
+@pytest.mark.parametrize("is_ours", [True, False], ids=["our access", "another access"])
+async def test_the_store_copies_what_lies_in_another_bucket_of_it(
+    rig: Rig, store: ObjectStore, s3_server: str, monkeypatch: pytest.MonkeyPatch, is_ours: bool
+) -> None:
+    # M-06: only where the container's access is the store's own
+    written: list[str] = []
+    write = store.write
+
+    async def noted(key: str, *args: Any, **options: Any) -> Any:
+        written.append(key)
+        return await write(key, *args, **options)
+
+    content = random.Random(2).randbytes(5_000_000)
+    container = await in_bucket(s3_server, {"Käse & Brot.mp4": content})
+    monkeypatch.setattr(store, "write", noted)
+    if not is_ours and isinstance(store, S3Store):
+        monkeypatch.setattr(store, "_access", (container.endpoint, container.access_key, "another"))
+    url, sealed = asked(container, "Käse & Brot.mp4")
+    event, end = await rig.fetched(url, **sealed)
+    assert isinstance(end, FetchCompleted)
+    assert (end.size_bytes, end.content_type) == (len(content), "video/mp4")
+    stored = await rig.stored(event)
+    assert stored is not None
+    assert (stored[0].content_type, stored[1]) == ("video/mp4", content)
+    assert written == ([] if is_ours and isinstance(store, S3Store) else [event.staging_key])
+
+
 async def test_what_is_not_there_or_too_large_is_told(rig: Rig, put: Put) -> None:
     container = await put({"film.mp4": b"x" * 1000})
     url, sealed = asked(container, "other.mp4")
