@@ -3,7 +3,7 @@
 import base64
 import binascii
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from libs.web.route import HttpError
@@ -28,9 +28,9 @@ class Cursor:
         """Raises InvalidCursorError."""
         try:
             created_at, _, upload_id = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("ascii").partition(" ")
-            cursor = cls(datetime.fromisoformat(created_at), UUID(upload_id))
-        except (binascii.Error, ValueError):
+            at = datetime.fromisoformat(created_at)
+            if at.tzinfo is None:
+                raise ValueError("a time without its zone")
+            return cls(at.astimezone(UTC), UUID(upload_id))
+        except (binascii.Error, ValueError, OverflowError):
             raise InvalidCursorError("The cursor is not one that a listing gave out.") from None
-        if cursor.created_at.tzinfo is None:
-            raise InvalidCursorError("The cursor is not one that a listing gave out.")
-        return cursor

@@ -10,7 +10,7 @@ from contracts.ids import TenantId
 from libs.postgres.database import Connection
 from libs.web.problem import CONTENT_TYPE, Problem
 from libs.web.request import parse_query, read_json
-from libs.web.route import Answer, Api, NotFoundError, Route
+from libs.web.route import Answer, Api, HttpError, NotFoundError, Route
 from services.gateway.deps import Deps
 from services.gateway.domain.container import ContainerId, LinkedContainer, WatchFolder, WatchFolderId
 from services.gateway.domain.error import InvalidFieldError
@@ -37,6 +37,13 @@ from services.gateway.usecases.watch_folder import add_watch_folder, remove_watc
 PATH: Final = "/platform/v1/watch-folders"
 
 
+class WatchFoldersOverlapError(HttpError):
+    """Each file of both would become two uploads."""
+
+    code = "watch_folders_overlap"
+    status = 409
+
+
 class WatchFolderAdministration:
     def __init__(self, deps: Deps) -> None:
         self._deps = deps
@@ -58,6 +65,8 @@ class WatchFolderAdministration:
                 on_success=body.on_success,
                 created_at=self._deps.clock().astimezone(UTC),
             )
+            if await WatchFolderStore(work.connection).has_overlapping(folder, container.place if container else ""):
+                raise WatchFoldersOverlapError("Another watch folder has this place, or a part of it.")
             await add_watch_folder(work, self._deps.secrets_box, folder, container)
         return answer(WatchFolderView.of(folder), status=201)
 
@@ -110,6 +119,7 @@ async def _container(connection: Connection, tenant_id: TenantId, body: WatchFol
 def api(deps: Deps) -> Api:
     folders = WatchFolderAdministration(deps)
     missing = {404: Answer("No such watch folder.", Problem, CONTENT_TYPE)}
+    overlapping = {409: Answer("Another watch folder has this place, or a part of it.", Problem, CONTENT_TYPE)}
     one = f"{PATH}/{{watch_folder_id}}"
     return Api(
         name="watch-folders",
@@ -117,7 +127,7 @@ def api(deps: Deps) -> Api:
         routes=[
             Route(
                 "POST", PATH, folders.add, "add_watch_folder", "Watch a directory, or a bucket below a prefix",
-                {201: Answer("The watch folder.", WatchFolderView), **MALFORMED, **UNREADABLE, **REFUSED},
+                {201: Answer("The watch folder.", WatchFolderView), **overlapping, **MALFORMED, **UNREADABLE, **REFUSED},
                 body=WatchFolderRequest, security=SECURITY,
             ),
             Route(

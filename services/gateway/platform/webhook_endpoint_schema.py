@@ -1,10 +1,10 @@
 """What `/platform/v1/webhook-endpoints` takes and answers."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Literal, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from contracts.webhook import WebhookFormat
 from services.gateway.domain.delivery_log import LoggedDelivery
@@ -13,6 +13,14 @@ from services.gateway.domain.webhook_endpoint import DisabledReason, WebhookEndp
 Url = Annotated[str, StringConstraints(min_length=1, max_length=2048)]
 Description = Annotated[str, StringConstraints(max_length=500, strip_whitespace=True)]
 Events = Annotated[list[Annotated[str, StringConstraints(max_length=50)]], Field(max_length=20)]
+
+
+def _in_utc(at: datetime) -> datetime:
+    """Raises ValueError where that is beyond the years 1 to 9999, which no database takes."""
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("out of range") from None
 
 
 class Asked(BaseModel):
@@ -122,7 +130,7 @@ class ReplayRequest(Asked):
     """Either one delivery or all that have failed since a time."""
 
     delivery_id: UUID | None = None
-    since: AwareDatetime | None = None
+    since: Annotated[AwareDatetime, AfterValidator(_in_utc)] | None = None
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:

@@ -79,6 +79,26 @@ class WatchFolderStore:
             new.created_at,
         )
 
+    async def has_overlapping(self, folder: WatchFolder, place: str) -> bool:
+        """Whether one is watched that lies in this one, or this one in it. `place`: of its container, empty for a directory.
+
+        Until the commit nobody else adds one.
+        """
+        await self._connection.execute("LOCK TABLE watch_folders IN SHARE ROW EXCLUSIVE MODE")
+        found: bool = await self._connection.fetchval(
+            """
+            SELECT EXISTS (
+                SELECT FROM watch_folders w LEFT JOIN containers c ON c.id = w.container_id
+                CROSS JOIN LATERAL (SELECT coalesce(w.path || '/', w.prefix) AS below) AS its
+                WHERE w.kind = $1 AND coalesce(c.place, '') = $2
+                  AND (starts_with(its.below, $3) OR starts_with($3, its.below)))
+            """,
+            folder.kind,
+            place,
+            folder.prefix if folder.path is None else f"{folder.path}/",
+        )
+        return found
+
     async def find(self, watch_folder_id: WatchFolderId) -> WatchFolder | None:
         row = await self._connection.fetchrow(f"SELECT {WATCH_FOLDER} FROM watch_folders WHERE id = $1", watch_folder_id)
         return WatchFolder(**row) if row else None

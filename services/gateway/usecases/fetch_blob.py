@@ -1,5 +1,6 @@
 """A file that lies in a linked container becomes an upload: registered, and asked for in the same commit (M-06)."""
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -20,6 +21,8 @@ MAX_KEY_BYTES: Final = 1024
 """That of S3 and of Azure."""
 FETCHED_WITHIN: Final = timedelta(days=1)
 """Then an upload whose bytes nobody could bring expires."""
+
+_SEPARATORS: Final = re.compile(r"[/\\]")
 
 
 @dataclass(frozen=True)
@@ -88,4 +91,6 @@ def _checked(key: str) -> str:
         raise InvalidFieldError("key", "The key is not text.") from None
     if not 0 < size_bytes <= MAX_KEY_BYTES or "\0" in key:
         raise InvalidFieldError("key", f"The key has 1 to {MAX_KEY_BYTES} bytes and no NUL.")
+    if {".", ".."} & set(_SEPARATORS.split(key)):  # a server may resolve them, which leads out of the container
+        raise InvalidFieldError("key", "The key has no segments `.` and `..`.")
     return key

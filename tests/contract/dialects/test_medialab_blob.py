@@ -94,7 +94,8 @@ async def _other_tenant(api: MediaLab) -> Any:
 @pytest.mark.parametrize(
     ("changes", "name"),
     [
-        ({"key": ""}, "key"), ({"key": "ä" * 513}, "key"), ({"container_id": "x"}, "container_id"),
+        ({"key": ""}, "key"), ({"key": "ä" * 513}, "key"), ({"key": "../private/a"}, "key"), ({"key": "a/./b"}, "key"),
+        ({"key": "a\\..\\..\\private"}, "key"), ({"container_id": "x"}, "container_id"),
         ({"surprise": 1}, "surprise"), ({"title": "x" * 256}, "title"), ({"folder_id": -1}, "folder_id"),
     ],
     ids=lambda value: str(value)[:40],

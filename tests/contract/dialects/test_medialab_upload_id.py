@@ -184,6 +184,20 @@ async def test_a_blocked_tenant_gets_no_upload_id(api: MediaLab) -> None:
     await api.refused(await api.call("POST", "/api/upload/id"), 403, "storage_blocked")
 
 
+async def test_an_upload_id_takes_nothing_while_its_tenant_is_blocked(api: MediaLab) -> None:
+    # M-28: its URL needs no other credentials, and lives for a day
+    registered = await api.register(autofinish=0)
+    url = registered["url_upload_direct"]
+    await api.gateway.sql("UPDATE tenants SET storage_blocked_at = now() WHERE id = $1", api.gateway.tenant.id)
+
+    await api.refused(await api.send(url, File()), 403, "storage_blocked")
+    assert (await api.finish(registered["ulid"]))["files"] == []
+
+    await api.gateway.sql("UPDATE tenants SET storage_blocked_at = NULL WHERE id = $1", api.gateway.tenant.id)
+    registered = await api.register()
+    await api.upload(registered["url_upload_direct"])
+
+
 @pytest.mark.parametrize("path", ["/api/upload/id", "/upload/id", "/api/upload/id/x", "/api/upload/remote", "/api/folders/0"])
 async def test_other_methods_are_refused(api: MediaLab, path: str) -> None:
     response = await api.call("PUT", path)

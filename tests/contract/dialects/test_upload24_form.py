@@ -128,3 +128,13 @@ async def test_a_quota_that_is_used_up_refuses_the_form_and_leaves_nothing(api: 
     error = await refused(response, 403, "quota_exceeded")
     assert error["details"] == {"accounts": [account]}
     assert await api.staged() == []
+
+
+@pytest.mark.parametrize("description", [r"\u0000", r"\ud800"])
+async def test_metadata_with_characters_that_no_database_takes_are_refused(api: Upload24, description: str) -> None:
+    # T-07, T-20
+    youtube = f'{{"categoryId":"22","defaultLanguage":"en","defaultAudioLanguage":"en","description":"{description}"}}'
+
+    await refused(await api.form([*api.fields(), ("youtube", youtube)]), 400, "invalid_request")
+
+    assert await api.gateway.emitted(UploadRegistered) == []

@@ -35,10 +35,10 @@ from services.gateway.domain.batch import (
     TotalOverLimitError,
 )
 from services.gateway.domain.content_type import UNDECLARED, extension_of
-from services.gateway.domain.error import FileTooLargeError, FolderNotFoundError, GatewayError
+from services.gateway.domain.error import FileTooLargeError, FolderNotFoundError, GatewayError, StorageBlockedError
 from services.gateway.domain.file_name import base_name
 from services.gateway.domain.registration import Registration
-from services.gateway.store import BatchStore, NumberedFolderStore
+from services.gateway.store import BatchStore, NumberedFolderStore, TenantStore
 from services.gateway.store.numbered_folder import NumberedFolder
 from services.gateway.usecases.add_files import BatchFiles
 
@@ -99,8 +99,10 @@ class Uploads:
             self._check_signature(request, batch_id, given, signature)
         async with asyncio.timeout(DATABASE_SECONDS), self._deps.database.connection() as connection:
             batch = await BatchStore(connection).find(batch_id)
-        if batch is None or tenant_id not in (None, batch.tenant_id):
-            raise BatchNotFoundError
+            if batch is None or tenant_id not in (None, batch.tenant_id):
+                raise BatchNotFoundError
+            if await TenantStore(connection).storage_blocked_at(batch.tenant_id) is not None:
+                raise StorageBlockedError
         batch.check_open(now)
         return batch
 

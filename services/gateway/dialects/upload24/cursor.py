@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from services.gateway.dialects.upload24.errors import Upload24Error
@@ -20,9 +20,9 @@ def parse_cursor(text: str) -> Place:
     """Raises Upload24Error."""
     try:
         at, _, upload_id = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("ascii").partition(" ")
-        place = datetime.fromisoformat(at), UUID(upload_id)
-    except (binascii.Error, ValueError):
-        place = None
-    if place is None or place[0].tzinfo is None:
-        raise Upload24Error("invalid_cursor", "The cursor is not one that a listing gave out.")
-    return place
+        completed_at = datetime.fromisoformat(at)
+        if completed_at.tzinfo is None:
+            raise ValueError("a time without its zone")
+        return completed_at.astimezone(UTC), UUID(upload_id)
+    except (binascii.Error, ValueError, OverflowError):
+        raise Upload24Error("invalid_cursor", "The cursor is not one that a listing gave out.") from None

@@ -9,12 +9,12 @@ from contextlib import suppress
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-import orjson
 from aiohttp import web
 
 from contracts.ids import UploadId, new_upload_id
 from libs.web.form import FilePart, Form, FormLimits, ReceivedFile, receive_form
-from libs.web.route import UnsupportedMediaTypeError
+from libs.web.request import json_value
+from libs.web.route import MalformedBodyError, UnsupportedMediaTypeError
 from services.gateway.auth import Principal
 from services.gateway.deps import Deps
 from services.gateway.dialects.upload24.answer import answer
@@ -110,8 +110,8 @@ def _values(form: Form) -> Mapping[str, Any]:
 
 
 def _json(text: str) -> Any:
-    """What it says; what is no JSON stays text, which the model refuses."""
+    """What it says; what is no JSON that the other routes would take stays text, which the model refuses."""
     try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
+        return json_value(text.encode())
+    except MalformedBodyError:
         return text

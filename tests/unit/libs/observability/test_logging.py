@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 SCRIPT = """
 import logging, structlog
 from libs.observability.logging import configure_logging
@@ -13,8 +15,11 @@ log = structlog.get_logger()
 log.debug("hidden")
 with span("x"):
     log.info("upload.completed", upload_id=7, odd=object, name="grüße")
-try:
+def stumble():
+    secret = bytes.fromhex("68757368").decode()
     raise ValueError("wrong")
+try:
+    stumble()
 except ValueError:
     log.exception("failed")
     logging.getLogger("library").exception("failed %s", "there")
@@ -37,6 +42,13 @@ def test_json_lines_carry_level_time_trace_and_traceback() -> None:
     assert "ValueError: wrong" in failed["exception"]
     assert (foreign["event"], foreign["logger"], foreign["level"]) == ("failed there", "library", "error")
     assert "ValueError: wrong" in foreign["exception"]
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_a_traceback_shows_no_variables(log_format: str) -> None:
+    text = "\n".join(lines_of(log_format))
+    assert "stumble" in text
+    assert "hush" not in text
 
 
 def test_the_console_format_shows_the_same() -> None:

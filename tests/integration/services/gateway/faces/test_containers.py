@@ -164,6 +164,30 @@ async def test_places_that_are_none_are_refused(gateway: Gateway, operator: dict
     assert (status, problem["code"]) == (400, "invalid_request")
 
 
+async def test_no_file_lies_in_two_watch_folders(gateway: Gateway, operator: dict[str, str]) -> None:
+    # M-07: it would be ingested twice
+    async def add(**place: str) -> tuple[int, str | None]:
+        status, answered = await call(gateway, "POST", FOLDERS, operator, {"name": "x", **place})
+        return status, answered.get("code")
+
+    async def link(**changes: str) -> str:
+        _, container = await call(gateway, "POST", CONTAINERS, operator, {"name": "x", "settings": S3 | changes})
+        return str(container["id"])
+
+    refused = (409, "watch_folders_overlap")
+    assert await add(kind="directory", path="in/films") == (201, None)
+    for path in ("in/films", "in", "in/films/new/"):
+        assert await add(kind="directory", path=path) == refused
+    assert await add(kind="directory", path="in/films2") == (201, None)
+
+    first, again, other = await link(), await link(), await link(bucket="others")
+    assert await add(kind="bucket", container_id=first, prefix="in/") == (201, None)
+    for container_id, prefix in ((first, "in/"), (first, ""), (again, "in/new/")):
+        assert await add(kind="bucket", container_id=container_id, prefix=prefix) == refused
+    assert await add(kind="bucket", container_id=again, prefix="out/") == (201, None)
+    assert await add(kind="bucket", container_id=other) == (201, None)
+
+
 async def test_an_azure_container_cannot_be_watched(gateway: Gateway, operator: dict[str, str]) -> None:
     _, container = await call(gateway, "POST", CONTAINERS, operator, {"name": "Films", "settings": AZURE})
     asked = {"name": "x", "kind": "bucket", "container_id": container["id"]}

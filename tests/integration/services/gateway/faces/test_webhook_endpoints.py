@@ -347,7 +347,14 @@ async def test_one_delivery_or_all_that_failed_can_be_asked_for_again(owner: Own
 
 
 @pytest.mark.parametrize(
-    "body", [{}, {"since": "2026-11-01T00:00:00"}, {"since": "2026-11-01T00:00:00Z", "delivery_id": str(uuid4())}]
+    "body",
+    [
+        {},
+        {"since": "2026-11-01T00:00:00"},
+        {"since": "0001-01-01T00:00:00+23:59"},
+        {"since": "9999-12-31T23:59:59-23:59"},
+        {"since": "2026-11-01T00:00:00Z", "delivery_id": str(uuid4())},
+    ],
 )
 async def test_a_replay_needs_one_of_both(owner: Owner, body: dict[str, Any]) -> None:
     created = await owner.makes()
