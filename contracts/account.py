@@ -35,7 +35,7 @@ class DirectoryAccount(AccountSettings):
     """A folder that is mounted where delivery runs."""
 
     path: Annotated[str, Field(min_length=1, max_length=500)]
-    """Below the root that the operator has opened; relative to it, or absolute."""
+    """Below the folder of the tenant, which lies below the root that the operator has opened; relative to it, or absolute."""
     name: Annotated[str, Field(max_length=100)] = "{publication_id}-{file_name}"
     """Of each file; filled in it has less than 256 bytes."""
 

@@ -209,4 +209,5 @@ async def all_ended(client: Client, uploads: dict[int, str]) -> dict[int, dict[s
 
 
 def folder_of(built: Platform) -> Path:
-    return Path(built.processes["delivery"].environment["LONGSHORE_DELIVERY_DIRECTORY_ROOT"])
+    root = built.processes["delivery"].environment["LONGSHORE_DELIVERY_DIRECTORY_ROOT"]
+    return Path(root) / built.credentials.tenant_id

@@ -6,12 +6,13 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from contracts.events import JsonObject
-from contracts.ids import new_upload_id, publication_id
+from contracts.ids import TenantId, new_upload_id, publication_id
 from libs.object_store.disk import DiskStore
 from services.delivery.publishing.connectors.port import Entry, File
 
 MIB = 2**20
 TYPE = "video/mp4"
+TENANT = TenantId(UUID(int=2))
 
 
 @dataclass
@@ -39,6 +40,7 @@ def an_entry(file_name: str = "summer holiday.mp4", **changes: Any) -> Entry:
     given: dict[str, Any] = {
         "publication_id": publication_id(upload_id, UUID(int=1)),
         "upload_id": upload_id,
+        "tenant_id": TENANT,
         "title": "Summer",
         "description": "At the sea",
         "tags": ("sea", "sun"),

@@ -25,6 +25,7 @@ from services.delivery.publishing.connectors.youtube.api import YouTubeApi
 from services.delivery.publishing.connectors.youtube.connector import YouTubeConnector
 from services.delivery.publishing.connectors.youtube.processing import Patience
 from services.delivery.publishing.connectors.youtube.token import AccessTokens
+from tests.contract.connectors.given import TENANT
 from tests.servers import s3
 from tests.servers.destination import Destination, FileTaker, HookTaker, Passage, serving
 from tests.servers.youtube import YouTube, serving_youtube
@@ -195,7 +196,7 @@ async def directory_place(folder: Path) -> AsyncIterator[Place]:
     directories = Directories(folder / "published")
     await directories.open()
     try:
-        yield DirectoryPlace(folder / "published", directories)
+        yield DirectoryPlace(folder / "published" / str(TENANT), directories)
     finally:
         await directories.close()
 

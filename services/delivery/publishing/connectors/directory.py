@@ -14,6 +14,7 @@ from typing import Final, ParamSpec, TypeVar
 
 from contracts.account import DirectoryAccount
 from contracts.events import JsonObject
+from contracts.ids import TenantId
 from services.delivery.publishing.connectors.port import Checkpoint, Entry, File, Published
 from services.delivery.publishing.domain.error import PublishError
 from services.delivery.publishing.domain.name import filled
@@ -27,7 +28,10 @@ _T = TypeVar("_T")
 
 
 class Directories:
-    """The folders below `root`; a resource of the service, for its threads: a mount that hangs holds up no other work."""
+    """The folders below `root`, where each tenant has one of its own, called like its id: no tenant reaches another's.
+
+    A resource of the service, for its threads: a mount that hangs holds up no other work.
+    """
 
     def __init__(self, root: Path, *, threads: int = 8) -> None:
         self._root = root
@@ -57,17 +61,22 @@ class Directories:
             future.exception()
             raise
 
-    def folder(self, path: str) -> Path:
-        """Blocking. Raises PublishError where the path leads out of the root, through symbolic links too."""
-        root = self._root.resolve()
+    def folder(self, tenant_id: TenantId, path: str) -> Path:
+        """Blocking. Raises PublishError where the path leads out of the tenant's folder, through symbolic links too."""
+        root = self._of(tenant_id)
         folder = (root / path).resolve()
         if not folder.is_relative_to(root):
-            raise PublishError("account_settings_invalid", "The account's folder is not below the root that is opened for it.")
+            raise PublishError(
+                "account_settings_invalid", "The account's folder is not below that of its tenant."
+            )
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
-    def name_of(self, path: Path) -> str:
-        return str(path.relative_to(self._root.resolve()))
+    def name_of(self, tenant_id: TenantId, path: Path) -> str:
+        return str(path.relative_to(self._of(tenant_id)))
+
+    def _of(self, tenant_id: TenantId) -> Path:
+        return (self._root / str(tenant_id)).resolve()
 
 
 class DirectoryConnector:
@@ -76,10 +85,10 @@ class DirectoryConnector:
         self._directories = directories
 
     async def publish(self, entry: Entry, file: File, checkpoint: Checkpoint) -> Published:
-        """As `Connector.publish`. The external id is the file's path below the root."""
+        """As `Connector.publish`. The external id is the file's path below the tenant's folder."""
         run = self._directories.run
         try:
-            folder = await run(self._directories.folder, self._settings.path)
+            folder = await run(self._directories.folder, entry.tenant_id, self._settings.path)
             target = folder / filled(self._settings.name, entry.names)
             if await run(_size, target) != file.size_bytes:
                 part = _part(folder, entry)
@@ -87,10 +96,10 @@ class DirectoryConnector:
                 await run(_place, part, target)
         except OSError as error:
             raise _failure(error) from None
-        return Published(self._directories.name_of(target))
+        return Published(self._directories.name_of(entry.tenant_id, target))
 
     async def give_up(self, entry: Entry, state: JsonObject | None) -> None:
-        folder = await self._directories.run(self._directories.folder, self._settings.path)
+        folder = await self._directories.run(self._directories.folder, entry.tenant_id, self._settings.path)
         await self._directories.run(_part(folder, entry).unlink, missing_ok=True)
 
     async def _fill(self, part: Path, file: File, checkpoint: Checkpoint) -> None:

@@ -12,7 +12,7 @@ from typing import Protocol, cast
 from uuid import UUID
 
 from contracts.events import JsonObject
-from contracts.ids import UploadId
+from contracts.ids import TenantId, UploadId
 from libs.object_store.port import ObjectChangedError, ObjectNotFoundError, ObjectStore, StoreUnavailableError
 from services.delivery.publishing import metrics
 
@@ -60,6 +60,7 @@ class Entry:
 
     publication_id: UUID
     upload_id: UploadId
+    tenant_id: TenantId
     title: str
     description: str | None
     tags: tuple[str, ...]

@@ -71,8 +71,9 @@ def entry_of(claimed: Claimed) -> Entry:
     extension = PurePosixPath(stored.key).suffix if stored else ""
     name = request.file_name or claimed.file.file_name or f"{request.upload_id}{extension}"
     return Entry(
-        publication_id=claimed.publication.id, upload_id=request.upload_id, title=request.title,
-        description=request.description, tags=request.tags, file_name=safe_name(name), youtube=request.youtube,
+        publication_id=claimed.publication.id, upload_id=request.upload_id, tenant_id=request.tenant_id,
+        title=request.title, description=request.description, tags=request.tags, file_name=safe_name(name),
+        youtube=request.youtube,
     )  # fmt: skip
 
 

@@ -52,7 +52,7 @@ class Rig:
     def __init__(self, service: Service, store: ObjectStore, folder: Path) -> None:
         self.service = service
         self.store = store
-        self.published = folder / "published"
+        self.published = folder / "published" / str(TENANT)
         self._deliver = consumer(service.outbox, service.handlers)
 
     async def hear(self, *events: Event) -> None:

@@ -165,9 +165,9 @@ async def test_an_account_that_cannot_be_used_fails_at_once(rig: Rig, changes: d
 
 
 async def test_an_account_outside_the_root_is_refused(rig: Rig, tmp_path: Any) -> None:
-    rig.published.mkdir()
+    rig.published.mkdir(parents=True)
     (rig.published / "link").symlink_to(tmp_path)
-    for path in ("../elsewhere", "/etc", "link/elsewhere"):
+    for path in ("../elsewhere", "../../elsewhere", "/etc", "link/elsewhere"):
         event = await rig.publishes(folder_account(path))
         assert (await rig.end(event)).error_code == "account_settings_invalid"
     assert not (tmp_path / "elsewhere").exists()
