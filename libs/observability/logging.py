@@ -26,7 +26,8 @@ def configure_logging(level: str, log_format: Literal["json", "console"]) -> Non
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     as_json = log_format == "json"
-    console = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    # Its own default shows the variables of every frame, and keys and secrets are among them.
+    console = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
     rendering: list[Processor] = (
         [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(serializer=_json)] if as_json else [console]
     )

@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 SCRIPT = """
 import logging, structlog
 from libs.observability.logging import configure_logging
@@ -13,12 +15,18 @@ log = structlog.get_logger()
 log.debug("hidden")
 with span("x"):
     log.info("upload.completed", upload_id=7, odd=object, name="grüße")
-try:
+def fail(key):
     raise ValueError("wrong")
+try:
+    fail("lsk_" + "very" * 3 + "secret")
 except ValueError:
     log.exception("failed")
     logging.getLogger("library").exception("failed %s", "there")
 """
+
+
+SECRET = "lsk_veryveryverysecret"
+"""In a variable of the function that fails."""
 
 
 def lines_of(log_format: str) -> list[str]:
@@ -44,3 +52,10 @@ def test_the_console_format_shows_the_same() -> None:
     assert "upload.completed" in text
     assert "ValueError: wrong" in text
     assert "failed there" in text
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_a_traceback_shows_no_variables(log_format: str) -> None:
+    text = "\n".join(lines_of(log_format))
+    assert "in fail" in text
+    assert SECRET not in text
