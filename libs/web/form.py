@@ -33,7 +33,7 @@ SMALL_BYTES = 256 * 1024
 MAX_READ_BYTES = 1024 * 1024
 """Of a body that is read as a whole, whatever `FormLimits.body_bytes` says of one that is streamed."""
 DEFAULT_FILE_TYPE = "application/octet-stream"
-_MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+[ -~]{0,150}", re.ASCII)
+_MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]{1,127}/[\w!#$&^.+-]{1,127}[ -~]{0,150}", re.ASCII)  # RFC 6838 section 4.2
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import pytest_asyncio
 
 from libs.object_store.port import ObjectStore
 from libs.object_store.s3 import S3Store
-from libs.web.form import MAX_READ_BYTES, FormLimits
+from libs.web.form import DEFAULT_FILE_TYPE, MAX_READ_BYTES, FormLimits
 from tests.integration.libs.web import form_server
 from tests.integration.libs.web.form_server import BOUNDARY, END, FormServer, chunked, field, file, head
 from tests.servers import s3
@@ -122,6 +122,14 @@ async def test_files_and_fields_in_any_order_are_received(server: FormServer, fr
     stored = await server.store.stat(received[1]["key"])
     assert stored is not None
     assert stored.content_type == "image/jpeg"
+
+
+async def test_a_type_that_no_header_has_room_for_is_not_stored(server: FormServer) -> None:
+    reply = await post(server, file("file", "a", b"content", f"text/{'x' * 15_000}") + END)
+    assert reply.status == 200
+    stored = await server.store.stat(reply.body["files"][0]["key"])
+    assert stored is not None
+    assert stored.content_type == DEFAULT_FILE_TYPE
 
 
 async def test_a_file_that_looks_like_boundaries_is_stored_as_it_is(server: FormServer) -> None:
