@@ -51,6 +51,8 @@ class CheckedUrl:
     port: int
     addresses: tuple[Address, ...] = ()
     """What the host stands for; empty where it is a name that was not resolved."""
+    is_answered: bool = True
+    """False: nobody said within the time what the name stands for, or that it stands for nothing."""
 
 
 Resolve = Callable[[str, int], Awaitable[Sequence[Address]]]
@@ -106,9 +108,12 @@ async def check_host(
     if checked.addresses:
         return checked
     addresses: Sequence[Address] = ()
-    with suppress(OSError, UnicodeError):  # TimeoutError is an OSError
+    try:
         async with asyncio.timeout(timeout_seconds):
-            addresses = await resolve(checked.host, checked.port)
+            with suppress(OSError, UnicodeError):
+                addresses = await resolve(checked.host, checked.port)
+    except TimeoutError:
+        return replace(checked, is_answered=False)
     if not all(map(policy.is_allowed, addresses)):
         raise UrlRefusedError("address_forbidden", "The URL leads to an address that is not public.")
     if not all(policy.is_port_allowed(checked.port, address) for address in addresses):

@@ -16,7 +16,7 @@ from aiohttp import hdrs, web
 from libs.object_store.batch import TakesBatches, Target
 from libs.object_store.port import ObjectInfo, ObjectStore
 from libs.object_store.socket_body import can_take_over
-from libs.web.form_error import MalformedFormError
+from libs.web.form_error import MalformedFormError, TooManyFieldsError
 from libs.web.form_head import parse_parameters
 from libs.web.form_parser import Field, FilePart, FormLimits, FormParser, add_field
 from libs.web.form_socket import form_from_socket
@@ -30,8 +30,10 @@ MULTIPART = "multipart/form-data"
 URLENCODED = "application/x-www-form-urlencoded"
 SMALL_BYTES = 256 * 1024
 """Up to here a body is read the ordinary way, which costs less than taking over the socket."""
+MAX_READ_BYTES = 1024 * 1024
+"""Of a body that is read as a whole, whatever `FormLimits.body_bytes` says of one that is streamed."""
 DEFAULT_FILE_TYPE = "application/octet-stream"
-_MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+[ -~]{0,150}", re.ASCII)
+_MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]{1,127}/[\w!#$&^.+-]{1,127}[ -~]{0,150}", re.ASCII)  # RFC 6838 section 4.2
 
 
 @dataclass(frozen=True)
@@ -58,18 +60,18 @@ async def read_form(request: web.Request, limits: FormLimits) -> list[Field]:
 
     Raises:
         UnsupportedMediaTypeError: a body that is no form, in another charset than UTF-8, or compressed.
-        BodyTooLargeError, RequestTimeoutError: as `read_body`.
+        BodyTooLargeError, RequestTimeoutError: as `read_body`, for more than `MAX_READ_BYTES` too.
         The errors of `form_error`; a file is a MalformedFormError.
     """
     async with _draining(request, limits):
         fields = query_fields(request, limits)
         kind, parameters = _content_type(request)
-        body = await read_body(request, limits.body_bytes)
+        body = await read_body(request, min(limits.body_bytes, MAX_READ_BYTES))
         if kind == MULTIPART:
             return _multipart_fields(body, FormParser(parameters.get("boundary", ""), limits, fields))
         if body and kind != URLENCODED:
             raise UnsupportedMediaTypeError("The body must be a form.")
-        return _with(fields, _urlencoded_fields(body), limits)
+        return _with(fields, _urlencoded_fields(body, limits), limits)
 
 
 async def receive_form(request: web.Request, store: ObjectStore, place: Callable[[FilePart], str], limits: FormLimits) -> Form:
@@ -134,10 +136,12 @@ def query_fields(request: web.Request, limits: FormLimits) -> list[Field]:
     """Those of the query alone. Raises the errors of `form_error`."""
     # As it was sent: aiohttp's own `query` lets invalid UTF-8 pass.
     query = request.raw_path.partition("?")[2].partition("#")[0]
-    return _with([], _urlencoded_fields(query.encode("utf-8", "surrogateescape")), limits)
+    return _with([], _urlencoded_fields(query.encode("utf-8", "surrogateescape"), limits), limits)
 
 
-def _urlencoded_fields(body: bytes) -> list[Field]:
+def _urlencoded_fields(body: bytes, limits: FormLimits) -> list[Field]:
+    if body.count(b"&") > 2 * limits.fields:  # before they are taken apart, which takes long where they are many
+        raise TooManyFieldsError(f"The form may have at most {limits.fields} fields.")
     try:
         return parse_qsl(body.decode(), keep_blank_values=True, errors="strict")
     except UnicodeDecodeError:

@@ -35,7 +35,7 @@ def build(settings: Settings, store: ObjectStore) -> Service:
 def _loops(settings: Settings, outbox: Outbox, store: ObjectStore) -> dict[str, Loop]:
     batch, parallel, wakeups = settings.session_batch, settings.session_copies, outbox.wakeups
     deadline = Deadline(outbox, store, batch=batch, looks=parallel)
-    retention = Retention(outbox, batch=4 * batch)
+    retention = Retention(outbox, batch=4 * batch, grace=timedelta(seconds=settings.session_retention_grace_seconds))
     cleanup = Cleanup(outbox, store, batch=4 * batch, deletions=parallel)
     return {
         "cleanup": repeated(cleanup.once, wakeups, CLEANUP, 5),

@@ -14,6 +14,9 @@ class Settings(ServiceSettings):
     """Server-side copies and deletions under way at the same time, per process."""
     session_lease_seconds: float = Field(default=20, ge=3)
     """How long a promotion belongs to a process that no longer renews it."""
+    session_retention_grace_seconds: float = Field(default=30, ge=0)
+    """How long a file that nobody can read any more still lies in the store: it may have been kept in its last moment, and the
+    event about that may take as long."""
     clamd_url: str | None = None
     """`tcp://host:3310` or `unix:///path/clamd.sock`: nothing is accepted that this clamd did not scan. None: no scanning."""
     session_scans: int = Field(default=4, ge=1, le=100)

@@ -125,7 +125,7 @@ RESTORE = """
 END_RETENTION = """
     WITH due AS (
         SELECT upload_id FROM sessions
-        WHERE state = 'completed' AND removal IS NULL AND file_expires_at <= now()
+        WHERE state = 'completed' AND removal IS NULL AND file_expires_at <= now() - $2::interval
         ORDER BY file_expires_at LIMIT $1 FOR UPDATE SKIP LOCKED
     )
     UPDATE sessions s SET removal = 'expired', cleanup_at = now(), cleanups = 0
@@ -227,9 +227,9 @@ class SessionStore:
         """Back to STORED: what was announced, vanished and came back."""
         await self._connection.execute(RESTORE, list(upload_ids))
 
-    async def end_retention(self, limit: int) -> list[UploadId]:
-        """Marks files whose time is over for removal."""
-        return [row["upload_id"] for row in await self._connection.fetch(END_RETENTION, limit)]
+    async def end_retention(self, limit: int, grace: timedelta) -> list[UploadId]:
+        """Marks files for removal whose time is over, by so much at least."""
+        return [row["upload_id"] for row in await self._connection.fetch(END_RETENTION, limit, grace)]
 
     async def claim_cleanups(self, limit: int, lease: timedelta) -> list[Session]:
         """Due again after `lease`, and twice that after each attempt that came to nothing, up to 32 times as long."""

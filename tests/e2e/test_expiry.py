@@ -21,6 +21,7 @@ def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
         "LONGSHORE_GATEWAY_PUT_GRACE_SECONDS": "1",
         "LONGSHORE_GATEWAY_PUT_BYTES_PER_SECOND": str(2**30),
         "LONGSHORE_GATEWAY_RETENTION_SECONDS": "8",
+        "LONGSHORE_SESSION_RETENTION_GRACE_SECONDS": "1",
     }
     built = platform.standalone(tmp_path_factory.mktemp("hasty"), **seconds)
     with running(built):

@@ -1,4 +1,10 @@
-"""Decides that files go whose time is over; the cleanup job carries it out."""
+"""Decides that files go whose time is over; the cleanup job carries it out.
+
+Nobody can read them from that time on; they lie there for a while longer, because in its last moment an owner may have been
+told that the file is kept, and the event that says so is still on its way.
+"""
+
+from datetime import timedelta
 
 from libs.outbox.unit_of_work import Outbox
 from services.session.handlers import CLEANUP
@@ -6,13 +12,14 @@ from services.session.store import SessionStore
 
 
 class Retention:
-    def __init__(self, outbox: Outbox, *, batch: int) -> None:
+    def __init__(self, outbox: Outbox, *, batch: int, grace: timedelta) -> None:
         self._outbox = outbox
         self._batch = batch
+        self._grace = grace
 
     async def once(self) -> bool:
         async with self._outbox.unit_of_work() as work:
-            ended = await SessionStore(work.connection).end_retention(self._batch)
+            ended = await SessionStore(work.connection).end_retention(self._batch, self._grace)
             if ended:
                 work.wake(CLEANUP)
         return bool(ended)

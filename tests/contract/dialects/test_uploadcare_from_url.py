@@ -3,8 +3,10 @@
 What a fetch can meet is told here by the events of ingest; that ingest says so is in its own tests.
 """
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any, get_args
 from uuid import UUID, uuid4
 
@@ -12,7 +14,8 @@ import pytest
 import pytest_asyncio
 
 from contracts.events import FetchCompleted, FetchProgressed, FetchRequested, Stage, UploadExpired, UploadRegistered
-from libs.egress.url import UrlRefusal
+from libs.egress.policy import Address
+from libs.egress.url import UrlRefusal, check_host
 from services.gateway.dialects.uploadcare import source_url
 from tests.contract.dialects.conftest import Gateway
 from tests.contract.dialects.uploadcare import Request, Uploadcare, is_uuid, uploadcare_of
@@ -201,6 +204,19 @@ async def test_what_is_wrong_with_a_url_is_said_at_once(api: Uploadcare, row: st
 async def test_a_host_that_is_not_there_is_said_at_once(api: Uploadcare) -> None:
     # U-E81: a name that no one can have (RFC 6761)
     await api.refused("U-E81", api.from_url("http://nowhere.invalid/a.png"))
+
+
+async def test_a_name_server_that_takes_its_time_does_not_make_a_host_unknown(
+    api: Uploadcare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # U-E81: others' slow names must not get a request refused
+    async def hang(_name: str, _port: int) -> Sequence[Address]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    monkeypatch.setattr(source_url, "check_host", partial(check_host, resolve=hang, timeout_seconds=0.01))
+    _, token = await fetching(api, url="http://slow.example.com/a.png")
+    assert is_uuid(token)
 
 
 async def test_a_source_is_required(api: Uploadcare) -> None:

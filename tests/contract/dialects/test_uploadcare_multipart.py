@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 import pytest_asyncio
 
-from contracts.events import UploadAbortRequested, UploadFinishRequested, UploadRegistered
+from contracts.events import FileDeleteRequested, UploadAbortRequested, UploadFinishRequested, UploadRegistered
 from libs.object_store.port import ObjectStore
 from services.gateway.store import ProjectUploadStore
 from tests.contract.dialects.conftest import Gateway
@@ -280,6 +280,29 @@ async def test_types_are_judged_by_declaration_and_bytes(api: Uploadcare) -> Non
         assert (await response.json())["error"]["error_code"] == "FileTypeForbiddenError"
         assert [str(event.upload_id) for event in await api.gateway.emitted(UploadAbortRequested)] == [upload_id]
         await api.refused("U-E54", api.complete(upload_id))
+
+
+async def test_a_type_is_judged_even_where_the_bytes_were_promoted_meanwhile(api: Uploadcare) -> None:
+    # U-E80: a completion that joined the parts, and then died or is slow, opens no way around the project's types
+    await api.change(allowed_types=("image/*",))
+    upload_id, parts = await started(api, ("content_type", "image/png"))
+    await put_all(api, parts, (b"words " * MIB * 2)[:SIZE])
+    event = await api.registered(upload_id)
+    store: ObjectStore = api.gateway.store
+    assert event.multipart_id is not None
+    joined = await store.list_parts(event.staging_key, event.multipart_id)
+    await store.complete_multipart(event.staging_key, event.multipart_id, joined)
+    staged = await store.stat(event.staging_key)
+    assert staged is not None
+    await store.copy(event.staging_key, event.object_key, match_etag=staged.etag)
+    await store.delete([event.staging_key])
+    await api.accepted(upload_id, SIZE)
+
+    response = await api.send(api.complete(upload_id))
+
+    assert (await response.json())["error"]["error_code"] == "FileTypeForbiddenError"
+    assert [str(event.upload_id) for event in await api.gateway.emitted(FileDeleteRequested)] == [upload_id]
+    await api.refused("U-E54", api.complete(upload_id))
 
 
 async def test_a_refused_start_opens_nothing(api: Uploadcare) -> None:

@@ -66,9 +66,7 @@ class Directories:
         root = self._of(tenant_id)
         folder = (root / path).resolve()
         if not folder.is_relative_to(root):
-            raise PublishError(
-                "account_settings_invalid", "The account's folder is not below that of its tenant."
-            )
+            raise PublishError("account_settings_invalid", "The account's folder is not below that of its tenant.")
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 

@@ -64,7 +64,7 @@ def read(token: str, secret_key: str, now: datetime) -> Grant:
     try:
         claims = jwt.decode(token, key, algorithms=["HS256"], options=options)
         grant = _grant(claims, now)
-    except (jwt.PyJWTError, ValueError, TypeError, OverflowError):
+    except (jwt.PyJWTError, ValueError, TypeError, OverflowError, OSError):
         raise UploadcareError("AccessTokenInvalidError") from None
     if grant.expires_at <= now:
         raise UploadcareError("AccessTokenExpiredError")
@@ -72,7 +72,7 @@ def read(token: str, secret_key: str, now: datetime) -> Grant:
 
 
 def _grant(claims: Mapping[str, Any], now: datetime) -> Grant:
-    """Raises ValueError, TypeError or OverflowError for claims that make no sense."""
+    """Raises ValueError, TypeError, OverflowError or (a time beyond all calendars) OSError for claims that make no sense."""
     issued_at = _time(claims["iat"])
     expires_at = _time(claims["exp"]) if "exp" in claims else issued_at + MAX_LIFE
     starts_at = _time(claims["nbf"]) if "nbf" in claims else issued_at

@@ -9,6 +9,7 @@ between the first two is healed by the client's next try: the store's step may b
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 from uuid import UUID
@@ -18,7 +19,7 @@ from aiohttp import web
 from contracts.events import Stage, UploadFinishRequested
 from contracts.ids import UploadId, new_upload_id
 from libs.media_type.policy import TypePolicy
-from libs.object_store.port import MAX_PARTS, InvalidPartsError, MultipartNotFoundError, Part
+from libs.object_store.port import MAX_PARTS, InvalidPartsError, MultipartNotFoundError, ObjectNotFoundError, Part
 from services.gateway.deps import Deps
 from services.gateway.dialects.uploadcare.answer import answer
 from services.gateway.dialects.uploadcare.errors import UploadcareError
@@ -63,7 +64,7 @@ class Multipart:
         project = await admit(self._deps, request, params, UPLOADCARE_PUB_KEY)
         upload = await self._find(project, _uuid(params))
         await self._join(upload)
-        await self._check_type(upload, TypePolicy(project.allowed_types, project.forbidden_types))
+        await self._check_type(project, upload)
         finished = await self._finish(project, upload.id)
         await self._verdicts.wait(request, [upload.id])
         return answer(file_info(finished))
@@ -146,16 +147,24 @@ class Multipart:
             if upload.version < Stage.STORED and await objects.stat(key) is None:
                 raise UploadcareError("MultipartFileCompletionFailedError") from None
 
-    async def _check_type(self, upload: Upload, policy: TypePolicy) -> None:
+    async def _check_type(self, project: Project, upload: Upload) -> None:
         """What is forbidden is given up."""
-        if not policy or upload.version >= Stage.STORED:
-            return
+        policy = TypePolicy(project.allowed_types, project.forbidden_types)
         declared = upload.declared_content_type or UNDECLARED
-        if policy.takes_actual(await actual_type(self._deps.objects, upload.staging_key), declared):
+        if not policy or policy.takes_actual(await self._actual_type(upload), declared):
             return
         async with self._deps.outbox.unit_of_work() as work:
-            await delete_upload(upload, work, self._deps.clock(), while_busy=True)
+            forbidden = await ProjectUploadStore(work.connection).find(project.id, upload.id, lock=True)
+            if forbidden is not None:
+                await delete_upload(forbidden, work, self._deps.clock(), while_busy=True)
         raise UploadcareError("FileTypeForbiddenError")
+
+    async def _actual_type(self, upload: Upload) -> str:
+        """Once it is joined it may be promoted at any moment, and then removed from where it was."""
+        for key in (upload.staging_key, upload.object_key):
+            with suppress(ObjectNotFoundError):
+                return await actual_type(self._deps.objects, key)
+        raise UploadcareError("MultipartFileNotFoundError")
 
     async def _finish(self, project: Project, upload_id: UploadId) -> Upload:
         """Once, however many say it at the same time. Raises UploadcareError."""

@@ -27,14 +27,14 @@ _NOT_IN_A_URL = re.compile(r"[\x00-\x20\x7f\\]")
 
 
 async def check_source(url: str, policy: Policy) -> None:
-    """Raises UploadcareError."""
+    """Raises UploadcareError. A name server that takes its time says nothing about the name: the fetch asks again."""
     if _NOT_IN_A_URL.search(url):
         raise UploadcareError("URLParsingFailedError")
     try:
         checked = await check_host(url, policy)
     except UrlRefusedError as refusal:
         raise UploadcareError(CODES[refusal.code]) from None
-    if not checked.addresses:
+    if not checked.addresses and checked.is_answered:
         raise UploadcareError("HostnameNotFoundError")
 
 

@@ -13,12 +13,13 @@ import pytest_asyncio
 
 from libs.object_store.port import ObjectStore
 from libs.object_store.s3 import S3Store
-from libs.web.form import FormLimits
+from libs.web.form import DEFAULT_FILE_TYPE, MAX_READ_BYTES, FormLimits
 from tests.integration.libs.web import form_server
 from tests.integration.libs.web.form_server import BOUNDARY, END, FormServer, chunked, field, file, head
 from tests.servers import s3
 
 MIB = 1024 * 1024
+MULTIPART = f"multipart/form-data; boundary={BOUNDARY}".encode()
 SMALL, LARGE = 50_000, 3 * MIB
 LIMITS = FormLimits(body_bytes=20 * MIB, files=3, file_bytes=8 * MIB, fields=5, value_bytes=100, name_bytes=60, idle_seconds=20)
 
@@ -123,6 +124,14 @@ async def test_files_and_fields_in_any_order_are_received(server: FormServer, fr
     assert stored.content_type == "image/jpeg"
 
 
+async def test_a_type_that_no_header_has_room_for_is_not_stored(server: FormServer) -> None:
+    reply = await post(server, file("file", "a", b"content", f"text/{'x' * 15_000}") + END)
+    assert reply.status == 200
+    stored = await server.store.stat(reply.body["files"][0]["key"])
+    assert stored is not None
+    assert stored.content_type == DEFAULT_FILE_TYPE
+
+
 async def test_a_file_that_looks_like_boundaries_is_stored_as_it_is(server: FormServer) -> None:
     content = (b"\r\n--" + BOUNDARY.encode()[:-1] + b"\r\r\n-") * 30_000
     reply = await post(server, file("file", "a", content) + END)
@@ -178,6 +187,16 @@ async def test_a_refused_form_leaves_nothing(
     reply = await post(server, body, framing)
     assert reply.refusal == (status, code)
     assert await server.keys() == []
+
+
+@framings
+@pytest.mark.parametrize("content_type", ["application/x-www-form-urlencoded", "text/plain"])
+async def test_only_a_form_with_files_may_be_as_large_as_files_are(disk: FormServer, framing: str, content_type: str) -> None:
+    """It is the only one that does not lie in memory as a whole."""
+    body = b"a" * (MAX_READ_BYTES + 1)
+    opening = head(None if framing == "chunked" else len(body)).replace(MULTIPART, content_type.encode())
+    reply = await send(disk, opening, chunked(body) if framing == "chunked" else body)
+    assert reply.refusal == (413, "body_too_large")
 
 
 @framings

@@ -31,6 +31,8 @@ from tests.servers import clamd
 from tests.servers.clamd import ClamdServer
 
 TENANT = TenantId(uuid4())
+GRACE = timedelta(minutes=1)
+"""How long the files lie there after their time."""
 
 
 async def chunks(content: bytes) -> AsyncIterator[bytes]:
@@ -45,7 +47,7 @@ class Sessions:
         self.store = store
         self._deliver = consumer(outbox, HANDLERS)
         self.deadline = Deadline(outbox, store, batch=50, looks=4)
-        self.retention = Retention(outbox, batch=50)
+        self.retention = Retention(outbox, batch=50, grace=GRACE)
         self.cleanup = Cleanup(outbox, store, batch=50, deletions=4)
 
     def promotion(

@@ -10,7 +10,7 @@ from contracts.events import Event, FileDeleteRequested, FileRetentionChanged, S
 from libs.object_store.port import StoreUnavailableError
 from services.session.domain.session import State
 from services.session.jobs.cleanup import LEASE
-from tests.integration.services.session.conftest import Sessions, chunks, registered_event, stored_event
+from tests.integration.services.session.conftest import GRACE, Sessions, chunks, registered_event, stored_event
 
 
 async def complete(sessions: Sessions, **changes: Any) -> UploadRegistered:
@@ -142,7 +142,7 @@ async def test_an_object_that_cannot_be_deleted_holds_up_nothing_else_and_is_tri
 
 async def test_a_file_whose_time_is_over_is_really_removed(sessions: Sessions) -> None:
     # E-13, J-10
-    registered = await complete(sessions, file_expires_at=datetime.now(UTC) - timedelta(seconds=1))
+    registered = await complete(sessions, file_expires_at=datetime.now(UTC) - GRACE)
     kept = await complete(sessions, file_expires_at=datetime.now(UTC) + timedelta(days=30))
     forever = await complete(sessions)
     await rendition(sessions, registered)
@@ -156,7 +156,7 @@ async def test_a_file_whose_time_is_over_is_really_removed(sessions: Sessions) -
 
 
 async def test_a_removal_survives_a_kill_and_catches_what_was_written_meanwhile(sessions: Sessions) -> None:
-    registered = await complete(sessions, file_expires_at=datetime.now(UTC))
+    registered = await complete(sessions, file_expires_at=datetime.now(UTC) - GRACE)
     await sessions.retention.once()
     async with sessions.outbox.database.connection() as connection:  # claimed, then killed
         await connection.execute("UPDATE sessions SET cleanup_at = now() + interval '60 s'")
@@ -173,12 +173,25 @@ async def test_a_removal_survives_a_kill_and_catches_what_was_written_meanwhile(
     assert (await sessions.session(registered)).cleanup_at is None
 
 
+async def test_a_file_that_was_kept_in_its_last_moment_is_not_removed(sessions: Sessions) -> None:
+    # U-03, E-13: its owner was told so; what says it here may come late
+    registered = await complete(sessions, file_expires_at=datetime.now(UTC) - GRACE + timedelta(seconds=30))
+    assert not await sessions.retention.once()
+
+    await sessions.hear(about(registered, FileRetentionChanged, revision=1, file_expires_at=None))
+
+    assert not await sessions.retention.once()
+    await sessions.cleanup.once()
+    assert await sessions.names_told(registered) == ["UploadCompleted"]
+    assert await sessions.keys() == [registered.object_key]
+
+
 async def test_the_latest_retention_counts_even_if_it_comes_first(sessions: Sessions) -> None:
     # E-13
-    registered = registered_event(file_expires_at=datetime.now(UTC))
+    registered = registered_event(file_expires_at=datetime.now(UTC) - GRACE)
     await sessions.hear(
         about(registered, FileRetentionChanged, revision=2, file_expires_at=None),
-        about(registered, FileRetentionChanged, revision=1, file_expires_at=datetime.now(UTC)),
+        about(registered, FileRetentionChanged, revision=1, file_expires_at=datetime.now(UTC) - GRACE),
         registered,
         stored_event(registered, await sessions.put(registered, b"bytes")),
     )

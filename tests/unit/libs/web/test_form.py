@@ -76,6 +76,7 @@ async def test_fields_of_query_and_body_are_one_list(query: str, body: bytes, co
     [
         ("", b"junk", None, (415, "unsupported_media_type")),
         ("", b"{}", "application/json", (415, "unsupported_media_type")),
+        ("", b"&" * 1000, URLENCODED, (400, "too_many_fields")),
         ("", b"a=b", f"{URLENCODED}; charset=latin-1", (415, "unsupported_media_type")),
         ("", b"a=\xff", URLENCODED, (400, "malformed_form")),
         ("", b"a=%ff", URLENCODED, (400, "malformed_form")),
