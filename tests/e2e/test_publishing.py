@@ -25,12 +25,13 @@ pytestmark = pytest.mark.timeout(900)
 
 COUNT = 500
 KILLS = 10
-AT_ONCE = 16
+AT_ONCE = 8
 PATIENCE_SECONDS = 500
 PUBLIC = {"Scheduled", "Processing", "Uploaded", "Failed"}
 REFUSED = "refuse"
 """A title with this word is refused for good by the HTTP destination."""
 QUICK = {
+    "LONGSHORE_POSTGRES_POOL": "8",
     "LONGSHORE_DELIVERY_PUBLICATION_SCHEDULE_SECONDS": ",".join(["0", *["0.5"] * 200]),
     "LONGSHORE_DELIVERY_PUBLICATION_LEASE_SECONDS": "3",
     "LONGSHORE_DELIVERY_IDLE_SECONDS": "1",
