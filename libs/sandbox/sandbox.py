@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final, Literal
 
@@ -66,13 +67,12 @@ class Finished:
 class Sandbox:
     def __init__(self, mode: Literal["strict", "auto"]) -> None:
         """Finds out what this machine allows; blocks for a moment. Raises SandboxUnavailableError."""
-        self._isolate = True
         detail = self._probe()
         if detail is not None and mode == "strict":
             raise SandboxUnavailableError(detail)
         if detail is not None:
             log.warning("sandbox.without-namespaces", detail=detail)
-        self.is_isolated = self._isolate = detail is None
+        self.is_isolated = detail is None
 
     async def run(
         self,
@@ -90,7 +90,7 @@ class Sandbox:
         """
         environment = _environment(folder) | dict(variables or {})
         process = await asyncio.create_subprocess_exec(
-            *self._command(program, limits), cwd=folder, env=environment, start_new_session=True, limit=LINE_LIMIT,
+            *_launch(program, limits, isolate=self.is_isolated), cwd=folder, env=environment, start_new_session=True, limit=LINE_LIMIT,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
         assert process.stdout is not None and process.stderr is not None
@@ -110,19 +110,22 @@ class Sandbox:
         stderr = errors.result().decode(errors="replace")
         return Finished(process.returncode, output.result(), stderr, out_of=_out_of(process.returncode, stderr))
 
-    def _command(self, program: Sequence[str], limits: Limits) -> list[str]:
-        given = json.dumps({"isolate": self._isolate, "parent": os.getpid(), **asdict(limits)})
-        return [*PYTHON, "-S", str(LAUNCHER), given, *program]
-
-    def _probe(self) -> str | None:
-        """None where a child can be isolated, else the reason."""
+    @staticmethod
+    @cache
+    def _probe() -> str | None:
+        """None where a child can be isolated, else the reason. The machine does not change while we live."""
         limits = Limits(wall_seconds=10, memory_bytes=1 << 30, cpu_seconds=10, file_bytes=0)
-        command = self._command([sys.executable, "-I", "-S", "-c", ""], limits)
+        command = _launch([sys.executable, "-I", "-S", "-c", ""], limits, isolate=True)
         result = subprocess.run(command, capture_output=True, timeout=limits.wall_seconds, check=False)  # noqa: S603
         if result.returncode == 0:
             return None
         lines = result.stderr.decode(errors="replace").strip().splitlines()
         return lines[-1] if lines else f"exit status {result.returncode}"
+
+
+def _launch(program: Sequence[str], limits: Limits, *, isolate: bool) -> list[str]:
+    given = json.dumps({"isolate": isolate, "parent": os.getpid(), **asdict(limits)})
+    return [*PYTHON, "-S", str(LAUNCHER), given, *program]
 
 
 def _environment(folder: Path) -> dict[str, str]:

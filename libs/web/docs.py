@@ -3,6 +3,7 @@
 Swagger UI comes from the package drf-spectacular-sidecar, which carries the built files; nothing of Django is imported.
 """
 
+import asyncio
 import gzip
 import hashlib
 from collections.abc import Sequence
@@ -94,17 +95,27 @@ def documentation(apis: Sequence[Api], *, title: str, version: str, description:
     async def serve(request: web.Request) -> web.Response:
         return _answer(request, pages.get(request.path))
 
+    async def serve_document(request: web.Request) -> web.Response:
+        return _answer(request, await asyncio.to_thread(document))
+
     current = {304: Answer("The client's copy is current.", headers={"ETag": "As before."})}
     missing = {404: Answer("No such file.", Problem, PROBLEM_TYPE)}
     page, asset = Answer("The page.", content_type="text/html"), Answer("A file of the page.", content_type="*/*")
     routes = [
-        Route("GET", "/openapi.json", serve, "openapi", "This document", {200: Answer("OpenAPI 3.1, JSON."), **current}),
+        Route(
+            "GET", "/openapi.json", serve_document, "openapi", "This document", {200: Answer("OpenAPI 3.1, JSON."), **current}
+        ),
         Route("GET", "/docs", serve, "page", "A page that shows this document", {200: page, **current}),
         Route("GET", "/docs/{file}", serve, "page_file", "What that page needs", {200: asset, **current, **missing}),
     ]
     itself = Api("documentation", "This document and the page that shows it", routes, problem_error)
-    document = openapi_document([*apis, itself], title=title, version=version, description=description)
-    pages["/openapi.json"] = Page.of(document, "application/json")
+
+    @cache
+    def document() -> Page:
+        """At the first request: the schemas of all models cost more than the rest of a service's start."""
+        text = openapi_document([*apis, itself], title=title, version=version, description=description)
+        return Page.of(text, "application/json")
+
     return itself
 
 

@@ -129,7 +129,9 @@ async def test_a_range_that_cannot_be_is_left_for_later(place: YouTubePlace, fil
 # ---------------------------------------------------------------- cuts, lost answers, ended sessions
 
 
-@pytest.mark.parametrize("fault", [cuts(MIB), fails(503), fails(500), fails(502), forgets_to_answer], ids=str)
+@pytest.mark.parametrize(
+    "fault", [cuts(MIB), fails(503), fails(500), fails(502), forgets_to_answer], ids=["cut", "503", "500", "502", "no-answer"]
+)
 async def test_after_a_failure_in_the_middle_only_what_is_missing_is_sent(
     place: YouTubePlace, file: File, fault: Fault
 ) -> None:

@@ -170,6 +170,6 @@ def test_retention_cannot_bring_back_what_is_being_removed() -> None:
     assert run([retained(9)], session) == session
 
 
-@pytest.mark.parametrize("state", [*OPEN])
+@pytest.mark.parametrize("state", sorted(OPEN))
 def test_an_open_session_has_nothing_to_announce(state: State) -> None:
     assert announcements(replace(NEW, state=state)) == ()
