@@ -90,8 +90,8 @@ class Sandbox:
         """
         environment = _environment(folder) | dict(variables or {})
         process = await asyncio.create_subprocess_exec(
-            *_launch(program, limits, isolate=self.is_isolated), cwd=folder, env=environment, start_new_session=True, limit=LINE_LIMIT,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            *_launch(program, limits, isolate=self.is_isolated), cwd=folder, env=environment, start_new_session=True,
+            limit=LINE_LIMIT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
         assert process.stdout is not None and process.stderr is not None
         in_time = True

@@ -100,11 +100,10 @@ def documentation(apis: Sequence[Api], *, title: str, version: str, description:
 
     current = {304: Answer("The client's copy is current.", headers={"ETag": "As before."})}
     missing = {404: Answer("No such file.", Problem, PROBLEM_TYPE)}
+    text = Answer("OpenAPI 3.1, JSON.")
     page, asset = Answer("The page.", content_type="text/html"), Answer("A file of the page.", content_type="*/*")
     routes = [
-        Route(
-            "GET", "/openapi.json", serve_document, "openapi", "This document", {200: Answer("OpenAPI 3.1, JSON."), **current}
-        ),
+        Route("GET", "/openapi.json", serve_document, "openapi", "This document", {200: text, **current}),
         Route("GET", "/docs", serve, "page", "A page that shows this document", {200: page, **current}),
         Route("GET", "/docs/{file}", serve, "page_file", "What that page needs", {200: asset, **current, **missing}),
     ]
@@ -113,8 +112,8 @@ def documentation(apis: Sequence[Api], *, title: str, version: str, description:
     @cache
     def document() -> Page:
         """At the first request: the schemas of all models cost more than the rest of a service's start."""
-        text = openapi_document([*apis, itself], title=title, version=version, description=description)
-        return Page.of(text, "application/json")
+        made = openapi_document([*apis, itself], title=title, version=version, description=description)
+        return Page.of(made, "application/json")
 
     return itself
 
