@@ -31,10 +31,10 @@ def postgres_dsn() -> Iterator[str]:
     yield from postgres.start()
 
 
-@pytest_asyncio.fixture
-async def database_dsn(postgres_dsn: str) -> AsyncIterator[str]:
+@pytest.fixture
+def database_dsn(postgres_dsn: str) -> Iterator[str]:
     """A database of the test's own with every service's schema and migrations."""
-    async with postgres.fresh_database(postgres_dsn) as dsn:
+    with postgres.cleared_database(postgres_dsn) as dsn:
         yield dsn
 
 

@@ -175,6 +175,8 @@ class LocalServer:
             "RABBITMQ_ADVANCED_CONFIG_FILE": str(self._folder / "advanced"),
             "RABBITMQ_CONF_ENV_FILE": str(self._folder / "environment"),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(self._folder / "plugins"),
+            # Its schedulers do not spin while there is nothing to do: others need the processor.
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+sbwt none +sbwtdcpu none +sbwtdio none",
         }
 
 

@@ -1,4 +1,4 @@
-"""The gateway as it is composed in production, on a real PostgreSQL and each kind of object store, reached over HTTP."""
+"""The gateway on a real PostgreSQL and each kind of object store, reached over HTTP: as it is deployed, or composed here."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -44,11 +44,19 @@ from services.gateway.settings import Settings
 from services.gateway.store import PrivateTokenStore, TenantStore
 from services.gateway.store.tenant import Tenant
 from services.gateway.usecases.account import link_account
+from tests.contract.dialects import deployed
 from tests.servers import postgres, s3
 
 BASE_URL = "https://uploads.example.com"
 SECRET_KEY = new_key()
 JWT_SECRET = "jwt-" + new_key()
+SETTINGS = {
+    "LONGSHORE_BASE_URL": BASE_URL,
+    "LONGSHORE_SECRET_KEY": SECRET_KEY,
+    "LONGSHORE_GATEWAY_KEY_CACHE_SECONDS": "0",
+    "LONGSHORE_GATEWAY_JWT_SECRET": JWT_SECRET,
+}
+"""Of a gateway in a process of its own."""
 
 
 class Clock:
@@ -59,6 +67,14 @@ class Clock:
 
     def __call__(self) -> datetime:
         return datetime.now(UTC) + self.offset
+
+
+class NoClock(Clock):
+    """That of another process: nobody turns it."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        assert value == timedelta(), "mark the test `composed`: it turns the clock"
+        super().__setattr__(name, value)
 
 
 @dataclass
@@ -73,6 +89,8 @@ class Gateway:
     data_dir: Path
     accounts: list[str]
     """Two that are linked, as clients call them."""
+    events: str = "outbox"
+    """The table that has what the gateway publishes."""
 
     def token(self, **claims: Any) -> str:
         """A bearer token of the tenant's dashboard, or one that says otherwise; a claim of None is missing."""
@@ -95,7 +113,7 @@ class Gateway:
     async def emitted(self, event_type: type[Event]) -> list[Any]:
         """What the gateway has published so far of this type about the tenant, oldest first."""
         async with self.service.outbox.database.connection() as connection:
-            rows = await connection.fetch("SELECT envelope FROM outbox ORDER BY id")
+            rows = await connection.fetch(f"SELECT envelope FROM {self.events} ORDER BY id")
         envelopes = [Envelope.model_validate_json(row["envelope"]) for row in rows]
         tenant_id = str(self.tenant.id)
         of_tenant = [envelope for envelope in envelopes if envelope.data["tenant_id"] == tenant_id]
@@ -154,6 +172,18 @@ class Gateway:
             await connection.execute(statement, *values)
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Every statement of an API holds on each store and in each form of the platform.
+
+    A test that only calls and is told what happened meets the gateway as it is deployed. One that is marked `composed`, or
+    makes a gateway of its own or patches parts of it, has it composed in its own process, on each store.
+    """
+    if "place" in metafunc.fixturenames:
+        inside = {"make_gateway", "monkeypatch"} & set(metafunc.fixturenames)
+        composed = inside or metafunc.definition.get_closest_marker("composed")
+        metafunc.parametrize("place", ["disk", "s3"] if composed else ["standalone", "processes"], indirect=True)
+
+
 @pytest.fixture(scope="module")
 def database_dsn(postgres_dsn: str) -> Iterator[str]:
     """One database for a module: each test is a tenant of its own in it."""
@@ -169,62 +199,105 @@ async def _execute(dsn: str, statement: str) -> None:
     await connection.close()
 
 
-@pytest.fixture(params=["disk", "s3"])
-def make_store(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], ObjectStore]:
-    """A store of each kind: every statement of an API holds on both."""
+@pytest.fixture(scope="session")
+def standalone(postgres_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[deployed.Deployed]:
+    with deployed.standalone(tmp_path_factory.mktemp("standalone"), postgres_dsn, **SETTINGS) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def processes(postgres_dsn: str, s3_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[deployed.Deployed]:
+    with deployed.processes(tmp_path_factory.mktemp("processes"), postgres_dsn, s3_server, **SETTINGS) as running:
+        yield running
+
+
+@pytest.fixture
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> deployed.Deployed | Callable[[], ObjectStore]:
+    """Where the gateway runs; else what makes the store for one that is composed here."""
     if request.param == "disk":
         return lambda: DiskStore(tmp_path / "objects", BASE_URL, "disk-secret")
-    s3_url = s3.bucket_url(request.getfixturevalue("s3_server"))
-    return lambda: S3Store.from_url(s3_url)
+    if request.param == "s3":
+        s3_url = s3.bucket_url(request.getfixturevalue("s3_server"))
+        return lambda: S3Store.from_url(s3_url)
+    running: deployed.Deployed = request.getfixturevalue(request.param)
+    return running
+
+
+@pytest_asyncio.fixture
+async def opened() -> AsyncIterator[AsyncExitStack]:
+    async with AsyncExitStack() as stack:
+        yield stack
 
 
 @pytest_asyncio.fixture
 async def make_gateway(
-    database_dsn: str, tmp_path: Path, make_store: Callable[[], ObjectStore]
-) -> AsyncIterator[Callable[..., Any]]:
+    database_dsn: str, tmp_path: Path, place: Callable[[], ObjectStore], opened: AsyncExitStack
+) -> Callable[..., Any]:
     """`await make_gateway(egress_allow="…")`: a gateway with these settings; `port`: there, and its answers say so."""
-    async with AsyncExitStack() as opened:
-        count = 0
+    count = 0
 
-        async def make(**settings: Any) -> Gateway:
-            nonlocal count
-            count += 1
-            port = settings.pop("port", None)
-            chosen = Settings(
-                postgres_dsn=SecretStr(settings.pop("postgres_dsn", database_dsn)),
-                secret_key=SecretStr(SECRET_KEY),
-                data_dir=tmp_path / f"data{count}",
-                **{
-                    "base_url": BASE_URL if port is None else f"http://127.0.0.1:{port}",
-                    "gateway_key_cache_seconds": 0,
-                    "gateway_jwt_secret": SecretStr(JWT_SECRET),
-                    **settings,
-                },
-            )
-            store = make_store()
-            clock = Clock()
-            service = build(chosen, store, clock=clock)
-            await service.outbox.database.open()
-            opened.push_async_callback(service.outbox.database.close)
-            for resource in service.resources:
-                await resource.open()
-                opened.push_async_callback(resource.close)
-            tenant, keys = await add_tenant(service)
-            assert service.web is not None
-            if isinstance(store, DiskStore):
-                service.web.add_routes(storage_routes(store))
-            http: TestClient[Any, Any] = TestClient(TestServer(service.web, port=port))
-            await http.start_server()
-            opened.push_async_callback(http.close)
-            return Gateway(service, http, tenant, keys, clock, store, chosen.data_dir, await link_accounts(service, tenant.id))
+    async def make(**settings: Any) -> Gateway:
+        nonlocal count
+        count += 1
+        return await compose(opened, place(), database_dsn, tmp_path / f"data{count}", **settings)
 
-        yield make
+    return make
 
 
 @pytest_asyncio.fixture
-async def gateway(make_gateway: Callable[..., Any]) -> Gateway:
-    made: Gateway = await make_gateway()
-    return made
+async def gateway(request: pytest.FixtureRequest, tmp_path: Path, place: Any, opened: AsyncExitStack) -> Gateway:
+    if isinstance(place, deployed.Deployed):
+        return await reach(opened, place)
+    return await compose(opened, place(), request.getfixturevalue("database_dsn"), tmp_path / "data")
+
+
+async def compose(opened: AsyncExitStack, store: ObjectStore, dsn: str, data_dir: Path, **settings: Any) -> Gateway:
+    """The gateway as its composition root makes it, in this process."""
+    port = settings.pop("port", None)
+    chosen = Settings(
+        postgres_dsn=SecretStr(settings.pop("postgres_dsn", dsn)),
+        secret_key=SecretStr(SECRET_KEY),
+        data_dir=data_dir,
+        **{
+            "base_url": BASE_URL if port is None else f"http://127.0.0.1:{port}",
+            "gateway_key_cache_seconds": 0,
+            "gateway_jwt_secret": SecretStr(JWT_SECRET),
+            **settings,
+        },
+    )
+    clock = Clock()
+    service = build(chosen, store, clock=clock)
+    await service.outbox.database.open()
+    opened.push_async_callback(service.outbox.database.close)
+    for resource in service.resources:
+        await resource.open()
+        opened.push_async_callback(resource.close)
+    tenant, keys = await add_tenant(service)
+    assert service.web is not None
+    if isinstance(store, DiskStore):
+        service.web.add_routes(storage_routes(store))
+    http: TestClient[Any, Any] = TestClient(TestServer(service.web, port=port))
+    await http.start_server()
+    opened.push_async_callback(http.close)
+    return Gateway(service, http, tenant, keys, clock, store, data_dir, await link_accounts(service, tenant.id))
+
+
+async def reach(opened: AsyncExitStack, running: deployed.Deployed) -> Gateway:
+    """The gateway of a platform that runs, with a tenant of the test's own.
+
+    What a test does by hand goes past it, as that of another replica: the database and the store are the same.
+    """
+    service = running.replica()
+    await service.outbox.database.open()
+    opened.push_async_callback(service.outbox.database.close)
+    store = running.open_store()
+    await store.open()
+    opened.push_async_callback(store.close)
+    tenant, keys = await add_tenant(service)
+    http: TestClient[Any, Any] = TestClient(deployed.Elsewhere(running.url))
+    opened.push_async_callback(http.close)
+    accounts = await link_accounts(service, tenant.id)
+    return Gateway(service, http, tenant, keys, NoClock(), store, running.data_dir, accounts, events="every_event")
 
 
 async def add_tenant(service: Service) -> tuple[Tenant, dict[str, str]]:
