@@ -43,6 +43,7 @@ lint: $(DEV) ## Style, types, import rules, compose file
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m tests.rows >/dev/null
 	@if docker compose version >/dev/null 2>&1; then docker compose config --quiet; \
 	elif docker-compose version >/dev/null 2>&1; then docker-compose config --quiet; \
 	else echo "docker compose is not here: docker-compose.yml is not checked"; fi

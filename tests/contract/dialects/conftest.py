@@ -1,15 +1,13 @@
 """The gateway on a real PostgreSQL and each kind of object store, reached over HTTP: as it is deployed, or composed here."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence, Set
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-import asyncpg
 import jwt
 import pytest
 import pytest_asyncio
@@ -77,6 +75,14 @@ class NoClock(Clock):
         super().__setattr__(name, value)
 
 
+@dataclass(frozen=True)
+class Here:
+    """In the test's own process, with a store of the test's own."""
+
+    dsn: str
+    open_store: Callable[[], ObjectStore]
+
+
 @dataclass
 class Gateway:
     service: Service
@@ -91,6 +97,8 @@ class Gateway:
     """Two that are linked, as clients call them."""
     events: str = "outbox"
     """The table that has what the gateway publishes."""
+    before: Set[str] = frozenset()
+    """Keys in staging that earlier tests have left."""
 
     def token(self, **claims: Any) -> str:
         """A bearer token of the tenant's dashboard, or one that says otherwise; a claim of None is missing."""
@@ -164,8 +172,24 @@ class Gateway:
     async def remove(self, upload_id: UUID | str) -> None:
         await self.handle(FileDeleted(**self.about(upload_id), version=Stage.REMOVED))
 
+    async def staged(self) -> list[str]:
+        """Keys of what the test has left in staging so far."""
+        return [found.key async for page in self.store.list("staging/") for found in page if found.key not in self.before]
+
+    async def open_multiparts(self) -> list[str]:
+        """Their keys, of those that the test has opened."""
+        pages = self.store.list_multiparts("staging/")
+        return [found.key async for page in pages for found in page if found.key not in self.before]
+
     def about(self, upload_id: UUID | str) -> dict[str, Any]:
         return {"upload_id": UploadId(UUID(str(upload_id))), "tenant_id": self.tenant.id}
+
+    @asynccontextmanager
+    async def broken(self) -> AsyncIterator[None]:
+        """Nothing can be registered, for a reason that nobody has thought of."""
+        await self.sql("ALTER TABLE uploads RENAME TO lost_uploads")
+        yield
+        await self.sql("ALTER TABLE lost_uploads RENAME TO uploads")
 
     async def sql(self, statement: str, *values: object) -> None:
         async with self.service.outbox.database.connection() as connection:
@@ -187,16 +211,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture(scope="module")
 def database_dsn(postgres_dsn: str) -> Iterator[str]:
     """One database for a module: each test is a tenant of its own in it."""
-    name = f"dialects_{uuid4().hex}"
-    asyncio.run(_execute(postgres_dsn, f"CREATE DATABASE {name} TEMPLATE {postgres.TEMPLATE} STRATEGY FILE_COPY"))
-    yield postgres.database_dsn(postgres_dsn, name)
-    asyncio.run(_execute(postgres_dsn, f"DROP DATABASE {name} WITH (FORCE)"))
-
-
-async def _execute(dsn: str, statement: str) -> None:
-    connection = await asyncpg.connect(dsn, timeout=10)
-    await connection.execute(statement)
-    await connection.close()
+    with postgres.cleared_database(postgres_dsn) as dsn:
+        yield dsn
 
 
 @pytest.fixture(scope="session")
@@ -212,15 +228,16 @@ def processes(postgres_dsn: str, s3_server: str, tmp_path_factory: pytest.TempPa
 
 
 @pytest.fixture
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> deployed.Deployed | Callable[[], ObjectStore]:
-    """Where the gateway runs; else what makes the store for one that is composed here."""
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> deployed.Deployed | Here:
+    """Where the gateway runs."""
+    if request.param in ("standalone", "processes"):
+        running: deployed.Deployed = request.getfixturevalue(request.param)
+        return running
+    dsn = request.getfixturevalue("database_dsn")
     if request.param == "disk":
-        return lambda: DiskStore(tmp_path / "objects", BASE_URL, "disk-secret")
-    if request.param == "s3":
-        s3_url = s3.bucket_url(request.getfixturevalue("s3_server"))
-        return lambda: S3Store.from_url(s3_url)
-    running: deployed.Deployed = request.getfixturevalue(request.param)
-    return running
+        return Here(dsn, lambda: DiskStore(tmp_path / "objects", BASE_URL, "disk-secret"))
+    s3_url = s3.bucket_url(request.getfixturevalue("s3_server"))
+    return Here(dsn, lambda: S3Store.from_url(s3_url))
 
 
 @pytest_asyncio.fixture
@@ -230,32 +247,30 @@ async def opened() -> AsyncIterator[AsyncExitStack]:
 
 
 @pytest_asyncio.fixture
-async def make_gateway(
-    database_dsn: str, tmp_path: Path, place: Callable[[], ObjectStore], opened: AsyncExitStack
-) -> Callable[..., Any]:
+async def make_gateway(tmp_path: Path, place: Here, opened: AsyncExitStack) -> Callable[..., Any]:
     """`await make_gateway(egress_allow="…")`: a gateway with these settings; `port`: there, and its answers say so."""
     count = 0
 
     async def make(**settings: Any) -> Gateway:
         nonlocal count
         count += 1
-        return await compose(opened, place(), database_dsn, tmp_path / f"data{count}", **settings)
+        return await compose(opened, place, tmp_path / f"data{count}", **settings)
 
     return make
 
 
 @pytest_asyncio.fixture
-async def gateway(request: pytest.FixtureRequest, tmp_path: Path, place: Any, opened: AsyncExitStack) -> Gateway:
-    if isinstance(place, deployed.Deployed):
-        return await reach(opened, place)
-    return await compose(opened, place(), request.getfixturevalue("database_dsn"), tmp_path / "data")
+async def gateway(tmp_path: Path, place: deployed.Deployed | Here, opened: AsyncExitStack) -> Gateway:
+    if isinstance(place, Here):
+        return await compose(opened, place, tmp_path / "data")
+    return await reach(opened, place)
 
 
-async def compose(opened: AsyncExitStack, store: ObjectStore, dsn: str, data_dir: Path, **settings: Any) -> Gateway:
+async def compose(opened: AsyncExitStack, place: Here, data_dir: Path, **settings: Any) -> Gateway:
     """The gateway as its composition root makes it, in this process."""
-    port = settings.pop("port", None)
+    store, port = place.open_store(), settings.pop("port", None)
     chosen = Settings(
-        postgres_dsn=SecretStr(settings.pop("postgres_dsn", dsn)),
+        postgres_dsn=SecretStr(settings.pop("postgres_dsn", place.dsn)),
         secret_key=SecretStr(SECRET_KEY),
         data_dir=data_dir,
         **{
@@ -297,7 +312,8 @@ async def reach(opened: AsyncExitStack, running: deployed.Deployed) -> Gateway:
     http: TestClient[Any, Any] = TestClient(deployed.Elsewhere(running.url))
     opened.push_async_callback(http.close)
     accounts = await link_accounts(service, tenant.id)
-    return Gateway(service, http, tenant, keys, NoClock(), store, running.data_dir, accounts, events="every_event")
+    reached = Gateway(service, http, tenant, keys, NoClock(), store, running.data_dir, accounts, events="every_event")
+    return replace(reached, before={*await reached.staged(), *await reached.open_multiparts()})
 
 
 async def add_tenant(service: Service) -> tuple[Tenant, dict[str, str]]:

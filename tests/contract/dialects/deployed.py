@@ -1,5 +1,5 @@
-"""A gateway in a process of its own, in each form of the platform: with all the other services in one process, or alone on a
-broker and S3, where tests say what the other services would.
+"""A gateway in a process of its own, in each form of the platform: as a standalone with its bus and its disk store, and as one
+service of many on a broker and S3. Tests say what the other services would.
 """
 
 import asyncio
@@ -66,17 +66,20 @@ class Elsewhere(BaseTestServer):
 
 @contextmanager
 def standalone(folder: Path, server_dsn: str, **settings: str) -> Iterator[Deployed]:
-    """Everything in one process, on disk."""
+    """As `deploy.standalone` composes and serves it, on disk."""
     data_dir = folder / "data"
     own = {"LONGSHORE_DATA_DIR": str(data_dir), "LONGSHORE_SANDBOX": "auto", "LONGSHORE_LOG_FORMAT": "json"}
-    with database(server_dsn) as dsn, running("deploy.standalone", folder, dsn, **own, **settings) as url:
+    with (
+        database(server_dsn) as dsn,
+        running("tests.contract.dialects.standalone_gateway", folder, dsn, **own, **settings) as url,
+    ):
         base_url = settings["LONGSHORE_BASE_URL"]
         yield Deployed(url, dsn, data_dir, base_url, lambda: DiskStore(data_dir / "objects", base_url, "not needed"))
 
 
 @contextmanager
 def processes(folder: Path, server_dsn: str, s3_server: str, **settings: str) -> Iterator[Deployed]:
-    """The gateway alone, with a broker that has everybody's queues, and S3."""
+    """As `services.gateway`, with a broker that has everybody's queues, and S3."""
     s3_url = s3.bucket_url(s3_server)
     with contextmanager(rabbitmq.start_own)(folder) as broker, database(server_dsn) as dsn:
         bus_url = broker.url(broker.vhosts[0])

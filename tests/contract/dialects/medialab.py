@@ -96,7 +96,7 @@ class MediaLab:
         return await self.gateway.emitted(UploadRegistered)
 
     async def staged(self) -> list[str]:
-        return [found.key async for page in self.gateway.store.list("staging/") for found in page]
+        return await self.gateway.staged()
 
     async def bytes_of(self, key: str) -> bytes:
         return b"".join([chunk async for chunk in self.gateway.store.read(key)])

@@ -199,6 +199,7 @@ async def test_a_blocked_storage_takes_no_more(gateway: Gateway) -> None:
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", storage["blocked_at"])
 
 
+@pytest.mark.composed
 async def test_a_name_belongs_to_one_live_file_of_a_folder(gateway: Gateway) -> None:
     # J-22
     await create(gateway)
@@ -211,6 +212,7 @@ async def test_a_name_belongs_to_one_live_file_of_a_folder(gateway: Gateway) -> 
     assert await message(gateway, 409) == TAKEN
 
 
+@pytest.mark.composed
 async def test_a_pending_file_blocks_its_name_until_its_url_expires(gateway: Gateway) -> None:
     # 5.4.11
     await create(gateway)
@@ -230,6 +232,7 @@ async def test_a_pending_file_blocks_its_name_until_its_url_expires(gateway: Gat
     assert (await file(gateway, "clip.mp4"))["status"] == "pending"
 
 
+@pytest.mark.composed
 async def test_bytes_that_arrived_hold_the_name_although_the_url_expired(gateway: Gateway) -> None:
     await create(gateway)
     stored, _ = gateway.completion(await last_id(gateway), size_bytes=1, content_type="video/mp4")
@@ -239,6 +242,7 @@ async def test_bytes_that_arrived_hold_the_name_although_the_url_expired(gateway
     assert await message(gateway, 409) == TAKEN
 
 
+@pytest.mark.composed
 async def test_bytes_that_nobody_noticed_yet_hold_the_name_too(gateway: Gateway) -> None:
     # 5.4.11
     await create(gateway, name="a", folder="to")
@@ -253,6 +257,7 @@ async def test_bytes_that_nobody_noticed_yet_hold_the_name_too(gateway: Gateway)
     assert await gateway.emitted(UploadAbortRequested) == []
 
 
+@pytest.mark.composed
 async def test_while_the_store_is_away_nobody_is_replaced(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
     async def away(key: str) -> None:
         raise StoreUnavailableError(key)
@@ -487,6 +492,7 @@ async def test_a_move_is_refused_with_its_messages(gateway: Gateway) -> None:
     assert (await file(gateway, "a"))["folder"] == "/"
 
 
+@pytest.mark.composed
 async def test_a_move_replaces_a_dead_registration(gateway: Gateway) -> None:
     await create(gateway, name="a", folder="to")
     dead = await last_id(gateway)

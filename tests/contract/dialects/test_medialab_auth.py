@@ -100,6 +100,7 @@ async def test_the_token_is_judged_before_the_body(api: MediaLab) -> None:
         await api.refused(await api.call("POST", PATH, token=None, data=b"{", headers=headers), 401, "invalid_token")
 
 
+@pytest.mark.composed
 async def test_an_access_token_may_be_a_parameter_and_is_never_logged(api: MediaLab) -> None:
     # M-22, 5.2.9, part 2.1: as GET or POST parameter
     token = api.access_token()

@@ -157,6 +157,7 @@ async def test_an_upload_id_that_finishes_itself_need_not_be_finished(api: Media
     assert [file["file_id"] for file in (await api.finish(registered["ulid"]))["files"]] == [file_id]
 
 
+@pytest.mark.composed
 async def test_an_expired_upload_id_takes_nothing_and_tells_its_files(api: MediaLab) -> None:
     registered = await api.register(autofinish=False)
     await api.upload(registered["url_upload_direct"])

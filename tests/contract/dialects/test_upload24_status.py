@@ -45,6 +45,7 @@ async def test_a_status_names_each_account_in_the_order_of_the_request(api: Uplo
     }  # fmt: skip
 
 
+@pytest.mark.composed
 async def test_a_scheduled_upload_waits_until_it_is_dispatched(api: Upload24) -> None:
     # T-21, T-22
     first, second = api.gateway.accounts
@@ -206,6 +207,7 @@ async def test_an_entry_of_the_history_says_what_it_is(api: Upload24) -> None:
     assert abs(datetime.fromisoformat(entry["createdAt"]) - datetime.now(UTC)) < timedelta(hours=1)
 
 
+@pytest.mark.composed
 async def test_the_history_is_filtered_by_account_and_time(api: Upload24) -> None:
     # T-13
     first, second = api.gateway.accounts

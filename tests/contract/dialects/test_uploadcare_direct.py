@@ -22,14 +22,6 @@ async def api(gateway: Gateway) -> Uploadcare:
     return await uploadcare_of(gateway)
 
 
-async def staged(api: Uploadcare) -> list[str]:
-    return [found.key async for page in api.gateway.store.list("staging/") for found in page]
-
-
-async def under_way(api: Uploadcare) -> list[str]:
-    return [found.key async for page in api.gateway.store.list_multiparts("staging/") for found in page]
-
-
 async def test_a_form_with_a_key_and_a_file_is_an_upload(api: Uploadcare) -> None:
     # U-01, U-06, U-08, U-10, U-13
     body = await api.ok(api.direct(files=[File("my_file.jpg", PNG, "my_file.jpg", "image/jpeg")]))
@@ -103,14 +95,14 @@ async def test_a_file_must_be_smaller_than_100_mb(api: Uploadcare) -> None:
 
     response = await api.send(api.direct(files=[File(content=largest + b"x")], files_first=True))
     assert (response.status, (await response.json())["error"]["error_code"]) == (400, "FileSizeLimitExceededError")
-    assert len(await staged(api)) == 1
+    assert len(await api.gateway.staged()) == 1
 
 
 async def test_a_file_beyond_the_projects_cap_is_refused(api: Uploadcare) -> None:
     # U-E14
     await api.change(max_file_size_bytes=4)
     await api.refused("U-E14", api.direct())
-    assert await staged(api) == []
+    assert await api.gateway.staged() == []
 
 
 async def test_a_refused_request_leaves_nothing(api: Uploadcare) -> None:
@@ -120,7 +112,7 @@ async def test_a_refused_request_leaves_nothing(api: Uploadcare) -> None:
     in_query = Request("/base/", query=[("UPLOADCARE_PUB_KEY", "wrong")], files=[File(content=bytes(3 * MIB))])
     await api.refused("U-E18", in_query, "UPLOADCARE_PUB_KEY")
 
-    assert await staged(api) == []
+    assert await api.gateway.staged() == []
     assert await api.gateway.emitted(UploadRegistered) == []
 
 
@@ -141,10 +133,7 @@ async def test_a_client_that_goes_away_in_the_middle_leaves_nothing(api: Uploadc
         del reader
     await api.upload()
     async with asyncio.timeout(60):
-        while len(await staged(api)) > 1 or [page async for page in api.gateway.store.list_multiparts("staging/")] not in (
-            [],
-            [[]],
-        ):
+        while len(await api.gateway.staged()) > 1 or await api.gateway.open_multiparts():
             await asyncio.sleep(0.05)
     assert len(await api.gateway.emitted(UploadRegistered)) == 1
 
@@ -166,7 +155,7 @@ async def test_a_store_that_fails_in_the_middle_leaves_nothing(api: Uploadcare, 
     response = await api.send(api.direct(files=[File("a"), File("b"), File("c")]))
 
     assert (response.status, response.headers["Retry-After"]) == (503, "5")
-    assert await staged(api) == []
+    assert await api.gateway.staged() == []
     assert await api.gateway.emitted(UploadRegistered) == []
 
 
@@ -181,7 +170,7 @@ async def test_an_empty_file_is_refused(api: Uploadcare) -> None:
     # U-E46
     await api.refused("U-E46", api.direct(files=[File(content=b"")]))
     await api.refused("U-E46", api.direct(files=[File(), File("second", b"", "")]))
-    assert await staged(api) == []
+    assert await api.gateway.staged() == []
 
 
 async def test_two_files_of_one_field_cannot_both_be_answered(api: Uploadcare) -> None:
@@ -192,7 +181,7 @@ async def test_two_files_of_one_field_cannot_both_be_answered(api: Uploadcare) -
 async def test_there_are_only_so_many_files(api: Uploadcare) -> None:
     # U-E47, U-41
     await api.refused("U-E47", api.direct(files=[File(f"f{n}") for n in range(MAX_FILES + 1)]))
-    assert await staged(api) == []
+    assert await api.gateway.staged() == []
 
 
 async def test_there_are_only_so_many_fields(api: Uploadcare) -> None:
@@ -222,7 +211,7 @@ async def test_a_body_that_is_no_form_is_refused(api: Uploadcare) -> None:
     ):
         await api.refused("U-E17", Request("/base/", body=body, headers=form))
     await api.refused("U-E17", Request("/base/", body=part, headers={"Content-Type": "multipart/form-data"}))
-    assert await staged(api) == []
+    assert await api.gateway.staged() == []
 
 
 async def test_the_client_may_choose_the_id_once(api: Uploadcare) -> None:
@@ -237,7 +226,7 @@ async def test_the_client_may_choose_the_id_once(api: Uploadcare) -> None:
         assert await api.bytes_of(event.staging_key) == b"hello"
 
     await api.refused("U-E70", api.direct(("UPLOADCARE_FILE_ID", str(chosen))))
-    assert len(await staged(api)) == 2
+    assert len(await api.gateway.staged()) == 2
 
 
 async def test_of_two_that_choose_one_id_at_the_same_time_one_gets_it(api: Uploadcare) -> None:
@@ -251,7 +240,7 @@ async def test_of_two_that_choose_one_id_at_the_same_time_one_gets_it(api: Uploa
     [event] = await api.gateway.emitted(UploadRegistered)
     kept = next(body for body, response in zip(bodies, responses, strict=True) if response.status == 200)
     assert await api.bytes_of(event.staging_key) == kept
-    assert await staged(api) == [event.staging_key]
+    assert await api.gateway.staged() == [event.staging_key]
 
 
 async def test_a_chosen_id_is_a_uuid_of_one_file(api: Uploadcare) -> None:
@@ -285,7 +274,7 @@ async def test_where_a_browser_is_led_must_be_an_address_of_the_project(api: Upl
     await api.refused("U-E69", api.direct(("UPLOADCARE_ACTION", "")))
     await api.change(allowed_origins=("https://shop.example.com",))
     await api.refused("U-E49", api.direct(("UPLOADCARE_ACTION", "https://elsewhere.example.com/")))
-    assert await staged(api) == []
+    assert await api.gateway.staged() == []
 
 
 async def test_types_are_judged_by_declaration_and_bytes(api: Uploadcare) -> None:
@@ -300,7 +289,7 @@ async def test_types_are_judged_by_declaration_and_bytes(api: Uploadcare) -> Non
         File(content=b"words", content_type="application/octet-stream"),
     ):
         await api.refused("U-E80", api.direct(files=[file]))
-    assert await staged(api) == []
+    assert await api.gateway.staged() == []
 
     for content_type in ("image/png", "application/octet-stream"):
         await api.upload(content=PNG, content_type=content_type)

@@ -113,6 +113,7 @@ async def test_a_token_that_nobody_has_is_unknown(api: Uploadcare) -> None:
     await api.refused("U-E65", Request("/from_url/status/", "GET"))
 
 
+@pytest.mark.composed
 async def test_a_file_that_is_gone_is_unknown(api: Uploadcare) -> None:
     # U-03, U-31
     token, file_id = await fetching(api)

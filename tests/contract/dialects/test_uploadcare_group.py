@@ -115,6 +115,7 @@ async def test_a_group_is_asked_for_by_its_id(api: Uploadcare) -> None:
     await other.refused("U-E77", other.group_info(group))
 
 
+@pytest.mark.composed
 async def test_a_file_that_is_gone_leaves_its_place_empty(api: Uploadcare) -> None:
     # U-35, part 2.4: a group never changes
     files = [await api.upload(("UPLOADCARE_STORE", "1")), await api.upload(), await api.upload(("UPLOADCARE_STORE", "1"))]

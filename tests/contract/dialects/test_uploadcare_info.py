@@ -140,6 +140,7 @@ async def test_a_file_is_asked_for_by_its_id(api: Uploadcare) -> None:
     assert (await api.ok(api.info(file_id.upper())))["uuid"] == file_id
 
 
+@pytest.mark.composed
 async def test_a_file_that_is_gone_is_not_found(api: Uploadcare) -> None:
     # U-03, U-E45
     file_id, stored = await api.upload(), await api.upload(("UPLOADCARE_STORE", "1"))

@@ -160,7 +160,7 @@ class Upload24:
 
     async def staged(self) -> list[str]:
         """Keys of everything that lies in staging."""
-        return [found.key async for page in self.gateway.store.list("staging/") for found in page]
+        return await self.gateway.staged()
 
 
 async def refused(response: ClientResponse, status: int, code: str) -> dict[str, Any]:
