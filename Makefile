@@ -8,6 +8,8 @@ SHELL := /bin/bash
 
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 python3; do \
 	command -v $$python >/dev/null 2>&1 && $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+# One more than two processors: the tests also wait. They are independent of each other and have servers of their own.
+TEST_WORKERS ?= 3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -33,7 +35,7 @@ check: $(DEV) lint ## The fast part: style, types, import rules, unit tests
 test: $(DEV) ## Everything, against real servers (installs RabbitMQ, Node, Chromium and compose when they are missing and we are root)
 	tests/install.sh
 	$(MAKE) --no-print-directory $(PACKAGES) $(AZURITE_PACKAGES) lint
-	$(BIN)/pytest tests
+	$(BIN)/pytest tests -n $(TEST_WORKERS) --dist worksteal
 
 bench: $(DEV) ## Measure throughput, latency and memory, without judging
 	@exec $(BIN)/python -m bench

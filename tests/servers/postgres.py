@@ -27,8 +27,7 @@ def start() -> Iterator[str]:
     if given := os.environ.get("LONGSHORE_TEST_POSTGRES_DSN"):
         asyncio.run(_make_template(given))
         yield given
-        if given in _free:
-            _free.pop(given).drop(given)
+        _forget(given)
         return
     # Not below pytest's own folder: that is closed for the user as whom the server runs when the tests run as root.
     with TemporaryDirectory(prefix="longshore-test-") as folder:
@@ -38,6 +37,7 @@ def start() -> Iterator[str]:
             asyncio.run(_hurry(server.dsn))
             asyncio.run(_make_template(server.dsn))
             yield server.dsn
+            _forget(server.dsn)
         finally:
             server.stop()
 
@@ -88,6 +88,13 @@ class ClearedDatabase:
 
 _free: dict[str, ClearedDatabase] = {}
 """Server → a database that is nobody's just now."""
+
+
+def _forget(dsn: str) -> None:
+    """Drops the database that was kept for the next test."""
+    if database := _free.pop(dsn, None):
+        database.drop(dsn)
+
 
 TABLES = """
     SELECT format('%%I.%%I', schemaname, tablename) FROM pg_tables
