@@ -3,7 +3,7 @@
 As `bench.put`, with one file among text fields in a multipart body: what is added is the search for the boundary.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import count
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from aiohttp import web
 from bench import bare
 from libs.object_store.disk import DiskStore
 from libs.observability.logging import configure_logging
-from libs.web.form import FormLimits, receive_form
+from libs.web.form import Field, FilePart, FormLimits, receive_form
 from libs.web.problem import problem_error
 from libs.web.route import Answer, Api, Route
 from libs.web.server import application
@@ -49,8 +49,11 @@ def serve(folder: Path, port: int) -> None:
     store = DiskStore(folder / "store", f"http://127.0.0.1:{port}", "bench")
     numbers = count()
 
+    async def place(_part: FilePart, _fields: Sequence[Field]) -> str:
+        return f"bench-{next(numbers)}"
+
     async def receive(request: web.Request) -> web.Response:
-        form = await receive_form(request, store, lambda _part: f"bench-{next(numbers)}", LIMITS)
+        form = await receive_form(request, store, place, LIMITS)
         return web.json_response({file.part.field: file.stored.key for file in form.files})
 
     async def built() -> web.Application:

@@ -6,9 +6,10 @@ after the rest of the body was read and thrown away: a client that is cut off wh
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import parse_qsl
 
 from aiohttp import hdrs, web
@@ -24,7 +25,7 @@ from libs.web.form_stream import FormStream
 from libs.web.request import read_body
 from libs.web.route import BodyTooLargeError, RequestTimeoutError, UnsupportedMediaTypeError
 
-__all__ = ["Field", "FilePart", "Form", "FormLimits", "ReceivedFile", "query_fields", "read_form", "receive_form"]
+__all__ = ["Field", "FilePart", "Form", "FormLimits", "Place", "ReceivedFile", "query_fields", "read_form", "receive_form"]
 
 MULTIPART = "multipart/form-data"
 URLENCODED = "application/x-www-form-urlencoded"
@@ -33,6 +34,8 @@ SMALL_BYTES = 256 * 1024
 MAX_READ_BYTES = 1024 * 1024
 """Of a body that is read as a whole, whatever `FormLimits.body_bytes` says of one that is streamed."""
 DEFAULT_FILE_TYPE = "application/octet-stream"
+Place = Callable[[FilePart, Sequence[Field]], Coroutine[Any, Any, str]]
+"""The key of a file that begins, by what is known of it and the fields that came before it; or the refusal of the form."""
 _MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]{1,127}/[\w!#$&^.+-]{1,127}[ -~]{0,150}", re.ASCII)  # RFC 6838 section 4.2
 
 
@@ -74,13 +77,13 @@ async def read_form(request: web.Request, limits: FormLimits) -> list[Field]:
         return _with(fields, _urlencoded_fields(body, limits), limits)
 
 
-async def receive_form(request: web.Request, store: ObjectStore, place: Callable[[FilePart], str], limits: FormLimits) -> Form:
+async def receive_form(request: web.Request, store: ObjectStore, place: Place, limits: FormLimits) -> Form:
     """Like `read_form`; in a multipart body there may be files, each of which is written under the key that `place` gives it.
 
     Constant memory for any size. When anything is wrong, nothing is left in the store (but a killed process may leave files
     there: use staging keys). Fields may follow the files, so that what they say can be judged only afterwards.
 
-    `place` is called once for each file, when it begins, perhaps in a thread; what it raises refuses the form.
+    `place` is awaited once for each file, before the first of its bytes; what it raises refuses the form.
 
     Raises:
         TooManyFilesError, FileTooLargeError, and all that `read_form` does.
@@ -99,23 +102,29 @@ async def receive_form(request: web.Request, store: ObjectStore, place: Callable
 
 
 async def _receive_files(
-    request: web.Request, store: ObjectStore, place: Callable[[FilePart], str], parser: FormParser, limits: FormLimits
+    request: web.Request, store: ObjectStore, place: Place, parser: FormParser, limits: FormLimits
 ) -> list[ReceivedFile]:
     if not isinstance(store, TakesBatches) or not can_take_over(request) or (request.content_length or 0) <= SMALL_BYTES:
         return await _through_reader(request, store, place, parser, limits)
-    found = await form_from_socket(request, store, lambda part: Target(place(part), _stored_type(part)), parser, limits)
+    loop = asyncio.get_running_loop()
+
+    def target(part: FilePart) -> Target:
+        key = asyncio.run_coroutine_threadsafe(place(part, parser.fields), loop).result()  # we are in a thread of the store
+        return Target(key, _stored_type(part))
+
+    found = await form_from_socket(request, store, target, parser, limits)
     return [ReceivedFile(part, stored) for part, stored in found]
 
 
 async def _through_reader(
-    request: web.Request, store: ObjectStore, place: Callable[[FilePart], str], parser: FormParser, limits: FormLimits
+    request: web.Request, store: ObjectStore, place: Place, parser: FormParser, limits: FormLimits
 ) -> list[ReceivedFile]:
     stream = FormStream(request, parser, limits)
     files: list[ReceivedFile] = []
     keys: list[str] = []
     try:
         while (part := await stream.next_file()) is not None:
-            keys.append(place(part))
+            keys.append(await place(part, parser.fields))
             stored = await store.write(keys[-1], stream.content(), content_type=_stored_type(part))
             files.append(ReceivedFile(part, stored))
     except BaseException:

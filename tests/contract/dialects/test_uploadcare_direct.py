@@ -9,8 +9,11 @@ import pytest
 import pytest_asyncio
 
 from contracts.events import UploadRegistered
+from contracts.ids import UploadId, new_upload_id
 from libs.object_store.port import StoreUnavailableError
+from services.gateway.dialects.uploadcare import direct
 from services.gateway.dialects.uploadcare.direct import MAX_FILES
+from services.gateway.domain.project import ProjectStatus
 from tests.contract.dialects.conftest import Gateway
 from tests.contract.dialects.uploadcare import MIB, PNG, File, Request, Uploadcare, is_uuid, uploadcare_of
 
@@ -114,6 +117,42 @@ async def test_a_refused_request_leaves_nothing(api: Uploadcare) -> None:
 
     assert await api.gateway.staged() == []
     assert await api.gateway.emitted(UploadRegistered) == []
+
+
+@pytest.mark.parametrize("size", [5, MIB])
+async def test_what_precedes_the_files_is_judged_before_they_are_stored(
+    api: Uploadcare, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    # U-08, U-12: small bodies are read another way than large ones
+    placed: list[UploadId] = []
+
+    def noted() -> UploadId:
+        placed.append(new_upload_id())
+        return placed[-1]
+
+    monkeypatch.setattr(direct, "new_upload_id", noted)
+    large = File(content=bytes(size))
+    wrong = Request("/base/", fields=[("UPLOADCARE_PUB_KEY", "wrong")], files=[large])
+    await api.refused("U-E18", wrong, "UPLOADCARE_PUB_KEY")
+    await api.change(signed_uploads=True)
+    forged = [("signature", "0" * 64), ("expire", "4000000000")]
+    await api.refused("U-E27", api.direct(*forged, files=[large]))
+    await api.change(signed_uploads=False, status=ProjectStatus.BLOCKED)
+    await api.refused("U-E01", api.direct(files=[large]))
+    assert placed == []
+
+    await api.change(status=ProjectStatus.ACTIVE)
+    await api.ok(api.direct(files=[large]))
+    assert len(placed) == 1
+
+
+async def test_a_request_that_names_two_projects_is_refused(api: Uploadcare) -> None:
+    # U-08, U-E50
+    both = api.direct(files=[File()], query=[("pub_key", "another")])
+    await api.refused("U-E50", both)
+    after = Request("/base/", query=[api.key()], fields=[("UPLOADCARE_PUB_KEY", "another")], files=[File()], files_first=True)
+    await api.refused("U-E50", after)
+    assert await api.gateway.staged() == []
 
 
 async def test_a_client_that_goes_away_in_the_middle_leaves_nothing(api: Uploadcare) -> None:

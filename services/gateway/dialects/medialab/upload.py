@@ -14,7 +14,7 @@ from aiohttp import web
 
 from contracts.ids import UploadId, new_upload_id
 from libs.web import form_error
-from libs.web.form import FilePart, Form, FormLimits, query_fields, receive_form
+from libs.web.form import Field, FilePart, Form, FormLimits, query_fields, receive_form
 from libs.web.route import BodyTooLargeError, HttpError
 from services.gateway.deps import Deps
 from services.gateway.dialects.medialab.answer import answer
@@ -81,7 +81,7 @@ class Uploads:
     async def _hear_out(self, request: web.Request, refusal: Exception) -> None:
         """Reads the body and throws it away: who is cut off while sending never hears why."""
 
-        def place(_part: FilePart) -> str:
+        async def place(_part: FilePart, _fields: Sequence[Field]) -> str:
             raise refusal
 
         with suppress(HttpError, GatewayError):
@@ -112,7 +112,7 @@ class Uploads:
         self._urls.verify(batch_id, query_value(request, "expires") or "", signature, self._deps.clock())
 
     async def _receive(self, request: web.Request, batch: Batch) -> Form:
-        def place(part: FilePart) -> str:
+        async def place(part: FilePart, _fields: Sequence[Field]) -> str:
             batch.check_name(base_name(part.filename) or part.field)
             return f"staging/{new_upload_id()}/{uuid4().hex}"
 

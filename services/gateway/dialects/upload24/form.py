@@ -4,7 +4,7 @@ What the fields say can be judged only when all of them are there; what a refuse
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 from aiohttp import web
 
 from contracts.ids import UploadId, new_upload_id
-from libs.web.form import FilePart, Form, FormLimits, ReceivedFile, receive_form
+from libs.web.form import Field, FilePart, Form, FormLimits, ReceivedFile, receive_form
 from libs.web.request import json_value
 from libs.web.route import MalformedBodyError, UnsupportedMediaTypeError
 from services.gateway.auth import Principal
@@ -81,7 +81,7 @@ class FormUpload:
         return entry, new
 
 
-def _place(_part: FilePart) -> str:
+async def _place(_part: FilePart, _fields: Sequence[Field]) -> str:
     return f"staging/{new_upload_id()}/{uuid4().hex}"
 
 

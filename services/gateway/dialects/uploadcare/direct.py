@@ -1,7 +1,8 @@
 """`POST /base/`: files as form data, several in one request, streamed into the store while they come (U-06 to U-13).
 
-Fields may follow the files, so a request is judged when all of it is there; what it brought is deleted again where it is
-refused. Two parameters stand in the published errors alone (U-42) and mean here:
+What comes before the files is judged before anything is stored: the project, its state, limits and signature. But fields may
+follow the files, so the rest is judged when all of it is there; what it brought is deleted again where it is refused. Two
+parameters stand in the published errors alone (U-42) and mean here:
 
 - `UPLOADCARE_FILE_ID`: the id that the file shall have, a UUID that no file of anybody has; for a request with one file.
 - `UPLOADCARE_ACTION`: an http(s) address, to which a form that a browser sent is led on with 303 and `<field>=<uuid>` in the
@@ -22,14 +23,14 @@ from contracts.ids import UploadId, new_upload_id
 from libs.egress.url import SCHEMES
 from libs.media_type.policy import TypePolicy
 from libs.object_store.port import StoreUnavailableError
-from libs.web.form import FilePart, Form, FormLimits, ReceivedFile, receive_form
+from libs.web.form import Field, FilePart, Form, FormLimits, ReceivedFile, receive_form
 from libs.web.route import UnsupportedMediaTypeError
 from services.gateway.deps import Deps
 from services.gateway.dialects.uploadcare.answer import answer
 from services.gateway.dialects.uploadcare.errors import UploadcareError
-from services.gateway.dialects.uploadcare.params import MAX_FIELDS, Params, query_params, read_params, to_uuid
-from services.gateway.dialects.uploadcare.project import PUB_KEY, UPLOADCARE_PUB_KEY, admit
-from services.gateway.dialects.uploadcare.signature import authorize
+from services.gateway.dialects.uploadcare.params import MAX_FIELDS, Params, read_params, to_uuid
+from services.gateway.dialects.uploadcare.project import UPLOADCARE_PUB_KEY, admit, check_same, names_project
+from services.gateway.dialects.uploadcare.signature import authorize, check_signature
 from services.gateway.dialects.uploadcare.sniffing import actual_type
 from services.gateway.dialects.uploadcare.translate import max_file_bytes, to_registration
 from services.gateway.dialects.uploadcare.verdict import Verdicts
@@ -51,16 +52,38 @@ LIMITS: Final = FormLimits(
 )
 
 
+class Admission:
+    """Whom one request speaks for, judged as soon as a key has come. JavaScript clients send it after the file."""
+
+    def __init__(self, deps: Deps, request: web.Request) -> None:
+        self._deps = deps
+        self._request = request
+        self._admitted: Project | None = None
+
+    async def judge_early(self, params: Params) -> None:
+        """Before a file is stored, with the fields so far. Raises UploadcareError."""
+        if self._admitted is None and names_project(params):
+            self._admitted = await admit(self._deps, self._request, params, UPLOADCARE_PUB_KEY)
+            check_signature(self._deps, params, self._admitted)
+
+    async def project(self, params: Params) -> Project:
+        """With all fields. Raises UploadcareError."""
+        if self._admitted is None:
+            self._admitted = await admit(self._deps, self._request, params, UPLOADCARE_PUB_KEY)
+        check_same(params, self._admitted)
+        return self._admitted
+
+
 class Direct:
     def __init__(self, deps: Deps, verdicts: Verdicts) -> None:
         self._deps = deps
         self._verdicts = verdicts
 
     async def upload(self, request: web.Request) -> web.Response:
-        known = await self._known_project(request)
-        form = await self._receive(request, known)
+        admission = Admission(self._deps, request)
+        form = await self._receive(request, admission)
         try:
-            registrations, action = await self._judge(request, form, known)
+            registrations, action = await self._judge(request, form, admission)
         except BaseException:
             with suppress(Exception):
                 await asyncio.shield(self._deps.objects.delete(form.keys))
@@ -80,20 +103,9 @@ class Direct:
             await self._deps.objects.delete([new.staging_key for new in registrations])
             raise
 
-    async def _known_project(self, request: web.Request) -> Project | UploadcareError | None:
-        """Where the query has the key already: nothing of a refused request is stored then."""
-        params = query_params(request)
-        if params.get(PUB_KEY, UPLOADCARE_PUB_KEY) is None:
-            return None
-        try:
-            return await admit(self._deps, request, params, UPLOADCARE_PUB_KEY)
-        except UploadcareError as refusal:
-            return refusal
-
-    async def _receive(self, request: web.Request, known: Project | UploadcareError | None) -> Form:
-        def place(_part: FilePart) -> str:
-            if isinstance(known, UploadcareError):
-                raise known  # the rest is read and thrown away: who is cut off while sending never hears why
+    async def _receive(self, request: web.Request, admission: Admission) -> Form:
+        async def place(_part: FilePart, fields: Sequence[Field]) -> str:
+            await admission.judge_early(Params(fields))
             return f"staging/{new_upload_id()}/{uuid4().hex}"
 
         try:
@@ -101,14 +113,10 @@ class Direct:
         except UnsupportedMediaTypeError:
             return Form((await read_params(request)).fields)
 
-    async def _judge(
-        self, request: web.Request, form: Form, known: Project | UploadcareError | None
-    ) -> tuple[Sequence[Registration], URL | None]:
+    async def _judge(self, request: web.Request, form: Form, admission: Admission) -> tuple[Sequence[Registration], URL | None]:
         """Everything that can be wrong. Raises UploadcareError."""
         deps, params = self._deps, Params(form.fields)
-        if isinstance(known, UploadcareError):
-            raise known
-        project = known or await admit(deps, request, params, UPLOADCARE_PUB_KEY)
+        project = await admission.project(params)
         _check_files(form.files, max_file_bytes(deps, project))
         action = _action(params, project)
         chosen = await self._chosen_id(params, len(form.files))

@@ -50,13 +50,27 @@ async def take_token(deps: Deps, project: Project) -> None:
         raise ThrottledError(seconds)
 
 
+def names_project(params: Params) -> bool:
+    return bool(_keys(params))
+
+
+def check_same(params: Params, project: Project) -> None:
+    """Raises UploadcareError where they name another one too: nobody guesses whose file this is to be."""
+    if _keys(params) != {project.public_key}:
+        raise UploadcareError("InternalRequestInvalidError")
+
+
 def _key(params: Params, documented_name: str) -> str:
-    given = {key for name in (PUB_KEY, UPLOADCARE_PUB_KEY) if (key := params.filled(name))}
+    given = _keys(params)
     if not given:
         raise UploadcareError("ProjectPublicKeyRequiredError", documented_name)
-    if len(given) > 1:  # it contradicts itself: nobody guesses whose file this is to be
+    if len(given) > 1:
         raise UploadcareError("InternalRequestInvalidError")
     return given.pop()
+
+
+def _keys(params: Params) -> set[str]:
+    return {key for name in (PUB_KEY, UPLOADCARE_PUB_KEY) if (key := params.filled(name))}
 
 
 def _check_origin(request: web.Request, project: Project) -> None:

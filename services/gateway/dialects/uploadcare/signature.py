@@ -34,6 +34,13 @@ async def authorize(deps: Deps, request: web.Request, params: Params, project: P
         _check(signature, params.filled("expire"), deps.projects.secret_key(project), deps.clock())
 
 
+def check_signature(deps: Deps, params: Params, project: Project) -> None:
+    """Of a request of which more may come: the rest of what `authorize` asks for may follow. Raises UploadcareError."""
+    signature, expire = params.filled("signature"), params.filled("expire")
+    if project.signed_uploads and signature is not None and expire is not None:
+        _check(signature, expire, deps.projects.secret_key(project), deps.clock())
+
+
 def sign(secret_key: str, expire: str) -> str:
     return hmac.new(secret_key.encode(), expire.encode(), sha256).hexdigest()
 

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +17,7 @@ from aiohttp import web
 
 from libs.object_store.disk import DiskStore
 from libs.object_store.port import ObjectStore
-from libs.web.form import FilePart, FormLimits, read_form, receive_form
+from libs.web.form import Field, FilePart, FormLimits, read_form, receive_form
 from libs.web.problem import problem_error
 from libs.web.route import Answer, Api, Route
 from libs.web.server import application
@@ -33,7 +33,7 @@ def new_key() -> str:
 def form_application(store: ObjectStore, limits: FormLimits) -> web.Application:
     """`POST /files` answers what it received, `POST /fields` the fields of a small form."""
 
-    def place(_part: FilePart) -> str:
+    async def place(_part: FilePart, _fields: Sequence[Field]) -> str:
         return new_key()
 
     async def files(request: web.Request) -> web.Response:
