@@ -86,6 +86,10 @@ class Constraints(Value):
     min_size_bytes: NonNegativeInt = 0
     content_type: str | None = None
     """Declared type; bound by the signed URL, compared again after the upload."""
+    allowed_types: tuple[str, ...] = ()
+    """MIME types (`image/png`, `image/*`) that the bytes themselves must show; empty: all."""
+    forbidden_types: tuple[str, ...] = ()
+    """MIME types that the bytes must not show."""
 
 
 AccountKind: TypeAlias = Literal["s3", "http", "directory", "youtube", "webhook"]

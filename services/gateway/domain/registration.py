@@ -15,8 +15,6 @@ class Source:
     """Where the platform shall fetch the bytes."""
 
     url: str
-    allowed_types: tuple[str, ...] = ()
-    forbidden_types: tuple[str, ...] = ()
     saved_hash: bytes | None = None
     """By this the file may be found again; None where that was not asked for."""
     container_sealed: str | None = None
@@ -45,6 +43,9 @@ class Registration:
     """Of a fetched one."""
     size_bytes: int | None = None
     """Exact, where the API asks for it."""
+    allowed_types: tuple[str, ...] = ()
+    """MIME types that alone are taken; empty: all."""
+    forbidden_types: tuple[str, ...] = ()
     folder: str = ""
     name: str | None = None
     holds_name: bool = False
@@ -87,7 +88,10 @@ class Registration:
                 size_bytes=self.size_bytes,
                 max_size_bytes=self.max_size_bytes,
                 min_size_bytes=self.min_size_bytes,
+                # Of a fetched file ingest judges the type, which the source declares and we do not.
                 content_type=None if self.source else self.content_type,
+                allowed_types=() if self.source else self.allowed_types,
+                forbidden_types=() if self.source else self.forbidden_types,
             ),
             file_name=self.name,
             transcode=self.transcode,
@@ -107,6 +111,6 @@ class Registration:
             container_encrypted=source.container_sealed,
             staging_key=self.staging_key,
             max_size_bytes=self.max_size_bytes,
-            allowed_types=source.allowed_types,
-            forbidden_types=source.forbidden_types,
+            allowed_types=self.allowed_types,
+            forbidden_types=self.forbidden_types,
         )

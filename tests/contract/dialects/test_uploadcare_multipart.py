@@ -253,13 +253,16 @@ async def test_what_was_noticed_and_promoted_before_the_end_was_written_can_stil
 
 
 async def test_an_upload_that_is_over_cannot_be_completed(api: Uploadcare) -> None:
-    # U-E30, U-E54, U-E79
+    # U-E30, U-E54, U-E79, U-E80
     upload_id, _ = await started(api)
     await api.rejected(upload_id, "size_mismatch")
     await api.refused("U-E30", api.complete(upload_id))
     upload_id, _ = await started(api)
     await api.rejected(upload_id, "infected", "Eicar")
     await api.refused("U-E79", api.complete(upload_id), "Eicar")
+    upload_id, _ = await started(api)
+    await api.rejected(upload_id, "type_forbidden")
+    await api.refused("U-E80", api.complete(upload_id))
     upload_id, _ = await started(api)
     await api.gateway.sql("UPDATE uploads SET state = 'EXPIRED', version = 3 WHERE id = $1", (await api.registered()).upload_id)
     await api.refused("U-E54", api.complete(upload_id))

@@ -39,7 +39,7 @@ class FromUrl:
         checks = _flag(params, CHECK, default=False)
         saves = _flag(params, SAVE, default=checks)
         await check_source(url, self._deps.egress)
-        source = Source(url, project.allowed_types, project.forbidden_types, saved_hash=source_hash(url) if saves else None)
+        source = Source(url, saved_hash=source_hash(url) if saves else None)
         new = self._registration(params, project, source)
         await authorize(self._deps, request, params, project, files=1)
         if checks and (known := await self._saved(project, url)) is not None:

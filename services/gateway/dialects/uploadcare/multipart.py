@@ -64,7 +64,7 @@ class Multipart:
         project = await admit(self._deps, request, params, UPLOADCARE_PUB_KEY)
         upload = await self._find(project, _uuid(params))
         await self._join(upload)
-        await self._check_type(project, upload)
+        await self._check_type(request, project, upload)
         finished = await self._finish(project, upload.id)
         await self._verdicts.wait(request, [upload.id])
         return answer(file_info(finished))
@@ -147,11 +147,19 @@ class Multipart:
             if upload.version < Stage.STORED and await objects.stat(key) is None:
                 raise UploadcareError("MultipartFileCompletionFailedError") from None
 
-    async def _check_type(self, project: Project, upload: Upload) -> None:
-        """What is forbidden is given up."""
+    async def _check_type(self, request: web.Request, project: Project, upload: Upload) -> None:
+        """The session service judges it too, whatever happens here, by the types of the time when the upload began.
+
+        What is forbidden now is given up; the client hears of it at once.
+        """
         policy = TypePolicy(project.allowed_types, project.forbidden_types)
-        declared = upload.declared_content_type or UNDECLARED
-        if not policy or policy.takes_actual(await self._actual_type(upload), declared):
+        if not policy:
+            return
+        actual = await self._actual_type(upload)
+        if actual is None:  # rejected already, or deleted
+            await self._verdicts.wait(request, [upload.id], surely=True)
+            raise UploadcareError("MultipartFileNotFoundError")
+        if policy.takes_actual(actual, upload.declared_content_type or UNDECLARED):
             return
         async with self._deps.outbox.unit_of_work() as work:
             forbidden = await ProjectUploadStore(work.connection).find(project.id, upload.id, lock=True)
@@ -159,12 +167,12 @@ class Multipart:
                 await delete_upload(forbidden, work, self._deps.clock(), while_busy=True)
         raise UploadcareError("FileTypeForbiddenError")
 
-    async def _actual_type(self, upload: Upload) -> str:
-        """Once it is joined it may be promoted at any moment, and then removed from where it was."""
+    async def _actual_type(self, upload: Upload) -> str | None:
+        """Once it is joined it may be promoted or rejected at any moment. None: it is nowhere any more."""
         for key in (upload.staging_key, upload.object_key):
             with suppress(ObjectNotFoundError):
                 return await actual_type(self._deps.objects, key)
-        raise UploadcareError("MultipartFileNotFoundError")
+        return None
 
     async def _finish(self, project: Project, upload_id: UploadId) -> Upload:
         """Once, however many say it at the same time. Raises UploadcareError."""

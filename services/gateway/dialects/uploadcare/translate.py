@@ -36,6 +36,8 @@ def to_registration(
         deadline_at=deps.limits.put_deadline(url_expires_at, about.get("size_bytes")),
         file_expires_at=kept.file_expires_at,
         kept_at=kept.kept_at,
+        allowed_types=project.allowed_types,
+        forbidden_types=project.forbidden_types,
         metadata=metadata_of(params),
         transcode=False,
         **about,

@@ -29,9 +29,12 @@ class Verdicts:
     def __init__(self, deps: Deps) -> None:
         self._deps = deps
 
-    async def wait(self, request: web.Request, upload_ids: Sequence[UploadId]) -> None:
-        """Raises UploadcareError where one of them was refused; the others of the request are given up then."""
-        if not self._deps.scans:
+    async def wait(self, request: web.Request, upload_ids: Sequence[UploadId], *, surely: bool = False) -> None:
+        """Raises UploadcareError where one of them was refused; the others of the request are given up then.
+
+        `surely`: it is known that there is something to wait for, even without a scanner.
+        """
+        if not (self._deps.scans or surely):
             return
         await self._closed(upload_ids, request.app[CLOSING])
         async with self._deps.database.connection() as connection:
@@ -66,4 +69,6 @@ def refusal_of(upload: Upload) -> UploadcareError:
             return UploadcareError("FileInfectedError", upload.error_message or "unknown")
         case "too_large" | "too_large_to_scan":
             return UploadcareError("FileSizeLimitExceededError")
+        case "type_forbidden":
+            return UploadcareError("FileTypeForbiddenError")
     return UploadcareError("UploadFailedError")

@@ -85,6 +85,7 @@ async def test_many_uploads_are_promoted_in_one_batch_in_any_order_of_events(ses
         (Constraints(max_size_bytes=4), "too_large"),
         (Constraints(max_size_bytes=100, size_bytes=6), "size_mismatch"),
         (Constraints(max_size_bytes=100, content_type="image/gif"), "content_type_mismatch"),
+        (Constraints(max_size_bytes=100, content_type="image/png", allowed_types=("image/*",)), "type_forbidden"),
     ],
 )
 async def test_wrong_bytes_are_rejected_and_deleted(sessions: Sessions, constraints: Constraints, code: str) -> None:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from contracts.events import Constraints, StoredObject
-from services.session.domain.verdict import verify
+from services.session.domain.verdict import verify, verify_content
 
 
 def found(size: int, content_type: str | None = None) -> StoredObject:
@@ -48,3 +48,19 @@ def test_size_is_compared_with_what_was_declared_and_allowed(constraints: Constr
 )
 def test_types_are_compared_without_parameters_and_case(declared: str | None, actual: str | None, code: str | None) -> None:
     assert verify(Constraints(max_size_bytes=10, content_type=declared), found(1, actual)).code == code
+
+
+@pytest.mark.parametrize(
+    ("constraints", "actual", "code"),
+    [
+        (Constraints(max_size_bytes=10), "text/html", None),
+        (Constraints(max_size_bytes=10, allowed_types=("image/*",)), "image/png", None),
+        (Constraints(max_size_bytes=10, allowed_types=("image/*",), content_type="image/png"), "text/plain", "type_forbidden"),
+        (Constraints(max_size_bytes=10, allowed_types=("text/csv",), content_type="text/csv"), "text/plain", None),
+        (Constraints(max_size_bytes=10, forbidden_types=("text/html",)), "text/html", "type_forbidden"),
+        (Constraints(max_size_bytes=10, forbidden_types=("text/html",)), "text/plain", None),
+    ],
+)
+def test_the_bytes_must_be_of_a_type_that_is_taken(constraints: Constraints, actual: str, code: str | None) -> None:
+    # U-E80
+    assert verify_content(constraints, actual).code == code
