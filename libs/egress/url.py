@@ -16,6 +16,7 @@ from typing import Final, Literal
 from yarl import URL  # the parser of the client that will dial: no second opinion about where the host ends
 
 from libs.egress.policy import Address, Policy
+from libs.egress.resolver import addresses_of
 
 MAX_URL_CHARACTERS: Final = 2048
 SCHEMES: Final = ("http", "https")
@@ -89,9 +90,8 @@ def check_url(url: str, policy: Policy) -> CheckedUrl:
 
 
 async def resolve_name(name: str, port: int) -> Sequence[Address]:
-    """The operating system's answer; asked in a thread."""
-    answers = await asyncio.get_running_loop().getaddrinfo(name, port, type=socket.SOCK_STREAM)
-    return [ip_address(sockaddr[0]) for *_, sockaddr in answers]
+    """The operating system's answer."""
+    return [ip_address(sockaddr[0]) for *_, sockaddr in await addresses_of(name, port)]
 
 
 async def check_host(

@@ -2,6 +2,7 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from ipaddress import ip_address
+from threading import Event, Semaphore
 
 import pytest
 from hypothesis import given
@@ -143,3 +144,25 @@ async def test_this_machines_own_name_is_refused_by_its_address() -> None:
     with pytest.raises(UrlRefusedError) as refused:
         await check_host("http://localhost:8080/", PUBLIC_ONLY)
     assert refused.value.code == "address_forbidden"
+
+
+async def test_slow_names_hold_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, over = Semaphore(0), Event()
+
+    def getaddrinfo(name: str, port: int, *kinds: int) -> list[object]:
+        if name == "slow.test":
+            asked.release()
+            over.wait(30)
+        return [(*kinds, 0, "", ("8.8.8.8", port))]
+
+    monkeypatch.setattr("socket.getaddrinfo", getaddrinfo)
+    slow = [asyncio.create_task(check_host("https://slow.test/", PUBLIC_ONLY, timeout_seconds=30)) for _ in range(10)]
+    for _ in slow:
+        await asyncio.to_thread(asked.acquire, timeout=30)
+
+    checked = await check_host("https://quick.test/", PUBLIC_ONLY, timeout_seconds=30)
+
+    assert checked.addresses == (ip_address("8.8.8.8"),)
+    assert not any(task.done() for task in slow)
+    over.set()
+    await asyncio.gather(*slow)
