@@ -1,7 +1,8 @@
 """`Authorization: Bearer <JWT>`: tokens of the tenants' dashboards, which are also MediaLab's OAuth2 access tokens.
 
 Claims: `iss` and `aud` as configured, `exp`, `sub` (who), `tenant` (its id), `role` (as of API keys) and `scope` (words
-joined by spaces, may be missing). HS256 with the configured secret; RS256 and ES256 with the keys of the configured key set.
+joined by spaces: what for; without it `dashboard`). HS256 with the configured secret; RS256 and ES256 with the keys of the
+configured key set.
 https://datatracker.ietf.org/doc/html/rfc7519
 """
 
@@ -19,8 +20,8 @@ from contracts.ids import TenantId
 from libs.postgres.database import Database
 from libs.runtime.secret import SecretBox
 from services.gateway.auth import LOOKUP_SECONDS, MAX_CACHED, Principal
-from services.gateway.domain.error import UnknownTokenError
-from services.gateway.domain.role import Permission, Role, require
+from services.gateway.domain.error import InsufficientScopeError, UnknownTokenError
+from services.gateway.domain.role import Permission, Role, Scope, require
 from services.gateway.json_web_keys import JsonWebKeys
 from services.gateway.store import TenantStore
 
@@ -77,29 +78,33 @@ class Bearers:
         self._cache_seconds = cache_seconds
         self._tenants: dict[TenantId, tuple[float, Principal]] = {}
 
-    async def bearer(self, headers: Mapping[str, str], permission: Permission) -> Bearer:
-        """Of the `Authorization` header.
+    async def bearer(self, headers: Mapping[str, str], permission: Permission, *scopes: Scope) -> Bearer:
+        """Of the `Authorization` header, for any of `scopes`.
 
-        Raises UnknownTokenError or InsufficientRoleError; OSError or TimeoutError when keys or database are not to be had.
+        Raises UnknownTokenError, InsufficientScopeError or InsufficientRoleError; OSError or TimeoutError when keys or
+        database are not to be had.
         """
         scheme, _, token = headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             raise UnknownTokenError
-        return await self.holder(token.strip(), permission)
+        return await self.holder(token.strip(), permission, *scopes)
 
-    async def holder(self, token: str, permission: Permission) -> Bearer:
+    async def holder(self, token: str, permission: Permission, *scopes: Scope) -> Bearer:
         """Of a token that came in another way. Raises as `bearer`."""
         claims = await self._claims(token)
         principal = await self._principal(claims)
+        if claims.scopes.isdisjoint(scopes):
+            raise InsufficientScopeError
         require(principal.role, permission)
         return Bearer(principal, claims.subject, claims.scopes)
 
-    async def is_valid(self, token: str, tenant_id: TenantId) -> bool:
-        """Whether it stands for this tenant now."""
+    async def is_valid(self, token: str, tenant_id: TenantId, *scopes: Scope) -> bool:
+        """Whether it stands for this tenant now, for all of `scopes`."""
         try:
-            return (await self._claims(token)).tenant_id == tenant_id
+            claims = await self._claims(token)
         except UnknownTokenError:
             return False
+        return claims.tenant_id == tenant_id and claims.scopes.issuperset(scopes)
 
     @property
     def issues(self) -> bool:
@@ -166,7 +171,7 @@ class Bearers:
 
 def _read(claims: Mapping[str, Any]) -> Claims:
     """Raises ValueError, KeyError, TypeError or AttributeError for claims of another form."""
-    scope = claims.get("scope") or ""
+    scope = claims.get("scope", Scope.DASHBOARD)
     return Claims(
         subject=str(claims["sub"]),
         tenant_id=TenantId(UUID(claims["tenant"])),

@@ -27,7 +27,7 @@ from services.gateway.bearer import Bearers
 from services.gateway.domain.account import AccountId, shown_id
 from services.gateway.domain.container import WatchFolder, WatchFolderId
 from services.gateway.domain.project import Project, ProjectId, ProjectStatus, new_public_key, new_secret_key
-from services.gateway.domain.role import Role
+from services.gateway.domain.role import Role, Scope
 from services.gateway.domain.webhook_endpoint import new_webhook_secret
 from services.gateway.store import (
     AccountStore,
@@ -44,7 +44,7 @@ from services.gateway.usecases.watch_folder import add_watch_folder
 
 KEY_NAME = "bootstrap"
 DEMO_ACCOUNTS = ("demo-one", "demo-two")
-SCOPE = "upload"
+SCOPE = f"{Scope.UPLOAD} {Scope.DASHBOARD}"
 """Of MediaLab's OAuth2 (part 2.1)."""
 TOKEN_LIFE = timedelta(days=3650)
 
@@ -167,7 +167,7 @@ class Bootstrap:
         """That of the file as long as it is valid; empty where none can be made here."""
         if not self._bearers.issues:
             return ""
-        if known and await self._bearers.is_valid(known, tenant.id):
+        if known and await self._bearers.is_valid(known, tenant.id, *Scope):
             return known
         return self._bearers.issue(
             subject=KEY_NAME, tenant_id=tenant.id, role=Role.ADMIN, scope=SCOPE, now=datetime.now(UTC), lives=TOKEN_LIFE

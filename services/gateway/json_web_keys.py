@@ -26,21 +26,22 @@ class KeysUnavailableError(OSError):
 
 
 class JsonWebKeys:
-    """One fetch at a time; while the address does not answer, the keys that are known go on being good."""
+    """One fetch at a time; while the address does not answer, the keys that are known go on being good, and nobody waits."""
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._keys: list[jwt.PyJWK] | None = None
         self._fetched_at = self._tried_at = float("-inf")
         self._fetching = asyncio.Lock()
+        self._renewal: asyncio.Task[None] | None = None
 
     async def find(self, key_id: str | None, algorithm: str) -> jwt.PyJWK | None:
         """The key that signs by `algorithm`; a token without `kid` gets the only one there is.
 
         Raises KeysUnavailableError.
         """
-        if monotonic() - self._fetched_at > KEPT_SECONDS:
-            await self._refresh()
+        if self._keys is not None and monotonic() - self._fetched_at > KEPT_SECONDS:
+            self._renew()
         found = self._known(key_id, algorithm)
         if found is None:
             await self._refresh()
@@ -50,6 +51,11 @@ class JsonWebKeys:
     def _known(self, key_id: str | None, algorithm: str) -> jwt.PyJWK | None:
         fitting = [key for key in self._keys or () if key.algorithm_name == algorithm and key_id in (None, key.key_id)]
         return fitting[0] if (key_id is not None and fitting) or len(fitting) == 1 else None
+
+    def _renew(self) -> None:
+        """Meanwhile the known ones are used."""
+        if self._renewal is None or self._renewal.done():
+            self._renewal = asyncio.create_task(self._refresh())
 
     async def _refresh(self) -> None:
         async with self._fetching:

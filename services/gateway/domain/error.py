@@ -31,6 +31,12 @@ class InsufficientRoleError(GatewayError):
     code = "insufficient_role"
 
 
+class InsufficientScopeError(GatewayError):
+    """The token was given out for something else"""
+
+    code = "insufficient_scope"
+
+
 class ForeignOwnerError(GatewayError):
     """The owner is not the organization of this API key"""
 

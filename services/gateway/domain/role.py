@@ -1,6 +1,6 @@
 """Who may do what. A role includes everything that the roles below it may do."""
 
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 
 from services.gateway.domain.error import InsufficientRoleError
 
@@ -24,6 +24,15 @@ class Permission(IntEnum):
     """Webhook endpoints."""
     ADMINISTER = Role.ADMIN
     """Link accounts and make API keys."""
+
+
+class Scope(StrEnum):
+    """What a bearer token was given out for: whoever holds it may do that alone, whatever the role."""
+
+    UPLOAD = "upload"
+    """Bring files in."""
+    DASHBOARD = "dashboard"
+    """Everything that the role allows."""
 
 
 def require(role: Role, permission: Permission) -> None:

@@ -15,8 +15,14 @@ from libs.web.route import Answer, Api, NotFoundError, Parameter, Route
 from services.gateway.auth import HEADER, Principal
 from services.gateway.deps import Deps
 from services.gateway.domain.account import Account, parse_id
-from services.gateway.domain.error import InsufficientRoleError, InvalidFieldError, UnknownKeyError, UnknownTokenError
-from services.gateway.domain.role import Permission
+from services.gateway.domain.error import (
+    InsufficientRoleError,
+    InsufficientScopeError,
+    InvalidFieldError,
+    UnknownKeyError,
+    UnknownTokenError,
+)
+from services.gateway.domain.role import Permission, Scope
 from services.gateway.platform.account_schema import (
     AccountChange,
     AccountListQuery,
@@ -89,7 +95,7 @@ class Accounts:
     async def _principal(self, request: web.Request) -> Principal:
         if HEADER in request.headers:
             return await self._deps.auth.principal(request.headers, Permission.ADMINISTER)
-        return (await self._deps.bearers.bearer(request.headers, Permission.ADMINISTER)).principal
+        return (await self._deps.bearers.bearer(request.headers, Permission.ADMINISTER, Scope.DASHBOARD)).principal
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[UnitOfWork]:
@@ -173,7 +179,7 @@ def _render_error(request: web.Request, error: Exception) -> web.Response:
             response = problem(401, error.code, error.message)
             response.headers["WWW-Authenticate"] = "Bearer"
             return response
-        case InsufficientRoleError():
+        case InsufficientRoleError() | InsufficientScopeError():
             return problem(403, error.code, error.message)
         case InvalidFieldError():
             return problem(400, "invalid_request", error.message, errors=[{"field": error.field, "message": error.message}])

@@ -105,7 +105,7 @@ class Gateway:
         now = datetime.now(UTC)
         usual = {
             "iss": "longshore", "aud": "longshore", "sub": "somebody", "tenant": str(self.tenant.id), "role": "admin",
-            "scope": "upload", "iat": now, "exp": now + timedelta(hours=1),
+            "scope": "dashboard", "iat": now, "exp": now + timedelta(hours=1),
         }  # fmt: skip
         given = {name: value for name, value in {**usual, **claims}.items() if value is not None}
         return jwt.encode(given, JWT_SECRET, algorithm="HS256")

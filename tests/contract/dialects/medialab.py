@@ -88,7 +88,7 @@ class MediaLab:
 
     def access_token(self, **claims: Any) -> str:
         """An OAuth2 one of somebody who may do no more than upload, without the word before it."""
-        return self.gateway.token(**{"role": "render", **claims})
+        return self.gateway.token(**{"role": "render", "scope": "upload", **claims})
 
     # ------------------------------------------------------------ what happens meanwhile
 

@@ -147,6 +147,8 @@ async def test_an_administrator_alone_has_accounts(gateway: Gateway) -> None:
         assert response.headers["WWW-Authenticate"] == "Bearer"
     token = {"Authorization": f"Bearer {gateway.token()}"}
     assert (await gateway.call("GET", one, role=None, headers=token)).status == 200
+    uploads = {"Authorization": f"Bearer {gateway.token(scope='upload')}"}
+    await is_problem(await gateway.call("GET", one, role=None, headers=uploads), 403)
 
 
 async def test_accounts_of_another_tenant_are_not_there(gateway: Gateway) -> None:

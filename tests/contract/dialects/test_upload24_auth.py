@@ -105,6 +105,15 @@ async def test_roles_limit_keys_and_tokens(api: Upload24) -> None:
         assert (await api.send("GET", "/uploads", auth="none", headers=headers)).status == 200
 
 
+async def test_a_token_for_uploads_does_nothing_else(api: Upload24) -> None:
+    # T-04: MediaLab's access tokens name this scope (M-03)
+    headers = {"Authorization": f"Bearer {api.gateway.token(scope='upload')}"}
+    session = await api.send("POST", "/api/upload/presign-put", auth="none", headers=headers, json=api.body())
+    assert session.status == 200
+    for method, path in DASHBOARD_ROUTES:
+        await refused(await api.send(method, path, auth="none", headers=headers), 403, "forbidden")
+
+
 async def test_a_token_that_is_not_valid_here_is_refused(api: Upload24) -> None:
     # 5.2.2
     gateway = api.gateway

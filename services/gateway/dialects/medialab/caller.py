@@ -7,12 +7,10 @@ from aiohttp import web
 from libs.web.route import HttpError
 from services.gateway.auth import Principal
 from services.gateway.deps import Deps
-from services.gateway.dialects.medialab.errors import InsufficientScopeError
 from services.gateway.dialects.medialab.params import Params, query_value, read_params
 from services.gateway.domain.error import UnknownTokenError
-from services.gateway.domain.role import Permission, require
+from services.gateway.domain.role import Permission, Scope, require
 
-SCOPE: Final = "upload"
 PARAMETER: Final = "access_token"
 
 
@@ -49,10 +47,7 @@ class Callers:
         return await self._of_access_token(token), params
 
     async def _of_access_token(self, token: str) -> Principal:
-        bearer = await self._deps.bearers.holder(token, Permission.UPLOAD)
-        if SCOPE not in bearer.scopes:
-            raise InsufficientScopeError
-        return bearer.principal
+        return (await self._deps.bearers.holder(token, Permission.UPLOAD, Scope.UPLOAD)).principal
 
     async def _of_private_token(self, token: str) -> Principal:
         principal = await self._deps.private_tokens.holder(token)

@@ -43,12 +43,6 @@ ANSWERS: Final[dict[str, tuple[int, str, str]]] = {
 """Code → status, `error`, `user_message`."""
 
 
-class InsufficientScopeError(GatewayError):
-    """The token has no scope `upload`"""
-
-    code = "insufficient_scope"
-
-
 class UploadUrlRefusedError(GatewayError):
     """The upload URL is not one that was handed out"""
 

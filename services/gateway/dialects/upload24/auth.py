@@ -8,18 +8,18 @@ from aiohttp import hdrs, web
 from services.gateway.auth import HEADER, Principal
 from services.gateway.deps import Deps
 from services.gateway.domain.error import UnknownKeyError
-from services.gateway.domain.role import Permission
+from services.gateway.domain.role import Permission, Scope
 
 
 async def uploader(deps: Deps, request: web.Request, permission: Permission) -> Principal:
-    """Raises UnknownKeyError, UnknownTokenError or InsufficientRoleError."""
+    """Raises UnknownKeyError, UnknownTokenError, InsufficientScopeError or InsufficientRoleError."""
     if HEADER in request.headers:
         return await deps.auth.principal(request.headers, permission)
     if hdrs.AUTHORIZATION not in request.headers:
         raise UnknownKeyError
-    return await dashboard(deps, request, permission)
+    return (await deps.bearers.bearer(request.headers, permission, Scope.UPLOAD, Scope.DASHBOARD)).principal
 
 
 async def dashboard(deps: Deps, request: web.Request, permission: Permission) -> Principal:
-    """Raises UnknownTokenError or InsufficientRoleError."""
-    return (await deps.bearers.bearer(request.headers, permission)).principal
+    """Raises UnknownTokenError, InsufficientScopeError or InsufficientRoleError."""
+    return (await deps.bearers.bearer(request.headers, permission, Scope.DASHBOARD)).principal

@@ -15,6 +15,7 @@ STATUS: Final[dict[str, int]] = {
     "unknown_key": 401,
     "unknown_token": 401,
     "insufficient_role": 403,
+    "insufficient_scope": 403,
     "storage_blocked": 403,
     "account_not_linked": 400,
     "quota_exceeded": 403,
@@ -38,6 +39,7 @@ CODES: Final[dict[str, str]] = {
     "unknown_key": "unauthorized",
     "unknown_token": "unauthorized",
     "insufficient_role": "forbidden",
+    "insufficient_scope": "forbidden",
 }
 """Where the gateway's own word is not the API's."""
 

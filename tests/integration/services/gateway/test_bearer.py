@@ -21,8 +21,8 @@ from contracts.ids import TenantId
 from libs.outbox.unit_of_work import Outbox
 from services.gateway import json_web_keys
 from services.gateway.bearer import Bearers, TokenRules
-from services.gateway.domain.error import InsufficientRoleError, UnknownTokenError
-from services.gateway.domain.role import Permission, Role
+from services.gateway.domain.error import InsufficientRoleError, InsufficientScopeError, UnknownTokenError
+from services.gateway.domain.role import Permission, Role, Scope
 from services.gateway.json_web_keys import KeysUnavailableError
 from services.gateway.store import TenantStore
 from services.gateway.store.tenant import Tenant
@@ -80,8 +80,9 @@ def token(tenant: Tenant, key: Any, algorithm: str, kid: str | None, **more: Any
         "iss": "https://id.example.com", "aud": "longshore", "sub": "ann", "tenant": str(tenant.id), "role": "editor",
         "scope": "upload share", "exp": datetime.now(UTC) + timedelta(minutes=5), **more,
     }  # fmt: skip
+    given = {name: value for name, value in claims.items() if value is not None}
     headers = {"kid": kid} if kid else {}
-    return {"Authorization": f"Bearer {jwt.encode(claims, key, algorithm=algorithm, headers=headers)}"}
+    return {"Authorization": f"Bearer {jwt.encode(given, key, algorithm=algorithm, headers=headers)}"}
 
 
 def confused(headers: dict[str, str]) -> dict[str, str]:
@@ -95,12 +96,12 @@ def confused(headers: dict[str, str]) -> dict[str, str]:
 async def test_tokens_of_either_kind_of_key_are_taken(outbox: Outbox, issuer: Issuer, tenant: Tenant) -> None:
     judge = bearers(outbox, issuer)
     for key, algorithm, kid in ((RSA, "RS256", "r1"), (EC, "ES256", "e1"), (RSA, "RS256", None)):
-        found = await judge.bearer(token(tenant, key, algorithm, kid), Permission.UPLOAD)
+        found = await judge.bearer(token(tenant, key, algorithm, kid), Permission.UPLOAD, Scope.UPLOAD)
         assert (found.subject, found.scopes) == ("ann", frozenset({"upload", "share"}))
         assert (found.principal.tenant_id, found.principal.role) == (tenant.id, Role.EDITOR)
     assert issuer.asked == 1
     with pytest.raises(InsufficientRoleError):
-        await judge.bearer(token(tenant, RSA, "RS256", "r1"), Permission.ADMINISTER)
+        await judge.bearer(token(tenant, RSA, "RS256", "r1"), Permission.ADMINISTER, Scope.UPLOAD)
 
 
 async def test_tokens_signed_with_anything_else_are_refused(outbox: Outbox, issuer: Issuer, tenant: Tenant) -> None:
@@ -113,7 +114,7 @@ async def test_tokens_signed_with_anything_else_are_refused(outbox: Outbox, issu
     ]  # fmt: skip
     for headers in wrong:
         with pytest.raises(UnknownTokenError):
-            await judge.bearer(headers, Permission.READ)
+            await judge.bearer(headers, Permission.READ, Scope.UPLOAD)
     assert issuer.asked == 1  # unknown keys do not make us ask again and again
 
 
@@ -121,13 +122,13 @@ async def test_a_new_key_is_found_when_a_token_names_it(
     outbox: Outbox, issuer: Issuer, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     judge = bearers(outbox, issuer)
-    await judge.bearer(token(tenant, RSA, "RS256", "r1"), Permission.READ)
+    await judge.bearer(token(tenant, RSA, "RS256", "r1"), Permission.READ, Scope.UPLOAD)
     issuer.keys.append({**RSAAlgorithm.to_jwk(OTHER.public_key(), as_dict=True), "kid": "r2", "alg": "RS256"})
     monkeypatch.setattr(json_web_keys, "PAUSE_SECONDS", 0.0)
 
-    await judge.bearer(token(tenant, OTHER, "RS256", "r2"), Permission.READ)
+    await judge.bearer(token(tenant, OTHER, "RS256", "r2"), Permission.READ, Scope.UPLOAD)
     with pytest.raises(UnknownTokenError):  # no longer the only one
-        await judge.bearer(token(tenant, RSA, "RS256", None), Permission.READ)
+        await judge.bearer(token(tenant, RSA, "RS256", None), Permission.READ, Scope.UPLOAD)
 
 
 async def test_known_keys_outlive_an_issuer_that_is_away(
@@ -136,23 +137,37 @@ async def test_known_keys_outlive_an_issuer_that_is_away(
     monkeypatch.setattr(json_web_keys, "PAUSE_SECONDS", 0.0)
     monkeypatch.setattr(json_web_keys, "KEPT_SECONDS", 0.0)
     judge = bearers(outbox, issuer)
-    await judge.bearer(token(tenant, RSA, "RS256", "r1"), Permission.READ)
+    await judge.bearer(token(tenant, RSA, "RS256", "r1"), Permission.READ, Scope.UPLOAD)
     for issuer.status, issuer.body in ((500, None), (200, b"{"), (200, b"[]"), (200, b'{"keys": []}'), (200, b" " * 2**21)):
-        await judge.bearer(token(tenant, RSA, "RS256", "r1"), Permission.READ)
-    assert issuer.asked == 6
+        before = issuer.asked
+        while issuer.asked == before:  # the set is renewed beside the requests
+            await judge.bearer(token(tenant, RSA, "RS256", "r1"), Permission.READ, Scope.UPLOAD)
+
+
+async def test_a_token_is_for_its_scopes_alone(outbox: Outbox, issuer: Issuer, tenant: Tenant) -> None:
+    judge = bearers(outbox, issuer)
+    uploads = token(tenant, RSA, "RS256", "r1")
+    with pytest.raises(InsufficientScopeError):
+        await judge.bearer(uploads, Permission.READ, Scope.DASHBOARD)
+    await judge.bearer(uploads, Permission.READ, Scope.DASHBOARD, Scope.UPLOAD)
+    plain = token(tenant, RSA, "RS256", "r1", scope=None)
+    await judge.bearer(plain, Permission.READ, Scope.DASHBOARD)
+    with pytest.raises(InsufficientScopeError):
+        await judge.bearer(plain, Permission.READ, Scope.UPLOAD)
 
 
 async def test_without_any_keys_nobody_knows(outbox: Outbox, issuer: Issuer, tenant: Tenant) -> None:
     issuer.status = 500
     with pytest.raises(KeysUnavailableError):
-        await bearers(outbox, issuer).bearer(token(tenant, RSA, "RS256", "r1"), Permission.READ)
+        await bearers(outbox, issuer).bearer(token(tenant, RSA, "RS256", "r1"), Permission.READ, Scope.UPLOAD)
 
 
 async def test_a_secret_and_a_key_set_may_be_used_together(outbox: Outbox, issuer: Issuer, tenant: Tenant) -> None:
     judge = bearers(outbox, issuer, "s" * 40)
     now = datetime.now(UTC)
-    own = judge.issue(subject="me", tenant_id=tenant.id, role=Role.ADMIN, scope="", now=now, lives=timedelta(minutes=1))
-    assert (await judge.holder(own, Permission.ADMINISTER)).subject == "me"
-    assert await judge.is_valid(own, tenant.id)
+    own = judge.issue(subject="me", tenant_id=tenant.id, role=Role.ADMIN, scope="upload", now=now, lives=timedelta(minutes=1))
+    assert (await judge.holder(own, Permission.ADMINISTER, Scope.UPLOAD)).subject == "me"
+    assert await judge.is_valid(own, tenant.id, Scope.UPLOAD)
+    assert not await judge.is_valid(own, tenant.id, *Scope)
     assert not await judge.is_valid(own, TenantId(uuid4()))
-    await judge.bearer(token(tenant, EC, "ES256", "e1"), Permission.READ)
+    await judge.bearer(token(tenant, EC, "ES256", "e1"), Permission.READ, Scope.UPLOAD)
