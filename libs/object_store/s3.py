@@ -45,6 +45,7 @@ PART_BYTES = 8 * 1024 * 1024
 """Of what is written in parts; about two of them are in memory. 10,000 make 80 GB."""
 COPY_LIMIT_BYTES = 5 * 1024**3
 """S3's limit for one CopyObject; beyond it parts are copied."""
+COMPLETE_AGAIN_SECONDS = (0.1, 0.2, 0.4, 0.8)
 PAGE = 1000
 _META = "x-amz-meta-"
 _P = ParamSpec("_P")
@@ -200,14 +201,22 @@ class S3Store:
 
     async def complete_multipart(self, key: str, multipart_id: str, parts: Sequence[Part]) -> ObjectInfo:
         check_parts(parts)
-        try:
-            return await self._whole(self._multipart.complete, key, multipart_id, parts)
-        except MultipartNotFoundError:
-            # An earlier call may have done it without being heard.
-            found = await self.stat(key)
-            if found is None or found.size_bytes != sum(part.size_bytes for part in parts):
-                raise
-            return found
+        pauses = iter(COMPLETE_AGAIN_SECONDS)
+        while True:
+            try:
+                return await self._whole(self._multipart.complete, key, multipart_id, parts)
+            except MultipartNotFoundError:
+                # An earlier call may have done it without being heard.
+                found = await self.stat(key)
+                if found is None or found.size_bytes != sum(part.size_bytes for part in parts):
+                    raise
+                return found
+            except StoreUnavailableError as error:
+                # The text of CompleteMultipartUpload asks for another try after a 500, as another call at the same time causes.
+                pause = next(pauses, None)
+                if pause is None or not isinstance(error.__cause__, MinioException):
+                    raise
+                await asyncio.sleep(pause)
 
     async def abort_multipart(self, key: str, multipart_id: str) -> None:
         await self._run(self._multipart.abort, key, multipart_id)

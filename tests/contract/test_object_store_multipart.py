@@ -103,6 +103,14 @@ async def test_one_small_part_is_enough(store: ObjectStore) -> None:
     assert await content_of(store, KEY) == b"small"
 
 
+async def test_of_several_completions_at_once_each_is_told_that_it_is_done(store: ObjectStore) -> None:
+    multipart_id = await begun(store, FULL, b"end")
+    parts = await store.list_parts(KEY, multipart_id)
+    done = await asyncio.gather(*(store.complete_multipart(KEY, multipart_id, parts) for _ in range(8)))
+    assert {found.size_bytes for found in done} == {len(FULL) + 3}
+    assert await content_of(store, KEY) == FULL + b"end"
+
+
 @pytest.mark.parametrize("content_type", [None, "application/octet-stream", "video/mp4; x=y"])
 async def test_a_part_may_have_any_content_type(store: ObjectStore, content_type: str | None) -> None:  # U-21
     multipart_id = await begun(store)
