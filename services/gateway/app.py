@@ -151,7 +151,12 @@ def derivatives(settings: Settings, store: ObjectStore, public: UploadcareFiles)
         store,
         Workspace(settings.work_dir),
         maker,
-        SingleFlight(running=settings.gateway_image_jobs, waiting=settings.gateway_image_queue),
+        SingleFlight(
+            running=settings.gateway_image_jobs,
+            waiting=settings.gateway_image_queue,
+            of_one=settings.gateway_image_project_queue,
+        ),
         max_source_bytes=settings.gateway_image_max_source_bytes,
+        max_of_a_file=settings.gateway_image_max_variants,
         is_published=public.is_published,
     )

@@ -60,6 +60,10 @@ class Settings(ServiceSettings):
     """Images processed at the same time, each in a process of its own."""
     gateway_image_queue: int = Field(default=64, ge=0)
     """Images that wait for their turn; more are asked to come back (503)."""
+    gateway_image_project_queue: int = Field(default=16, ge=1)
+    """Images of one project that are processed or wait, so that none keeps others from their turn."""
+    gateway_image_max_variants: int = Field(default=1000, ge=1)
+    """Images kept of one file; of more the oldest go, and are made again when they are asked for again."""
     gateway_image_max_pixels: int = Field(default=100_000_000, gt=0)
     """Largest image that is processed; larger ones are delivered as they are."""
     gateway_image_max_source_bytes: int = Field(default=256 * 2**20, gt=0)

@@ -38,7 +38,7 @@ class Wanted:
         """Equal for all that get the same image."""
         negotiated = "webp" if self.accepts_webp and self.chain.negotiates else ""
         digest = hashlib.sha256(f"{EDITION} {self.chain.canonical} {negotiated}".encode()).hexdigest()
-        return f"files/{self.upload.id}/derived/{digest}"
+        return f"{_folder(self.upload.id)}{digest}"
 
 
 class Derivatives:
@@ -52,6 +52,7 @@ class Derivatives:
         flights: SingleFlight[ObjectInfo],
         *,
         max_source_bytes: int,
+        max_of_a_file: int,
         is_published: IsPublished,
     ) -> None:
         self._store = store
@@ -59,6 +60,7 @@ class Derivatives:
         self._maker = maker
         self._flights = flights
         self._max_source_bytes = max_source_bytes
+        self._max_of_a_file = max_of_a_file
         self._is_published = is_published
         self._refusals = Refusals()
 
@@ -77,7 +79,8 @@ class Derivatives:
         if found := await self._store.stat(wanted.key):
             return found
         self._refusals.check(wanted.key)
-        return await self._flights.run(wanted.key, lambda: self._make(wanted))
+        owner = wanted.upload.project_id or wanted.upload.tenant_id
+        return await self._flights.run(wanted.key, lambda: self._make(wanted), owner=owner)
 
     async def _make(self, wanted: Wanted) -> ObjectInfo:
         try:
@@ -92,7 +95,16 @@ class Derivatives:
             # Whoever removed the file may have deleted what lay beside it before this came to lie there.
             await self._store.delete([made.key])
             raise NotFoundError("There is no such file.")
+        await self._make_room(wanted)
         return made
+
+    async def _make_room(self, made: Wanted) -> None:
+        """The oldest others go where more and more are asked for; whoever asks for them again has them made again."""
+        pages = self._store.list(_folder(made.upload.id))
+        others = [kept async for page in pages for kept in page if kept.key != made.key]
+        if (surplus := len(others) + 1 - self._max_of_a_file) > 0:
+            oldest = sorted(others, key=lambda kept: kept.modified_at)[:surplus]
+            await self._store.delete([kept.key for kept in oldest])
 
     async def _made(self, wanted: Wanted) -> ObjectInfo:
         key, size_bytes = wanted.upload.object_key, wanted.upload.size_bytes or 0
@@ -107,3 +119,7 @@ class Derivatives:
             await self._store.download(key, source)
             made = await self._maker.make(source, found, wanted.chain, accepts_webp=wanted.accepts_webp)
             return await self._store.write(wanted.key, made.path, content_type=made.content_type)
+
+
+def _folder(upload_id: UploadId) -> str:
+    return f"files/{upload_id}/derived/"

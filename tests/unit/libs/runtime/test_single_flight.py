@@ -64,6 +64,20 @@ async def test_no_more_runs_and_waits_than_may() -> None:
     assert await flights.run("another", work) == 4
 
 
+async def test_one_owner_takes_no_more_than_its_share() -> None:
+    flights: SingleFlight[int] = SingleFlight(running=1, waiting=9, of_one=2)
+    work = Work()
+    asking = [asyncio.create_task(flights.run(number, work, owner="greedy")) for number in range(2)]
+    await settle()
+
+    with pytest.raises(BusyError):
+        await flights.run("third", work, owner="greedy")
+    asking.append(asyncio.create_task(flights.run("other", work, owner="modest")))
+    work.may_end.set()
+    assert sorted(await asyncio.gather(*asking)) == [1, 2, 3]
+    assert await flights.run("third", work, owner="greedy") == 4
+
+
 async def test_the_work_outlives_those_who_asked_but_not_the_service() -> None:
     flights: SingleFlight[int] = SingleFlight(running=1, waiting=1)
     work = Work()

@@ -115,6 +115,14 @@ async def test_a_result_is_made_once_and_then_kept(gateway: "Gateway", counted: 
     assert counted.times == 2
 
 
+async def test_only_so_many_images_of_a_file_are_kept(open_gateway: Callable[..., Awaitable["Gateway"]]) -> None:
+    gateway = await open_gateway(gateway_image_max_variants=2)
+    file_id = await published(gateway, PHOTO)
+    for width in (100, 101, 102, 100):
+        assert await status_of(gateway, f"/{file_id}/-/resize/{width}x/") == 200
+        assert len(await keys(gateway.store, f"files/{file_id}/derived/")) <= 2
+
+
 async def test_a_result_is_as_good_a_file_as_any(gateway: "Gateway") -> None:
     file_id = await published(gateway, PHOTO)
     path = f"/{file_id}/-/resize/100x/-/format/png/"
