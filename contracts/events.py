@@ -96,6 +96,8 @@ AccountKind: TypeAlias = Literal["s3", "http", "directory", "youtube", "webhook"
 """What an upload is published to: a bucket, a URL, a mounted folder, a channel, or whoever takes signed links."""
 
 
+AbortReason: TypeAlias = Literal["client", "replaced", "storage_blocked"]
+
 WatchFolderKind: TypeAlias = Literal["directory", "bucket"]
 """A folder that is mounted where ingest runs, or what lies in a bucket below a prefix."""
 
@@ -239,12 +241,12 @@ class UploadFinishRequested(UploadEvent):
 
 
 class UploadAbortRequested(UploadEvent):
-    """The client gave the upload up, or a newer registration took its name."""
+    """The client gave the upload up, a newer registration took its name, or the tenant may bring nothing in."""
 
     type: ClassVar[str] = "upload.abort-requested.v1"
     publisher: ClassVar[str] = "gateway"
 
-    reason: Literal["client", "replaced"]
+    reason: AbortReason
 
 
 class FileDeleteRequested(UploadEvent):
@@ -565,7 +567,7 @@ class UploadAborted(UploadEvent):
     type: ClassVar[str] = "upload.aborted.v1"
     publisher: ClassVar[str] = "session"
 
-    reason: Literal["client", "replaced"]
+    reason: AbortReason
 
 
 class UploadExpired(UploadEvent):

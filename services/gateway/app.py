@@ -33,7 +33,7 @@ from services.gateway.files import routes as files
 from services.gateway.files.derived import Derivatives
 from services.gateway.files.image import ImageMaker
 from services.gateway.files.uploadcare import UploadcareFiles
-from services.gateway.handlers import HANDLERS
+from services.gateway.handlers import handlers
 from services.gateway.jobs import ExpireSubmissions, FoldUsage, PurgeDeliveryLog
 from services.gateway.platform import accounts, containers, projects, watch_folders, webhook_endpoints
 from services.gateway.platform import routes as platform
@@ -80,7 +80,7 @@ def build(settings: Settings, store: ObjectStore, *, clock: Clock = utc_now) -> 
     return Service(
         name="gateway",
         outbox=outbox,
-        handlers=announcer(settings.public_base_url).after(HANDLERS),
+        handlers=announcer(settings.public_base_url).after(handlers(settings.gateway_max_upload_bytes)),
         loops={
             "fold-usage": FoldUsage(outbox).run,
             "expire-submissions": ExpireSubmissions(outbox, clock).run,

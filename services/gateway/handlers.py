@@ -6,6 +6,7 @@ there may be something to tell to a project's webhooks answers that project, see
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 
 from contracts.events import (
@@ -48,6 +49,7 @@ from contracts.events import (
 from libs.outbox.unit_of_work import UnitOfWork
 from services.gateway.domain.account import shown_id
 from services.gateway.domain.project import ProjectId
+from services.gateway.domain.registration import MAX_UPLOAD_BYTES
 from services.gateway.domain.timeline import TimelineEntry
 from services.gateway.domain.upload import State
 from services.gateway.store import DeliveryLogStore, ProjectionStore, WebhookEndpointStore
@@ -100,8 +102,8 @@ async def on_fetch_failed(event: FetchFailed, work: UnitOfWork) -> None:
     await ProjectionStore(work.connection).note(event.upload_id, _entry(event, work, event.version, code=event.code))
 
 
-async def on_watched_file_found(event: WatchedFileFound, work: UnitOfWork) -> None:
-    await register_watched(work, event, datetime.now(UTC))
+async def on_watched_file_found(event: WatchedFileFound, work: UnitOfWork, *, max_size_bytes: int = MAX_UPLOAD_BYTES) -> None:
+    await register_watched(work, event, datetime.now(UTC), max_size_bytes=max_size_bytes)
 
 
 async def on_object_stored(event: ObjectStored, work: UnitOfWork) -> None:
@@ -255,3 +257,8 @@ HANDLERS: Final[Mapping[type[Event], Projector]] = {
     PublicationChanged: on_publication_changed,
     WebhookEndpointDisabled: on_webhook_endpoint_disabled,
 }
+
+
+def handlers(max_upload_bytes: int) -> Mapping[type[Event], Projector]:
+    """`HANDLERS` with this installation's limit."""
+    return {**HANDLERS, WatchedFileFound: partial(on_watched_file_found, max_size_bytes=max_upload_bytes)}

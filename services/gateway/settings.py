@@ -6,10 +6,11 @@ from typing import Literal
 from pydantic import Field, SecretStr
 
 from libs.runtime.settings import ServiceSettings
+from services.gateway.domain.registration import MAX_UPLOAD_BYTES
 
 
 class Settings(ServiceSettings):
-    gateway_max_upload_bytes: int = Field(default=5 * 2**30, gt=0)
+    gateway_max_upload_bytes: int = Field(default=MAX_UPLOAD_BYTES, gt=0)
     """The largest file where the API itself names no limit."""
     gateway_retention_seconds: int = Field(default=30 * 86400, gt=0)
     """How long a file of the eachlabs API is kept (E-13)."""

@@ -61,6 +61,8 @@ def _reason(event: UploadAborted | UploadExpired | UploadRejected) -> str:
     match event:
         case UploadRejected():
             return f"{event.code}: {event.message}"
+        case UploadAborted(reason="storage_blocked"):
+            return "storage_blocked: the storage of this account is blocked"
         case UploadAborted():
             return "aborted: the upload was given up"
         case UploadExpired():

@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 from uuid import UUID, uuid4
 
 from contracts.events import Callback, Constraints, FetchRequested, Stage, Transfer, UploadEvent, UploadRegistered
 from contracts.ids import TenantId, UploadId
 from services.gateway.domain.project import ProjectId
+
+MAX_UPLOAD_BYTES: Final = 5 * 2**30
+"""Of one file, where neither the operator nor the API says otherwise; also what S3 takes in one PUT."""
 
 
 @dataclass(frozen=True)

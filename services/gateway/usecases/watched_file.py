@@ -5,19 +5,23 @@ Its id is the upload's: heard again, it is registered already.
 
 from datetime import datetime
 
-from contracts.events import WatchedFileFound
+from contracts.events import Stage, UploadAbortRequested, UploadEvent, WatchedFileFound
 from libs.outbox.unit_of_work import RELAY, UnitOfWork, envelop
 from services.gateway.domain.content_type import UNDECLARED
 from services.gateway.domain.error import InvalidFieldError
 from services.gateway.domain.registration import Registration, Source
 from services.gateway.domain.source_name import last_segment, safe_extension
-from services.gateway.store import NumberedFolderStore, RegistrationStore
+from services.gateway.store import NumberedFolderStore, RegistrationStore, TenantStore
 from services.gateway.store.numbered_folder import ROOT
 from services.gateway.usecases.fetch_blob import FETCHED_WITHIN
 from services.gateway.usecases.numbered_folder import create_numbered_folder
 
 
-async def register_watched(work: UnitOfWork, found: WatchedFileFound, now: datetime) -> None:
+async def register_watched(work: UnitOfWork, found: WatchedFileFound, now: datetime, *, max_size_bytes: int) -> None:
+    """Where its tenant may bring nothing in, the upload is given up at once: the file stays, with the reason beside it.
+
+    One that is larger than `max_size_bytes` is refused by ingest, which keeps it likewise.
+    """
     new = Registration(
         id=found.file_id,
         tenant_id=found.tenant_id,
@@ -27,7 +31,7 @@ async def register_watched(work: UnitOfWork, found: WatchedFileFound, now: datet
         deadline_at=now + FETCHED_WITHIN,
         file_expires_at=None,
         content_type=UNDECLARED,
-        max_size_bytes=found.size_bytes,
+        max_size_bytes=min(found.size_bytes, max_size_bytes),
         size_bytes=found.size_bytes,
         transfer="fetched",
         source=Source(f"watch:{found.file_id}"),
@@ -36,7 +40,12 @@ async def register_watched(work: UnitOfWork, found: WatchedFileFound, now: datet
         extension=safe_extension(found.file_name),
         view={"watch_folder_id": str(found.watch_folder_id)},
     )
-    envelopes = [envelop(event, source=work.source, cause=work.cause) for event in new.events()]
+    events: list[UploadEvent] = [*new.events()]
+    if await TenantStore(work.connection).storage_blocked_at(found.tenant_id) is not None:
+        events.append(UploadAbortRequested(
+            upload_id=new.id, tenant_id=new.tenant_id, version=Stage.CLOSED, reason="storage_blocked"
+        ))  # fmt: skip
+    envelopes = [envelop(event, source=work.source, cause=work.cause) for event in events]
     if await RegistrationStore(work.connection).insert([(new, envelopes)]):
         work.wake(RELAY)
 

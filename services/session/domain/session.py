@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any, Final, Literal
 
 from contracts.events import (
+    AbortReason,
     Constraints,
     Event,
     FetchFailed,
@@ -26,7 +27,6 @@ from contracts.events import (
 )
 from contracts.ids import TenantId, UploadId
 
-AbortReason = Literal["client", "replaced"]
 Removal = Literal["deleted", "expired"]
 
 

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from contracts.events import Constraints, StoredObject
-from libs.media_type.policy import TypePolicy
 
 
 @dataclass(frozen=True)
@@ -37,14 +36,6 @@ def verify(constraints: Constraints, found: StoredObject) -> Verdict:
     if declared and actual and declared != actual:
         return Verdict("content_type_mismatch", f"Declared {declared}, stored {actual}.")
     return ACCEPTED
-
-
-def verify_content(constraints: Constraints, actual_type: str) -> Verdict:
-    """Compares what the bytes are with the types that are taken. Code: `type_forbidden`."""
-    policy = TypePolicy(constraints.allowed_types, constraints.forbidden_types)
-    if policy.takes_actual(actual_type, constraints.content_type):
-        return ACCEPTED
-    return Verdict("type_forbidden", f"Files of type {actual_type} are not taken.")
 
 
 def media_type(content_type: str | None) -> str:

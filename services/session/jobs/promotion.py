@@ -18,16 +18,16 @@ import structlog
 
 from contracts.events import Constraints, StoredObject
 from contracts.ids import UploadId
-from libs.media_type.content import SNIFF_BYTES, sniff
 from libs.object_store.port import ObjectChangedError, ObjectInfo, ObjectNotFoundError, ObjectStore
 from libs.outbox.unit_of_work import Outbox, UnitOfWork
 from services.session.domain.announcement import announcements
 from services.session.domain.lane import Lane
 from services.session.domain.session import Session
-from services.session.domain.verdict import Verdict, verify, verify_content
+from services.session.domain.verdict import Verdict, verify
 from services.session.handlers import CLEANUP
 from services.session.jobs.patience import patiently
 from services.session.jobs.scanning import Scanning
+from services.session.jobs.sniffing import sniffed
 from services.session.jobs.told import tell
 from services.session.metric import transition
 from services.session.store import SessionStore
@@ -154,14 +154,9 @@ class Promotion:
 
     async def _verdict(self, constraints: Constraints, staged: StoredObject) -> Verdict:
         verdict = verify(constraints, staged)
-        if verdict.accepted and (constraints.allowed_types or constraints.forbidden_types):
-            verdict = verify_content(constraints, await self._actual_type(staged))
+        if verdict.accepted:
+            verdict = await sniffed(self._objects, constraints, staged)
         return await self._scanning.verdict(staged) if verdict.accepted and self._scanning else verdict
-
-    async def _actual_type(self, staged: StoredObject) -> str:
-        """Of exactly this version, by its first bytes. Raises what `ObjectStore.read` does."""
-        chunks = self._objects.read(staged.key, start=0, length=SNIFF_BYTES, match_etag=staged.etag)
-        return sniff(b"".join([chunk async for chunk in chunks])).mime_type
 
     async def _without_staged(self, session: Session, target: str, content_type: str | None) -> Outcome:
         """An earlier attempt may have got as far as the copy."""

@@ -9,10 +9,10 @@ from uuid import uuid4
 import pytest_asyncio
 
 from contracts.envelope import Envelope
-from contracts.events import FetchRequested, UploadRegistered, WatchedFileFound
+from contracts.events import FetchRequested, UploadAbortRequested, UploadRegistered, WatchedFileFound
 from contracts.ids import TenantId, new_upload_id
 from libs.outbox.unit_of_work import Outbox
-from services.gateway.handlers import HANDLERS
+from services.gateway.handlers import HANDLERS, handlers
 from services.gateway.store import NumberedFolderStore, TenantStore, UploadStore
 from services.gateway.store.tenant import Tenant
 from services.gateway.usecases.numbered_folder import create_numbered_folder
@@ -82,6 +82,25 @@ async def test_it_is_registered_once_however_often_it_is_heard(outbox: Outbox, t
     await asyncio.gather(*(hear(outbox, event) for _ in range(5)))
     await hear(outbox, event)
     assert len(await emitted(outbox)) == 2
+
+
+async def test_a_blocked_tenants_file_is_given_up_and_stays_where_it_is(outbox: Outbox, tenant_id: TenantId) -> None:
+    # M-07
+    async with outbox.database.transaction() as connection:
+        await TenantStore(connection).block_storage(tenant_id)
+    await hear(outbox, found(tenant_id))
+    _registered, _fetch, aborted = await emitted(outbox)
+    assert isinstance(aborted, UploadAbortRequested)
+    assert aborted.reason == "storage_blocked"
+
+
+async def test_no_more_is_fetched_than_a_file_may_have(outbox: Outbox, tenant_id: TenantId) -> None:
+    # M-07
+    event = found(tenant_id, size_bytes=11)
+    async with outbox.unit_of_work() as work:
+        await handlers(10)[type(event)](event, work)
+    registered, fetch = await emitted(outbox)
+    assert (registered.constraints.max_size_bytes, fetch.max_size_bytes) == (10, 10)
 
 
 async def test_its_subfolder_names_the_folder(outbox: Outbox, tenant_id: TenantId) -> None:

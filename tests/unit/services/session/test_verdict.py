@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 import pytest
 
 from contracts.events import Constraints, StoredObject
-from services.session.domain.verdict import verify, verify_content
+from services.session.domain.verdict import verify
+from services.session.jobs.sniffing import judge
 
 
 def found(size: int, content_type: str | None = None) -> StoredObject:
@@ -63,4 +64,4 @@ def test_types_are_compared_without_parameters_and_case(declared: str | None, ac
 )
 def test_the_bytes_must_be_of_a_type_that_is_taken(constraints: Constraints, actual: str, code: str | None) -> None:
     # U-E80
-    assert verify_content(constraints, actual).code == code
+    assert judge(constraints, actual).code == code
