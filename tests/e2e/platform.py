@@ -6,6 +6,7 @@ import secrets
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -120,8 +121,11 @@ def processes(folder: Path, *, postgres_dsn: str, bus_url: str, s3_url: str, **s
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+    """Not of those that the system gives to outgoing connections: one of these may take it before its server does."""
+    while True:
+        port = secrets.randbelow(12_000) + 20_000
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def _events_url(port: int) -> str:

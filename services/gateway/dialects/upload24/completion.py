@@ -41,7 +41,11 @@ class Completion:
         submission = await find_session(self._deps, principal, body.session_token)
         if submission.state is not SubmissionState.COMPLETED:
             check_open(submission, self._deps)
-            await self._check_bytes(await self._upload(submission), body.parts)
+            try:
+                await self._check_bytes(await self._upload(submission), body.parts)
+            except SubmissionExpiredError:  # or aborted since we looked
+                check_open(await find_session(self._deps, principal, body.session_token), self._deps)
+                raise
             await self._finish(submission)
         return answer(await self._submitted(submission))
 
