@@ -31,6 +31,19 @@ WITHOUT_FILE = frozenset({State.REJECTED, State.ABORTED, State.EXPIRED, State.FI
 """The upload has no bytes any more and never will; its name is free."""
 
 
+def reached(state: State, version: int, *, verified: bool, inspected: bool) -> tuple[State, int]:
+    """How far an upload is, of what the newest event says: never farther than what is known of it.
+
+    Events come in any order. A file is not shown as processed while the event that tells its size, or what its bytes
+    are, is still on its way.
+    """
+    if state in (State.PROCESSING, State.READY) and not verified:
+        return State.STORED, Stage.STORED
+    if state is State.READY and not inspected:
+        return State.COMPLETED, Stage.CLOSED
+    return state, version
+
+
 @dataclass(frozen=True)
 class Upload:
     id: UploadId

@@ -7,7 +7,7 @@ from typing import Final
 from uuid import UUID, uuid5
 
 from services.gateway.domain.project import ProjectId
-from services.gateway.domain.upload import State, Upload
+from services.gateway.domain.upload import Upload
 
 _NAMESPACE: Final = UUID("3b0a2a55-0c55-5f0e-9d0c-6f1f7d0a9c42")
 
@@ -39,20 +39,15 @@ class Hook:
     updated_at: datetime
 
 
-def is_announced(upload: Upload) -> bool:
-    """All that `file.uploaded` tells is known; before that nothing is told about the file."""
-    return upload.inspected and (upload.mime_type is not None or upload.state is State.PROCESSING_FAILED)
-
-
 def holds(news: News, upload: Upload) -> bool:
-    """Whether that may be told of `upload` as it is now."""
+    """Whether that may be told of `upload` as it is now: nothing is before all that `file.uploaded` tells is known."""
     match news:
         case News.UPLOADED:
-            return is_announced(upload)
+            return upload.inspected
         case News.STORED:
-            return is_announced(upload) and upload.kept_at is not None
+            return upload.inspected and upload.kept_at is not None
         case News.INFO_UPDATED:
-            return is_announced(upload)
+            return upload.inspected
         case News.DELETED:
             return upload.removed
         case News.INFECTED:

@@ -10,7 +10,7 @@ import orjson
 from contracts.ids import TenantId, UploadId
 from libs.postgres.database import Connection
 from services.gateway.domain.timeline import DeliveryView, TimelineEntry
-from services.gateway.domain.upload import State, Upload
+from services.gateway.domain.upload import State, Upload, reached
 
 COLUMNS = """
     id, tenant_id, dialect, state, version, folder, name, temporary, declared_size_bytes, declared_content_type, view,
@@ -33,7 +33,12 @@ def upload_of(values: dict[str, Any]) -> Upload:
     for column in _JSON_COLUMNS:
         if values[column] is not None:
             values[column] = orjson.loads(values[column])
-    values["state"] = State(values["state"])
+    values["state"], values["version"] = reached(
+        State(values["state"]),
+        values["version"],
+        verified=values["completed_at"] is not None,
+        inspected=values["mime_type"] is not None,
+    )
     return Upload(**values)
 
 

@@ -169,6 +169,24 @@ async def test_the_order_and_number_of_events_does_not_matter(outbox: Outbox, da
     assert _comparable(await picture(outbox, shuffled.id)) == expected
 
 
+async def test_an_upload_is_shown_no_farther_than_what_is_known_of_it(outbox: Outbox) -> None:  # U-23
+    """A client that polls must never see a file that is ready and yet not described."""
+    told = (UploadCompleted, FileInspected, ProcessingCompleted)
+    verified, inspected, ready = [event for event in life(registration(), "ready") if isinstance(event, told)]
+    for order in itertools.permutations([verified, inspected, ready]):
+        new = await registered(outbox, tenant_id=TenantId(uuid4()))
+        come: set[Event] = set()
+        for event in order:
+            own = event.model_copy(update={"upload_id": new.id, "tenant_id": new.tenant_id})
+            await handle(outbox, [own])
+            come.add(event)
+            upload, _, _ = await picture(outbox, new.id)
+
+            assert (upload.state is State.READY, upload.ready) == (len(come) == 3,) * 2, order
+            assert upload.inspected == ({verified, inspected} <= come), order
+            assert (upload.version == Stage.PROCESSED) == (len(come) == 3), order
+
+
 def _comparable(found: Any) -> Any:
     upload, timeline, deliveries = found
     own = {"id", "name", "staging_key", "object_key"}
