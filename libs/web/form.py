@@ -34,6 +34,8 @@ SMALL_BYTES = 256 * 1024
 MAX_READ_BYTES = 1024 * 1024
 """Of a body that is read as a whole, whatever `FormLimits.body_bytes` says of one that is streamed."""
 DEFAULT_FILE_TYPE = "application/octet-stream"
+PLACE_SECONDS = 10.0
+"""How long `Place` may take: a thread of the store waits for it."""
 Place = Callable[[FilePart, Sequence[Field]], Coroutine[Any, Any, str]]
 """The key of a file that begins, by what is known of it and the fields that came before it; or the refusal of the form."""
 _MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]{1,127}/[\w!#$&^.+-]{1,127}[ -~]{0,150}", re.ASCII)  # RFC 6838 section 4.2
@@ -83,7 +85,8 @@ async def receive_form(request: web.Request, store: ObjectStore, place: Place, l
     Constant memory for any size. When anything is wrong, nothing is left in the store (but a killed process may leave files
     there: use staging keys). Fields may follow the files, so that what they say can be judged only afterwards.
 
-    `place` is awaited once for each file, before the first of its bytes; what it raises refuses the form.
+    `place` is awaited once for each file, before the first of its bytes; what it raises refuses the form. After `PLACE_SECONDS`
+    that is TimeoutError.
 
     Raises:
         TooManyFilesError, FileTooLargeError, and all that `read_form` does.
@@ -97,7 +100,13 @@ async def receive_form(request: web.Request, store: ObjectStore, place: Place, l
         if (request.content_length or 0) > limits.body_bytes:
             raise BodyTooLargeError(f"The body may have at most {limits.body_bytes} bytes.")
         parser = FormParser(parameters.get("boundary", ""), limits, fields)
-        files = await _receive_files(request, store, place, parser, limits)
+        try:
+            async with asyncio.timeout(limits.total_seconds) as total:
+                files = await _receive_files(request, store, place, parser, limits)
+        except TimeoutError:
+            if total.expired():
+                raise RequestTimeoutError("The body took too long to arrive.") from None
+            raise
         return Form(parser.fields, files)
 
 
@@ -109,7 +118,11 @@ async def _receive_files(
     loop = asyncio.get_running_loop()
 
     def target(part: FilePart) -> Target:
-        key = asyncio.run_coroutine_threadsafe(place(part, parser.fields), loop).result()  # we are in a thread of the store
+        placing = asyncio.run_coroutine_threadsafe(place(part, parser.fields), loop)
+        try:
+            key = placing.result(PLACE_SECONDS)  # we are in a thread of the store
+        finally:
+            placing.cancel()
         return Target(key, _stored_type(part))
 
     found = await form_from_socket(request, store, target, parser, limits)
@@ -124,7 +137,8 @@ async def _through_reader(
     keys: list[str] = []
     try:
         while (part := await stream.next_file()) is not None:
-            keys.append(await place(part, parser.fields))
+            async with asyncio.timeout(PLACE_SECONDS):
+                keys.append(await place(part, parser.fields))
             stored = await store.write(keys[-1], stream.content(), content_type=_stored_type(part))
             files.append(ReceivedFile(part, stored))
     except BaseException:

@@ -33,6 +33,8 @@ class FormLimits:
     """Of each file; None: only `body_bytes` counts."""
     idle_seconds: float = 60.0
     """How long a streamed body may stand still."""
+    total_seconds: float = 6 * 3600.0
+    """How long a streamed body may take, however steadily it drips."""
     drain_bytes: int = 256 * 1024 * 1024
     """How much of a refused body is still read, so that the client hears the refusal."""
     drain_seconds: float = 30.0

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from itertools import chain
 from typing import Final
 
 from contracts.envelope import Envelope
@@ -23,23 +24,26 @@ class Registrar:
     def __init__(self, outbox: Outbox, objects: ObjectStore) -> None:
         self._outbox = outbox
         self._objects = objects
-        self._inserts: Coalescer[Prepared, bool] = Coalescer(self._insert)
+        self._inserts: Coalescer[Sequence[Prepared], set[str]] = Coalescer(self._insert)
 
-    async def register(self, new: Registration) -> None:
-        """Returns when it is durable.
+    async def register(self, *together: Registration) -> None:
+        """Returns when they are durable: all in one commit. Several `together` hold no names and no ids of a client's choice.
 
         Raises NameTakenError or IdTakenError, or StoreUnavailableError where that cannot be told; after TimeoutError or
         another transient error nobody knows.
         """
-        prepared = (new, [envelop(event, source=self._outbox.database.service) for event in new.events()])
-        if not await self._inserts.submit(prepared):
-            await self._resolve_conflict(prepared)
+        source = self._outbox.database.service
+        group = [(new, [envelop(event, source=source) for event in new.events()]) for new in together]
+        inserted = await self._inserts.submit(group)
+        for prepared in group:
+            if prepared[0].staging_key not in inserted:
+                await self._resolve_conflict(prepared)
 
-    async def _insert(self, batch: Sequence[Prepared]) -> Sequence[bool]:
+    async def _insert(self, groups: Sequence[Sequence[Prepared]]) -> Sequence[set[str]]:
         async with self._outbox.database.connection() as connection:
-            inserted = await RegistrationStore(connection).insert(batch)
+            inserted = await RegistrationStore(connection).insert(list(chain.from_iterable(groups)))
         self._outbox.wakeups.wake(RELAY)
-        return [new.staging_key in inserted for new, _ in batch]
+        return [inserted] * len(groups)
 
     async def _resolve_conflict(self, prepared: Prepared) -> None:
         """The rare case: a repeated insert that had worked the first time, a dead registration's name, a taken name or id."""

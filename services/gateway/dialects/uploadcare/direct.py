@@ -96,9 +96,8 @@ class Direct:
         return answer(ids, status=303, headers={"Location": str(action.update_query(ids))})
 
     async def _register(self, registrations: Sequence[Registration]) -> None:
-        """They share a commit."""
         try:
-            await asyncio.gather(*map(self._deps.registrar.register, registrations))
+            await self._deps.registrar.register(*registrations)
         except IdTakenError:  # between the look and the commit
             await self._deps.objects.delete([new.staging_key for new in registrations])
             raise

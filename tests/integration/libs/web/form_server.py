@@ -17,7 +17,7 @@ from aiohttp import web
 
 from libs.object_store.disk import DiskStore
 from libs.object_store.port import ObjectStore
-from libs.web.form import Field, FilePart, FormLimits, read_form, receive_form
+from libs.web.form import Field, FilePart, FormLimits, Place, read_form, receive_form
 from libs.web.problem import problem_error
 from libs.web.route import Answer, Api, Route
 from libs.web.server import application
@@ -30,11 +30,12 @@ def new_key() -> str:
     return f"staging/{uuid4().hex}"
 
 
-def form_application(store: ObjectStore, limits: FormLimits) -> web.Application:
-    """`POST /files` answers what it received, `POST /fields` the fields of a small form."""
+async def new_place(_part: FilePart, _fields: Sequence[Field]) -> str:
+    return new_key()
 
-    async def place(_part: FilePart, _fields: Sequence[Field]) -> str:
-        return new_key()
+
+def form_application(store: ObjectStore, limits: FormLimits, place: Place = new_place) -> web.Application:
+    """`POST /files` answers what it received, `POST /fields` the fields of a small form."""
 
     async def files(request: web.Request) -> web.Response:
         form = await receive_form(request, store, place, limits)
@@ -79,9 +80,9 @@ class FormServer:
 
 
 @asynccontextmanager
-async def running(store: ObjectStore, limits: FormLimits) -> AsyncIterator[FormServer]:
+async def running(store: ObjectStore, limits: FormLimits, place: Place = new_place) -> AsyncIterator[FormServer]:
     await store.open()
-    runner = web.AppRunner(form_application(store, limits), shutdown_timeout=1)
+    runner = web.AppRunner(form_application(store, limits, place), shutdown_timeout=1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     try:

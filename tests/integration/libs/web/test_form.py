@@ -3,7 +3,7 @@
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from libs.object_store import incoming
 from libs.object_store.port import ObjectStore
 from libs.object_store.s3 import S3Store
-from libs.web.form import DEFAULT_FILE_TYPE, MAX_READ_BYTES, FormLimits
+from libs.web import form
+from libs.web.form import DEFAULT_FILE_TYPE, MAX_READ_BYTES, Field, FilePart, FormLimits
 from tests.integration.libs.web import form_server
 from tests.integration.libs.web.form_server import BOUNDARY, END, FormServer, chunked, field, file, head
 from tests.servers import s3
@@ -265,6 +267,69 @@ async def test_a_client_that_stalls_is_dropped(tmp_path: Path, framing: str, siz
         sent = head(None) + chunked(body)[:-5] if framing == "chunked" else head(len(body) + 1) + body
         assert (await send(server, sent)).refusal == (408, "request_timeout")
         assert not files_of(tmp_path / "store")
+
+
+@framings
+@sizes
+async def test_a_client_that_drips_for_too_long_is_dropped(tmp_path: Path, framing: str, size: int) -> None:
+    limits = replace(LIMITS, total_seconds=0.5)
+    async with form_server.running(form_server.disk(tmp_path / "store"), limits) as server:
+        body = file("first", "a", bytes(size)) + file("second", "b", bytes(size))[:-2]
+        reader, writer = await connect(server)
+        writer.write(head(None) + chunked(body)[:-5] if framing == "chunked" else head(len(body) + 2 * MIB) + body)
+        answered = asyncio.create_task(answer(reader))
+        while not answered.done():
+            writer.write(b"1\r\nx\r\n" if framing == "chunked" else b"x")
+            await asyncio.wait([answered], timeout=0.05)
+        assert (await answered).refusal == (408, "request_timeout")
+        writer.close()
+        assert not files_of(tmp_path / "store")
+
+
+@framings
+@sizes
+async def test_a_place_that_nobody_names_in_time(
+    tmp_path: Path, framing: str, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database behind it hangs: no thread of the store hangs with it."""
+    monkeypatch.setattr(form, "PLACE_SECONDS", 0.2)
+    cancelled = 0
+
+    async def place(part: FilePart, _fields: Sequence[Field]) -> str:
+        nonlocal cancelled
+        if part.field == "second":
+            try:
+                await asyncio.Event().wait()
+            finally:
+                cancelled += 1
+        return form_server.new_key()
+
+    async with form_server.running(form_server.disk(tmp_path / "store"), LIMITS, place) as server:
+        body = file("first", "a", bytes(size)) + file("second", "b", bytes(size)) + END
+        replies = await asyncio.gather(*[post(server, body, framing) for _ in range(8)])
+        assert [reply.refusal for reply in replies] == [(503, "unavailable")] * 8
+        assert (await post(server, file("first", "a", bytes(size)) + END, framing)).status == 200
+        assert (cancelled, len(await server.keys())) == (8, 1)
+
+
+@framings
+@sizes
+async def test_a_full_disk_is_said_and_leaves_nothing(
+    disk: FormServer, framing: str, size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = 0
+
+    def write_all(fd: int, view: memoryview) -> None:
+        nonlocal written
+        written += os.write(fd, view)
+        if written > size:
+            with Path("/dev/full").open("wb", buffering=0) as full:
+                full.write(b"x")
+
+    monkeypatch.setattr(incoming, "_write_all", write_all)
+    body = file("first", "a", bytes(size)) + file("second", "b", bytes(size)) + END
+    assert (await post(disk, body, framing)).refusal == (503, "unavailable")
+    assert not files_of(tmp_path / "store")
 
 
 async def test_a_connection_is_good_for_several_small_forms_and_one_large(disk: FormServer) -> None:

@@ -82,6 +82,27 @@ async def test_a_row_that_the_database_refuses_harms_no_other(outbox: Outbox) ->
     assert isinstance(outcomes[5], Exception)
 
 
+async def test_what_belongs_together_is_registered_together_or_not_at_all(outbox: Outbox) -> None:
+    one = registrar(outbox)
+    whole = [registration(name=f"{number}.jpg", holds_name=False) for number in range(3)]
+    broken = [*(registration(name=f"{number}.jpg", holds_name=False) for number in range(3)), registration(name="nul\0.jpg")]
+
+    outcomes = await asyncio.gather(one.register(*broken), one.register(*whole), return_exceptions=True)
+
+    assert isinstance(outcomes[0], Exception)
+    assert outcomes[1] is None
+    assert {envelope.subject for envelope in await envelopes(outbox)} == {str(new.id) for new in whole}
+
+
+async def test_a_group_that_is_repeated_is_one(outbox: Outbox) -> None:
+    """As after a commit whose answer was lost."""
+    group = [registration(name=None) for _ in range(3)]
+    await registrar(outbox).register(*group)
+    await registrar(outbox).register(*group)
+
+    assert len(await envelopes(outbox)) == 3
+
+
 async def test_a_conflicting_row_writes_no_event(outbox: Outbox) -> None:
     first, second = registration(), registration()
     second = registration(tenant_id=first.tenant_id)
