@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, JsonValue
+from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from contracts.events import EVENT_BY_TYPE, Event
+from contracts.events import EVENT_BY_TYPE, Event, JsonObject
 from contracts.ids import EventId
 
 
@@ -33,7 +33,8 @@ class Envelope(BaseModel):
     causation_id: str | None = None
     """Id of the event whose handling produced this one."""
     traceparent: str | None = None
-    data: dict[str, JsonValue]
+    data: JsonObject
+    """Not validated here, value by value: it comes from an event, or from JSON and becomes one."""
 
     @classmethod
     def of(
