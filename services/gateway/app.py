@@ -1,5 +1,6 @@
 """The gateway's composition root."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from math import ceil
 
@@ -18,7 +19,7 @@ from libs.sandbox.workspace import Workspace
 from libs.web.docs import documentation
 from libs.web.server import application
 from services.gateway.auth import Authenticator, Operators
-from services.gateway.bearer import Bearers, TokenRules, default_secret
+from services.gateway.bearer import Bearers, TokenRules, default_secrets
 from services.gateway.bootstrap import Bootstrap
 from services.gateway.deps import Clock, Deps, Limits, utc_now
 from services.gateway.dialects.eachlabs import routes as eachlabs
@@ -126,12 +127,10 @@ def dependencies(settings: Settings, outbox: Outbox, secrets_box: SecretBox, sto
 
 
 def token_rules(settings: Settings, secrets_box: SecretBox) -> TokenRules:
-    secret: str | bytes | None = None
-    if settings.gateway_jwt_secret is not None:
-        secret = settings.gateway_jwt_secret.get_secret_value()
-    elif settings.gateway_jwks_url is None:
-        secret = default_secret(secrets_box)
-    return TokenRules(settings.gateway_jwt_issuer, settings.gateway_jwt_audience, secret, settings.gateway_jwks_url)
+    secrets: Sequence[str | bytes] = settings.jwt_secrets
+    if not secrets and settings.gateway_jwks_url is None:
+        secrets = default_secrets(secrets_box)
+    return TokenRules(settings.gateway_jwt_issuer, settings.gateway_jwt_audience, secrets, settings.gateway_jwks_url)
 
 
 def derivatives(settings: Settings, store: ObjectStore, public: UploadcareFiles) -> Derivatives:

@@ -1,13 +1,14 @@
 """`Authorization: Bearer <JWT>`: tokens of the tenants' dashboards, which are also MediaLab's OAuth2 access tokens.
 
 Claims: `iss` and `aud` as configured, `exp`, `sub` (who), `tenant` (its id), `role` (as of API keys) and `scope` (words
-joined by spaces: what for; without it `dashboard`). HS256 with the configured secret; RS256 and ES256 with the keys of the
+joined by spaces: what for; without it `dashboard`). HS256 with the configured secrets; RS256 and ES256 with the keys of the
 configured key set.
 https://datatracker.ietf.org/doc/html/rfc7519
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import monotonic
@@ -33,6 +34,8 @@ SYMMETRIC: Final = "HS256"
 KEY_SET: Final = frozenset({"RS256", "ES256"})
 PURPOSE: Final = "longshore.gateway.bearer"
 
+Key = jwt.PyJWK | str | bytes
+
 
 @dataclass(frozen=True)
 class Bearer:
@@ -57,15 +60,15 @@ class TokenRules:
 
     issuer: str
     audience: str
-    secret: str | bytes | None
-    """Of HS256; None: such tokens are refused."""
+    secrets: Sequence[str | bytes]
+    """Of HS256: the first signs, all verify; empty: such tokens are refused."""
     jwks_url: str | None = None
     """Where the public keys of RS256 and ES256 are; None: such tokens are refused."""
 
 
-def default_secret(secrets_box: SecretBox) -> bytes:
+def default_secrets(secrets_box: SecretBox) -> tuple[bytes, ...]:
     """For installations that have no other issuer than themselves."""
-    return secrets_box.derived(PURPOSE)[0]
+    return secrets_box.derived(PURPOSE)
 
 
 class Bearers:
@@ -109,17 +112,17 @@ class Bearers:
     @property
     def issues(self) -> bool:
         """Whether tokens can be made here."""
-        return self._rules.secret is not None
+        return bool(self._rules.secrets)
 
     def issue(self, *, subject: str, tenant_id: TenantId, role: Role, scope: str, now: datetime, lives: timedelta) -> str:
         """A token of ours. Raises UnknownTokenError where there is no secret to make it with."""
-        if self._rules.secret is None:
+        if not self.issues:
             raise UnknownTokenError
         claims = {
             "iss": self._rules.issuer, "aud": self._rules.audience, "iat": now, "exp": now + lives, "jti": uuid4().hex,
             "sub": subject, "tenant": str(tenant_id), "role": role.name.lower(), "scope": scope,
         }  # fmt: skip
-        return jwt.encode(claims, self._rules.secret, algorithm=SYMMETRIC)
+        return jwt.encode(claims, self._rules.secrets[0], algorithm=SYMMETRIC)
 
     async def _claims(self, token: str) -> Claims:
         if not 0 < len(token) <= MAX_TOKEN_LENGTH or not token.isascii():
@@ -127,29 +130,35 @@ class Bearers:
         try:
             header = jwt.get_unverified_header(token)
             algorithm = str(header.get("alg"))
-            claims = jwt.decode(
-                token,
-                await self._key(header, algorithm),
-                algorithms=[algorithm],
-                issuer=self._rules.issuer,
-                audience=self._rules.audience,
-                leeway=LEEWAY,
-                options={"require": list(REQUIRED)},
-            )
-            return _read(claims)
+            for key in await self._fitting(header, algorithm):
+                with suppress(jwt.InvalidSignatureError):
+                    return _read(self._decoded(token, key, algorithm))
         except (jwt.PyJWTError, ValueError, KeyError, TypeError, AttributeError):
             raise UnknownTokenError from None
+        raise UnknownTokenError
 
-    async def _key(self, header: Mapping[str, Any], algorithm: str) -> jwt.PyJWK | str | bytes:
-        """The one that a token of this algorithm has to be signed with: never a public key as if it were a secret."""
-        if algorithm == SYMMETRIC and self._rules.secret is not None:
-            return self._rules.secret
+    def _decoded(self, token: str, key: Key, algorithm: str) -> Mapping[str, Any]:
+        """Raises `jwt.PyJWTError`."""
+        claims: Mapping[str, Any] = jwt.decode(
+            token,
+            key,
+            algorithms=[algorithm],
+            issuer=self._rules.issuer,
+            audience=self._rules.audience,
+            leeway=LEEWAY,
+            options={"require": list(REQUIRED)},
+        )
+        return claims
+
+    async def _fitting(self, header: Mapping[str, Any], algorithm: str) -> Sequence[Key]:
+        """Those that a token of this algorithm may be signed with: never a public key as if it were a secret."""
+        if algorithm == SYMMETRIC:
+            return self._rules.secrets
         if algorithm in KEY_SET and self._keys is not None:
             key_id = header.get("kid")
             found = await self._keys.find(str(key_id) if key_id is not None else None, algorithm)
-            if found is not None:
-                return found
-        raise UnknownTokenError
+            return [found] if found is not None else []
+        return []
 
     async def _principal(self, claims: Claims) -> Principal:
         until, known = self._tenants.get(claims.tenant_id, (0.0, None))

@@ -1,12 +1,14 @@
 """Settings of the gateway; each is `LONGSHORE_<FIELD>` in the environment."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 
 from libs.runtime.settings import ServiceSettings
 from services.gateway.domain.registration import MAX_UPLOAD_BYTES
+
+MIN_JWT_SECRET: Final = 32
 
 
 class Settings(ServiceSettings):
@@ -38,8 +40,9 @@ class Settings(ServiceSettings):
     """Who may issue bearer tokens: their `iss`."""
     gateway_jwt_audience: str = Field(default="longshore", min_length=1)
     """Whom bearer tokens must be meant for: their `aud`."""
-    gateway_jwt_secret: SecretStr | None = Field(default=None, min_length=32)
-    """Of HS256 tokens; where neither it nor a key set is configured, made from `secret_key`."""
+    gateway_jwt_secret: SecretStr | None = None
+    """Of HS256 tokens; where neither it nor a key set is configured, made from `secret_key`. Several, separated by commas,
+    rotate: the first signs, all verify."""
     gateway_jwks_url: str | None = Field(default=None, pattern=r"^https?://[^\s]+$")
     """Where the public keys of RS256 and ES256 tokens are (a JSON Web Key Set)."""
     gateway_free_allowance_bytes: int = Field(default=50 * 2**20, ge=0)
@@ -76,6 +79,21 @@ class Settings(ServiceSettings):
     gateway_image_max_memory_bytes: int = Field(default=3 * 2**29, gt=0)
     """Address space of processing one image."""
 
+    @field_validator("gateway_jwt_secret")
+    @classmethod
+    def _long_enough(cls, given: SecretStr | None) -> SecretStr | None:
+        if any(len(secret) < MIN_JWT_SECRET for secret in _listed(given)):
+            raise ValueError(f"each secret needs {MIN_JWT_SECRET} characters at least")
+        return given
+
+    @property
+    def jwt_secrets(self) -> tuple[str, ...]:
+        return _listed(self.gateway_jwt_secret)
+
     @property
     def work_dir(self) -> Path:
         return self.gateway_work_dir or self.data_dir / "gateway"
+
+
+def _listed(secrets: SecretStr | None) -> tuple[str, ...]:
+    return tuple(secret.strip() for secret in secrets.get_secret_value().split(",")) if secrets else ()

@@ -71,8 +71,8 @@ async def tenant(outbox: Outbox) -> Tenant:
     return made
 
 
-def bearers(outbox: Outbox, issuer: Issuer, secret: str | None = None) -> Bearers:
-    return Bearers(outbox.database, TokenRules("https://id.example.com", "longshore", secret, issuer.url), cache_seconds=0)
+def bearers(outbox: Outbox, issuer: Issuer, *secrets: str) -> Bearers:
+    return Bearers(outbox.database, TokenRules("https://id.example.com", "longshore", secrets, issuer.url), cache_seconds=0)
 
 
 def token(tenant: Tenant, key: Any, algorithm: str, kid: str | None, **more: Any) -> dict[str, str]:
@@ -171,3 +171,19 @@ async def test_a_secret_and_a_key_set_may_be_used_together(outbox: Outbox, issue
     assert not await judge.is_valid(own, tenant.id, *Scope)
     assert not await judge.is_valid(own, TenantId(uuid4()))
     await judge.bearer(token(tenant, EC, "ES256", "e1"), Permission.READ, Scope.UPLOAD)
+
+
+async def test_secrets_rotate(outbox: Outbox, issuer: Issuer, tenant: Tenant) -> None:
+    old, new, unknown = "o" * 40, "n" * 40, "u" * 40
+    judge = bearers(outbox, issuer, new, old)
+    for secret in (old, new):
+        await judge.bearer(token(tenant, secret, "HS256", None), Permission.READ, Scope.UPLOAD)
+    past = datetime.now(UTC) - timedelta(minutes=1)
+    for wrong in (token(tenant, unknown, "HS256", None), token(tenant, old, "HS256", None, exp=past)):
+        with pytest.raises(UnknownTokenError):
+            await judge.bearer(wrong, Permission.READ, Scope.UPLOAD)
+
+    now, lives = datetime.now(UTC), timedelta(minutes=1)
+    own = judge.issue(subject="me", tenant_id=tenant.id, role=Role.ADMIN, scope="upload", now=now, lives=lives)
+    assert await bearers(outbox, issuer, new).is_valid(own, tenant.id, Scope.UPLOAD)
+    assert not await bearers(outbox, issuer, old).is_valid(own, tenant.id, Scope.UPLOAD)

@@ -27,7 +27,7 @@ def bootstrap(outbox: Outbox, path: Path, base_url: str = "http://127.0.0.1:8080
     return Bootstrap(
         outbox,
         SecretBox(KEY),
-        Bearers(outbox.database, TokenRules("longshore", "longshore", "s" * 32), cache_seconds=0),
+        Bearers(outbox.database, TokenRules("longshore", "longshore", ["s" * 32]), cache_seconds=0),
         path,
         base_url=base_url,
         ops_url="http://127.0.0.1:8081",

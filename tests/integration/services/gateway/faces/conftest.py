@@ -175,7 +175,7 @@ async def gateway(open_outbox: Callable[[str], Awaitable[Outbox]], tmp_path: Pat
         outbox=outbox,
         auth=Authenticator(outbox.database, cache_seconds=0),
         private_tokens=Authenticator(outbox.database, cache_seconds=0, find=holder_of_private_token),
-        bearers=Bearers(outbox.database, TokenRules("longshore", "longshore", "s" * 32), cache_seconds=0),
+        bearers=Bearers(outbox.database, TokenRules("longshore", "longshore", ["s" * 32]), cache_seconds=0),
         operators=Operators(outbox.database),
         projects=Projects(outbox.database, secrets_box, cache_seconds=0),
         secrets_box=secrets_box,
