@@ -13,6 +13,7 @@ from services.session.domain.lane import LARGE, SMALL, Lane
 from services.session.handlers import CLEANUP, HANDLERS
 from services.session.jobs.cleanup import Cleanup
 from services.session.jobs.deadline import Deadline
+from services.session.jobs.forgetting import Forgetting
 from services.session.jobs.gauge import Gauges
 from services.session.jobs.promotion import Promotion
 from services.session.jobs.retention import Retention
@@ -37,10 +38,12 @@ def _loops(settings: Settings, outbox: Outbox, store: ObjectStore) -> dict[str, 
     deadline = Deadline(outbox, store, batch=batch, looks=parallel)
     retention = Retention(outbox, batch=4 * batch, grace=timedelta(seconds=settings.session_retention_grace_seconds))
     cleanup = Cleanup(outbox, store, batch=4 * batch, deletions=parallel)
+    forgetting = Forgetting(outbox, batch=1000, age=timedelta(days=settings.session_forget_days))
     return {
         "cleanup": repeated(cleanup.once, wakeups, CLEANUP, 5),
         "deadline": repeated(deadline.once, wakeups, "deadline", 2),
         "retention": repeated(retention.once, wakeups, "retention", 2),
+        "forgetting": repeated(forgetting.once, wakeups, "forgetting", 600),
         "gauges": repeated(Gauges(outbox).once, wakeups, "gauges", 15),
     }
 

@@ -17,6 +17,9 @@ class Settings(ServiceSettings):
     session_retention_grace_seconds: float = Field(default=30, ge=0)
     """How long a file that nobody can read any more still lies in the store: it may have been kept in its last moment, and the
     event about that may take as long."""
+    session_forget_days: float = Field(default=30, gt=0)
+    """How long it is remembered that an upload ended without a file, or that its file was removed; longer than any event about
+    it may be on its way."""
     clamd_url: str | None = None
     """`tcp://host:3310` or `unix:///path/clamd.sock`: nothing is accepted that this clamd did not scan. None: no scanning."""
     session_scans: int = Field(default=4, ge=1, le=100)

@@ -159,6 +159,16 @@ FINISH_CLEANUPS = f"""
     RETURNING {_QUALIFIED}
 """
 
+FORGET = """
+    DELETE FROM sessions WHERE upload_id IN (
+        SELECT upload_id FROM sessions
+        WHERE state IN ('rejected', 'aborted', 'expired', 'removed') AND cleanup_at IS NULL
+          AND changed_at < now() - $2::interval
+        LIMIT $1 FOR UPDATE SKIP LOCKED
+    )
+    RETURNING upload_id
+"""
+
 WAITING = """
     SELECT (SELECT count(*) FROM sessions WHERE state = 'stored') AS promotion,
            (SELECT count(*) FROM sessions WHERE cleanup_at <= now()) AS cleanup,
@@ -230,6 +240,10 @@ class SessionStore:
     async def end_retention(self, limit: int, grace: timedelta) -> list[UploadId]:
         """Marks files for removal whose time is over, by so much at least."""
         return [row["upload_id"] for row in await self._connection.fetch(END_RETENTION, limit, grace)]
+
+    async def forget(self, limit: int, age: timedelta) -> int:
+        """Drops sessions that ended so long ago and left nothing in the store; how many."""
+        return len(await self._connection.fetch(FORGET, limit, age))
 
     async def claim_cleanups(self, limit: int, lease: timedelta) -> list[Session]:
         """Due again after `lease`, and twice that after each attempt that came to nothing, up to 32 times as long."""

@@ -1,5 +1,6 @@
 """The composition root."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -16,7 +17,7 @@ from services.transcoder.adapters.inspector import Inspector
 from services.transcoder.adapters.transcoder import Transcoder
 from services.transcoder.domain.job import Lane
 from services.transcoder.handlers import HANDLERS
-from services.transcoder.jobs import CleanLoop, CountLoop, SniffLoop, WorkLoop
+from services.transcoder.jobs import CleanLoop, CountLoop, ForgetLoop, SniffLoop, WorkLoop
 from services.transcoder.settings import Settings
 from services.transcoder.usecases.cleaning import Cleaner
 from services.transcoder.usecases.outcome import Outcomes
@@ -43,6 +44,7 @@ def _loops(settings: Settings, outbox: Outbox, store: ObjectStore, workspace: Wo
     wakeups = outbox.wakeups
     outcomes = Outcomes(outbox, settings.transcoder_lease_seconds)
     worker = Worker(store, outcomes, _processor(settings, outcomes, store, workspace))
+    cleaner = Cleaner(outbox, store, forget_age=timedelta(days=settings.transcoder_forget_days))
     lanes: tuple[tuple[Lane, int], ...] = (("quick", settings.transcoder_quick_jobs), ("video", settings.transcoder_jobs))
     return {
         **{f"sniff-{number}": SniffLoop(outcomes, Sniffer(store, outcomes), wakeups).run for number in (1, 2)},
@@ -51,7 +53,8 @@ def _loops(settings: Settings, outbox: Outbox, store: ObjectStore, workspace: Wo
             for lane, count in lanes
             for number in range(count)
         },
-        "clean": CleanLoop(Cleaner(outbox, store), wakeups).run,
+        "clean": CleanLoop(cleaner, wakeups).run,
+        "forget": ForgetLoop(cleaner).run,
         "count": CountLoop(outcomes).run,
     }
 

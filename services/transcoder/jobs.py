@@ -15,6 +15,7 @@ from services.transcoder.usecases.working import Worker
 BATCH: Final = 50
 POLL_SECONDS: Final = 2.0
 COUNT_SECONDS: Final = 15.0
+FORGET_SECONDS: Final = 600.0
 
 
 class SniffLoop:
@@ -64,6 +65,16 @@ class CleanLoop:
 
     async def run(self) -> None:
         await _forever(self._cleaner.once, self._wakeups, "clean")
+
+
+class ForgetLoop:
+    def __init__(self, cleaner: Cleaner) -> None:
+        self._cleaner = cleaner
+
+    async def run(self) -> None:
+        while True:
+            if not await self._cleaner.forget():
+                await asyncio.sleep(FORGET_SECONDS)
 
 
 class CountLoop:

@@ -31,6 +31,8 @@ class Settings(ServiceSettings):
     """Address space of one ffmpeg process."""
     transcoder_max_output_bytes: int = Field(default=20 << 30, gt=0)
     """All renditions of one file together."""
+    transcoder_forget_days: float = Field(default=30, gt=0)
+    """How long it is remembered that a file was removed; longer than any event about it may be on its way."""
 
     @property
     def work_dir(self) -> Path:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -152,6 +153,21 @@ class TranscoderStore:
         await self.connection.execute(
             "UPDATE job SET clean_at = NULL, renditions = NULL, changed_at = now() WHERE upload_id = ANY($1)", list(upload_ids)
         )
+
+    async def forget(self, limit: int, age: timedelta) -> int:
+        """Drops jobs whose file was removed so long ago and whose renditions are gone; how many."""
+        rows = await self.connection.fetch(
+            """
+            DELETE FROM job WHERE upload_id IN (
+                SELECT upload_id FROM job WHERE state = 'removed' AND clean_at IS NULL AND changed_at < now() - $2::interval
+                LIMIT $1 FOR UPDATE SKIP LOCKED
+            )
+            RETURNING upload_id
+            """,
+            limit,
+            age,
+        )
+        return len(rows)
 
     async def depths(self) -> dict[str, int]:
         """Open jobs by lane."""

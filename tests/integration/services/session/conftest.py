@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from contracts.envelope import Envelope
 from contracts.events import Constraints, Event, ObjectStored, Stage, StoredObject, UploadRegistered
-from contracts.ids import TenantId, new_upload_id
+from contracts.ids import TenantId, UploadId, new_upload_id
 from libs.messaging.dispatch import consumer
 from libs.messaging.port import Delivery
 from libs.object_store.disk import DiskStore
@@ -23,6 +23,7 @@ from services.session.domain.session import Session
 from services.session.handlers import HANDLERS
 from services.session.jobs.cleanup import Cleanup
 from services.session.jobs.deadline import Deadline
+from services.session.jobs.forgetting import Forgetting
 from services.session.jobs.promotion import Promotion
 from services.session.jobs.retention import Retention
 from services.session.jobs.scanning import Scanning
@@ -48,6 +49,7 @@ class Sessions:
         self._deliver = consumer(outbox, HANDLERS)
         self.deadline = Deadline(outbox, store, batch=50, looks=4)
         self.retention = Retention(outbox, batch=50, grace=GRACE)
+        self.forgetting = Forgetting(outbox, batch=50, age=timedelta(days=30))
         self.cleanup = Cleanup(outbox, store, batch=50, deletions=4)
 
     def promotion(
@@ -67,6 +69,10 @@ class Sessions:
             found = await SessionStore(connection).lock(registered.upload_id)
         assert found is not None
         return found
+
+    async def known(self) -> set[UploadId]:
+        async with self.outbox.database.connection() as connection:
+            return {row["upload_id"] for row in await connection.fetch("SELECT upload_id FROM sessions")}
 
     async def told(self, registered: UploadRegistered) -> list[Event]:
         """What it published about the upload, in order."""

@@ -198,3 +198,22 @@ async def test_the_latest_retention_counts_even_if_it_comes_first(sessions: Sess
     await sessions.promotion().once()
 
     assert not await sessions.retention.once()
+
+
+async def test_what_ended_long_ago_is_forgotten_and_nothing_else(sessions: Sessions) -> None:
+    kept, deleted, new = await complete(sessions), await complete(sessions), await complete(sessions)
+    open_, aborted = registered_event(), registered_event()
+    await sessions.hear(open_, aborted, about(aborted, UploadAbortRequested, reason="client"))
+    await sessions.hear(about(deleted, FileDeleteRequested), about(new, FileDeleteRequested))
+    await sessions.cleanup.once()
+    for upload in (kept, open_, aborted, deleted):
+        await sessions.change(upload, "changed_at = now() - interval '31 days'")
+
+    assert not await sessions.forgetting.once()
+    assert await sessions.known() == {upload.upload_id for upload in (kept, open_, aborted, deleted, new)}, "not clean yet"
+
+    for upload in (aborted, deleted, new):
+        await sessions.change(upload, "cleanup_at = now()")
+    await sessions.cleanup.once()
+    assert not await sessions.forgetting.once()
+    assert await sessions.known() == {upload.upload_id for upload in (kept, open_, new)}

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from contracts.events import FileInspected, ProcessingCompleted, ProcessingFailed, ProcessingProgressed, UploadCompleted
 from libs.object_store.disk import DiskStore
 from libs.object_store.port import StoreUnavailableError
+from services.transcoder.usecases.cleaning import Cleaner
 from tests.integration.services.transcoder import rig as rigs
 from tests.integration.services.transcoder.rig import Rig, only, running, until
 from tests.integration.services.transcoder.samples import Samples, image
@@ -156,6 +158,28 @@ async def test_renditions_that_a_deletion_missed_are_cleaned(database_dsn: str, 
             return await rig.keys(upload) == []
 
         await until(is_clean)
+
+
+async def test_what_was_removed_long_ago_is_forgotten_and_nothing_else(database_dsn: str, tmp_path: Path) -> None:
+    async with running(database_dsn, tmp_path) as rig:
+        kept, removed, new = [await rig.upload(image("PNG"), "image/png") for _ in range(3)]
+        for upload in (kept, removed, new):
+            await rig.ended(upload)
+        for upload in (removed, new):
+            await rig.delete(upload)
+
+        async def is_clean() -> bool:
+            return all([(await rig.job(upload))["clean_at"] is None for upload in (removed, new)])
+
+        await until(is_clean)
+        async with rig.service.outbox.database.connection() as connection:
+            old = "UPDATE job SET changed_at = now() - interval '31 days' WHERE upload_id = ANY($1)"
+            await connection.execute(old, [kept.upload_id, removed.upload_id])
+
+        assert not await Cleaner(rig.service.outbox, rig.store, forget_age=timedelta(days=30)).forget()
+
+        assert not await rig.job(removed)
+        assert [(await rig.job(upload))["state"] for upload in (kept, new)] == ["completed", "removed"]
 
 
 async def test_small_files_pass_a_long_video(database_dsn: str, tmp_path: Path, long_video: bytes) -> None:
