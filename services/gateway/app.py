@@ -35,7 +35,7 @@ from services.gateway.files.derived import Derivatives
 from services.gateway.files.image import ImageMaker
 from services.gateway.files.uploadcare import UploadcareFiles
 from services.gateway.handlers import handlers
-from services.gateway.jobs import ExpireSubmissions, FoldUsage, PurgeDeliveryLog
+from services.gateway.jobs import ExpireSubmissions, FoldUsage, ForgetBatches, PurgeDeliveryLog
 from services.gateway.platform import accounts, containers, projects, watch_folders, webhook_endpoints
 from services.gateway.platform import routes as platform
 from services.gateway.projects import Projects
@@ -85,6 +85,7 @@ def build(settings: Settings, store: ObjectStore, *, clock: Clock = utc_now) -> 
         loops={
             "fold-usage": FoldUsage(outbox).run,
             "expire-submissions": ExpireSubmissions(outbox, clock).run,
+            "forget-batches": ForgetBatches(outbox, clock, age=timedelta(days=settings.gateway_batch_forget_days)).run,
             "delivery-log": PurgeDeliveryLog(outbox, retention=timedelta(days=settings.gateway_delivery_log_days)).run,
         },
         resources=(store, bootstrap, images),

@@ -7,7 +7,7 @@ from typing import Final
 
 from libs.outbox.unit_of_work import Outbox
 from services.gateway.domain.submission import SubmissionState
-from services.gateway.store import DeliveryLogStore, SubmissionStore, UsageStore
+from services.gateway.store import BatchStore, DeliveryLogStore, SubmissionStore, UsageStore
 from services.gateway.usecases.publish import end_submission
 
 BATCH: Final = 10_000
@@ -53,6 +53,25 @@ class ExpireSubmissions:
             for submission in overdue:
                 await end_submission(work, submission, SubmissionState.EXPIRED, now)
         return len(overdue) == OVERDUE_BATCH
+
+
+class ForgetBatches:
+    """Forgets upload ids of the MediaLab API whose time was over long ago; the files that came under them stay."""
+
+    def __init__(self, outbox: Outbox, clock: Callable[[], datetime], *, age: timedelta) -> None:
+        self._outbox = outbox
+        self._clock = clock
+        self._age = age
+
+    async def run(self) -> None:
+        while True:
+            if not await self.once():
+                await asyncio.sleep(PAUSE_SECONDS)
+
+    async def once(self) -> bool:
+        """True when more may be waiting."""
+        async with self._outbox.database.connection() as connection:
+            return await BatchStore(connection).forget(self._clock() - self._age, PURGE_BATCH) == PURGE_BATCH
 
 
 class PurgeDeliveryLog:

@@ -56,6 +56,8 @@ class Settings(ServiceSettings):
     """Replace the key in `credentials.json` where the file is lost; for an installation of one process (standalone does)."""
     gateway_delivery_log_days: float = Field(default=30, gt=0)
     """How long the log of a webhook endpoint shows a delivery after its end; as long as delivery can send it once more."""
+    gateway_batch_forget_days: float = Field(default=30, gt=0)
+    """How long after its end an upload id of the MediaLab API still tells which files came under it."""
     sandbox: Literal["strict", "auto"] = "strict"
     """`strict` refuses to start where images cannot be cut off from the network; `auto` warns and goes on."""
     gateway_work_dir: Path | None = None

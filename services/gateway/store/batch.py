@@ -61,6 +61,13 @@ class BatchStore:
             "UPDATE batches SET finished_at = $2 WHERE id = $1 AND finished_at IS NULL", batch_id, at
         )
 
+    async def forget(self, before: datetime, limit: int) -> int:
+        """Deletes those that expired before then, at most `limit`; answers how many."""
+        status = await self._connection.execute(
+            "DELETE FROM batches WHERE id = ANY (ARRAY(SELECT id FROM batches WHERE expires_at < $1 LIMIT $2))", before, limit
+        )
+        return int(status.split()[-1])
+
     async def files(self, batch_id: BatchId) -> list[Upload]:
         """As they came."""
         rows = await self._connection.fetch(

@@ -4,12 +4,13 @@ from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 import pytest_asyncio
 from aiohttp import FormData
 
+from services.gateway.jobs import ForgetBatches
 from tests.contract.dialects.conftest import BASE_URL, Gateway, add_tenant
 from tests.contract.dialects.medialab import File, MediaLab, is_uuid, medialab_of
 
@@ -167,6 +168,19 @@ async def test_an_expired_upload_id_takes_nothing_and_tells_its_files(api: Media
     response = await api.send(f"/api/file/{registered['ulid']}", File(), token="")
     await api.refused(response, 410, "upload_id_expired")
     assert len((await api.finish(registered["ulid"]))["files"]) == 1
+    assert len(await api.staged()) == 1
+
+
+@pytest.mark.composed
+async def test_an_upload_id_that_ended_long_ago_is_forgotten_and_its_files_stay(api: MediaLab) -> None:
+    old, new = await api.register(autofinish=False), await api.register()
+    await api.upload(old["url_upload_direct"])
+    await api.gateway.sql("UPDATE batches SET expires_at = now() - interval '31 days' WHERE id = $1", UUID(old["ulid"]))
+
+    assert not await ForgetBatches(api.gateway.service.outbox, api.gateway.clock, age=timedelta(days=30)).once()
+
+    await api.refused(await api.call("DELETE", f"/api/upload/id/{old['ulid']}"), 404, "upload_id_not_found")
+    assert (await api.finish(new["ulid"]))["files"] == []
     assert len(await api.staged()) == 1
 
 
