@@ -60,7 +60,7 @@ async def test_an_image_gets_a_thumbnail_and_its_measures(client: Client, receiv
     assert created["public_url"].endswith(".png")  # E-17
     call = await receiver.one_at("/image")
     assert [rendition["kind"] for rendition in call.data["renditions"]] == ["thumbnail"]
-    upload = await client.state(created["id"])
+    upload = await client.until_terminal(created["id"])
     assert (upload["file"]["image"]["width"], upload["file"]["image"]["height"]) == (640, 480)
     assert upload["file"]["mime_type"] == "image/png"
 

@@ -44,7 +44,7 @@ async def test_an_expired_url_is_refused_and_the_upload_announced_as_expired(has
     late = await hasty_client.put(created, b"too late")
     assert late.status == 403
     assert b"<Error>" in late.body
-    assert (await hasty_client.state(created["id"]))["state"] == "EXPIRED"
+    assert (await hasty_client.until_terminal(created["id"]))["state"] == "EXPIRED"
     assert (await hasty_client.request("GET", created["public_url"])).status == 404
 
 

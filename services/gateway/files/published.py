@@ -37,40 +37,53 @@ class Published:
     """The request header by which it was chosen, if any."""
 
 
+class NotYetError(Exception):
+    """The file has come, and is published when it is accepted and processed."""
+
+
 async def original_by_id(uploads: UploadStore, name: str) -> Published | None:
-    """Behind `/public/{upload_id}{ext}`: an eachlabs file that is READY (E-12)."""
+    """Behind `/public/{upload_id}{ext}`: an eachlabs file that is READY (E-12). Raises NotYetError."""
     match = _UPLOAD_FILE.fullmatch(name)
     upload = await uploads.find(UploadId(UUID(match[1]))) if match else None
-    if upload is None or match is None or upload.dialect != "eachlabs" or not upload.ready or not kept(upload):
+    if upload is None or match is None or upload.dialect != "eachlabs" or not kept(upload):
         return None
-    return original(upload) if PurePosixPath(upload.object_key).suffix == (match[2] or "") else None
+    if PurePosixPath(upload.object_key).suffix != (match[2] or ""):
+        return None
+    return original(upload) if _is_now(upload, upload.ready) else None
 
 
 async def original_by_name(uploads: UploadStore, client_id: str, path: str) -> Published | None:
-    """Behind `/{client_id}/files/<folder>/<name>`: a json2video file whose bytes were verified (J-12)."""
+    """Behind `/{client_id}/files/<folder>/<name>`: a json2video file whose bytes were verified (J-12). Raises NotYetError."""
     folder, _, name = path.rpartition("/")
     upload = await uploads.find_by_client(client_id, folder, name)
-    return original(upload) if upload is not None and upload.has_file and kept(upload) else None
+    return original(upload) if upload is not None and kept(upload) and _is_now(upload, upload.has_file) else None
 
 
 async def original_of_link(uploads: UploadStore, upload_id: str) -> Published | None:
-    """Behind a signed link to `/downloads/{upload_id}`: any verified file."""
+    """Behind a signed link to `/downloads/{upload_id}`: any verified file. Raises NotYetError."""
     match = _UPLOAD_FILE.fullmatch(upload_id)
     upload = await uploads.find(UploadId(UUID(match[1]))) if match and not match[2] else None
-    return original(upload) if upload is not None and upload.has_file and kept(upload) else None
+    return original(upload) if upload is not None and kept(upload) and _is_now(upload, upload.has_file) else None
 
 
 async def rendition(uploads: UploadStore, upload_id: str, name: str) -> Published | None:
-    """Behind `/renditions/{upload_id}/{name}`: a file made from an upload that is READY."""
+    """Behind `/renditions/{upload_id}/{name}`: a file made from an upload that is READY. Raises NotYetError."""
     match = _UPLOAD_FILE.fullmatch(upload_id)
     if match is None or match[2] or len(name) > _LONGEST_RENDITION or _RENDITION.fullmatch(name) is None:
         return None
     upload = await uploads.find(UploadId(UUID(upload_id)))
-    if upload is None or not upload.ready or not kept(upload):
+    if upload is None or not kept(upload) or not _is_now(upload, upload.ready):
         return None
     path = PurePosixPath(name)
     content_type = _RENDITION_TYPES.get(path.suffix, UNDECLARED)
     return Published(f"files/{upload_id}/renditions/{name}", content_type, path.name)
+
+
+def _is_now(upload: Upload, published: bool) -> bool:
+    """Raises NotYetError where it is not, and may be soon."""
+    if not published and upload.busy:
+        raise NotYetError
+    return published
 
 
 def kept(upload: Upload) -> bool:

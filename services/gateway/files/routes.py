@@ -1,8 +1,8 @@
 """File delivery: the addresses that eachlabs' `public_url`, json2video's `fileUrl` and renditions point at."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from typing import Final
 from uuid import UUID
@@ -16,13 +16,22 @@ from libs.web.route import Answer, Api, NotFoundError, Parameter
 from libs.web.signed_link import PATH, PURPOSE, LinkRefusedError, LinkSigner
 from services.gateway.deps import Clock, Deps
 from services.gateway.files.header import CORS
-from services.gateway.files.published import Published, original_by_id, original_by_name, original_of_link, rendition
+from services.gateway.files.published import (
+    NotYetError,
+    Published,
+    original_by_id,
+    original_by_name,
+    original_of_link,
+    rendition,
+)
 from services.gateway.files.readable import CONTENT, PROBLEMS, readable
 from services.gateway.files.send import send
 from services.gateway.store.upload import UploadStore
 
 DATABASE_SECONDS: Final = 10
 """How long a request may wait for the database."""
+PAUSES: Final = (0.02, 0.04, 0.08, 0.16, 0.32, 0.38, 0)
+"""Seconds. A webhook can be faster than the same news to the gateway, and its receiver asks for the file at once."""
 CLIENT_ID = "{client_id:c[a-z0-9]{11,31}}"
 
 SIGNATURE = (
@@ -35,6 +44,10 @@ REFUSED = {
 }
 
 
+Find = Callable[[UploadStore], Awaitable[Published | None]]
+"""Raises NotYetError."""
+
+
 class FileDelivery:
     """One indexed lookup and one stat per request: what is deleted is gone for the next request."""
 
@@ -45,21 +58,16 @@ class FileDelivery:
         self._clock = clock
 
     async def public(self, request: web.Request) -> web.StreamResponse:
-        async with self._uploads() as uploads:
-            found = await original_by_id(uploads, request.match_info["file_name"])
-        return await self._send(request, found)
+        name = request.match_info["file_name"]
+        return await self._send(request, lambda uploads: original_by_id(uploads, name))
 
     async def named(self, request: web.Request) -> web.StreamResponse:
         path = request.match_info
-        async with self._uploads() as uploads:
-            found = await original_by_name(uploads, path["client_id"], path["path"])
-        return await self._send(request, found)
+        return await self._send(request, lambda uploads: original_by_name(uploads, path["client_id"], path["path"]))
 
     async def rendition(self, request: web.Request) -> web.StreamResponse:
         path = request.match_info
-        async with self._uploads() as uploads:
-            found = await rendition(uploads, path["upload_id"], path["name"])
-        return await self._send(request, found)
+        return await self._send(request, lambda uploads: rendition(uploads, path["upload_id"], path["name"]))
 
     async def download(self, request: web.Request) -> web.StreamResponse:
         upload_id = request.match_info["upload_id"]
@@ -67,19 +75,21 @@ class FileDelivery:
             self._links.verify(UUID(upload_id), request.query, self._clock())
         except (LinkRefusedError, ValueError):
             return problem(403, LinkRefusedError.code, "The link is not valid, or not any more.")
-        async with self._uploads() as uploads:
-            found = await original_of_link(uploads, upload_id)
-        return await self._send(request, found)
+        return await self._send(request, lambda uploads: original_of_link(uploads, upload_id))
 
-    @asynccontextmanager
-    async def _uploads(self) -> AsyncIterator[UploadStore]:
-        async with asyncio.timeout(DATABASE_SECONDS), self._database.connection() as connection:
-            yield UploadStore(connection)
-
-    async def _send(self, request: web.Request, found: Published | None) -> web.StreamResponse:
+    async def _send(self, request: web.Request, find: Find) -> web.StreamResponse:
+        found = await self._found_soon(find)
         if found is None:
             raise NotFoundError("There is no such file.")
         return await send(request, self._store, found)
+
+    async def _found_soon(self, find: Find) -> Published | None:
+        for pause in PAUSES:
+            with suppress(NotYetError):
+                async with asyncio.timeout(DATABASE_SECONDS), self._database.connection() as connection:
+                    return await find(UploadStore(connection))
+            await asyncio.sleep(pause)
+        return None
 
 
 def api(deps: Deps) -> Api:

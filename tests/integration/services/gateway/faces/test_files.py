@@ -1,6 +1,8 @@
 """File delivery: what is published, what is not, and every way to ask for it."""
 
-from collections.abc import AsyncIterator
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +12,7 @@ import pytest
 from contracts.events import FileDeleted, FileExpired, Stage, UploadRejected
 from libs.web.signed_link import PURPOSE, LinkSigner
 from services.gateway.domain.registration import Registration
+from services.gateway.files import routes
 from services.gateway.store import UploadStore
 
 if TYPE_CHECKING:
@@ -42,6 +45,34 @@ async def test_a_public_file_is_readable_only_when_ready(gateway: "Gateway") -> 
     assert await status_of(gateway, f"/public/{new.id}") == 404
     assert await status_of(gateway, f"/public/{new.id}.jpg") == 404
     assert await status_of(gateway, f"/public/{str(new.id).upper()}.png") == 404
+
+
+@pytest.mark.parametrize("path", ["/public/{id}.png", "/renditions/{id}/thumbnail.jpg"])
+async def test_who_was_told_of_a_file_before_the_gateway_waits_for_it(
+    gateway: "Gateway", path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A webhook's receiver asks at once, and the event to the gateway takes a little longer."""
+    looked = asyncio.Event()
+
+    def pauses() -> Iterator[float]:
+        yield 0
+        looked.set()
+        yield from itertools.repeat(0.01, 3000)
+
+    monkeypatch.setattr(routes, "PAUSES", pauses())
+    new = await gateway.register(await gateway.tenant("key"))
+    await gateway.completed(new, BODY)
+    await gateway.store.write(f"files/{new.id}/renditions/thumbnail.jpg", _chunks(BODY), content_type="image/jpeg")
+
+    asked = asyncio.create_task(status_of(gateway, path.format(id=new.id)))
+    await looked.wait()
+    await gateway.ready(new)
+
+    assert await asked == 200
+
+
+async def _chunks(body: bytes) -> AsyncIterator[bytes]:
+    yield body
 
 
 async def test_a_named_file_is_readable_from_its_verification_on(gateway: "Gateway") -> None:  # J-12
