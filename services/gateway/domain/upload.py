@@ -102,6 +102,12 @@ class Upload:
         return self.deleted_at is not None or self.state in WITHOUT_FILE
 
     @property
+    def came(self) -> bool:
+        """Of Uploadcare's API: all bytes are there, verified or not. What comes in one request is registered with them."""
+        came_at_once = self.multipart_id is None and self.fetch_token is None
+        return self.completed_at is not None or self.finished_at is not None or came_at_once
+
+    @property
     def has_file(self) -> bool:
         """A verified file lies under `object_key` and may be read by its owner."""
         return self.completed_at is not None and not self.removed

@@ -9,6 +9,7 @@ from uuid import UUID
 from contracts.ids import UploadId
 from services.gateway.domain.content_type import UNDECLARED
 from services.gateway.domain.upload import Upload
+from services.gateway.files.soon import NotYetError
 from services.gateway.store.upload import UploadStore
 
 _UPLOAD_FILE = re.compile(r"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})(\.[a-z0-9]{1,10})?")
@@ -35,10 +36,6 @@ class Published:
     file_name: str
     vary: str | None = None
     """The request header by which it was chosen, if any."""
-
-
-class NotYetError(Exception):
-    """The file has come, and is published when it is accepted and processed."""
 
 
 async def original_by_id(uploads: UploadStore, name: str) -> Published | None:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from functools import partial
 from typing import Final
 from uuid import UUID
@@ -17,7 +16,6 @@ from libs.web.signed_link import PATH, PURPOSE, LinkRefusedError, LinkSigner
 from services.gateway.deps import Clock, Deps
 from services.gateway.files.header import CORS
 from services.gateway.files.published import (
-    NotYetError,
     Published,
     original_by_id,
     original_by_name,
@@ -26,12 +24,11 @@ from services.gateway.files.published import (
 )
 from services.gateway.files.readable import CONTENT, PROBLEMS, readable
 from services.gateway.files.send import send
+from services.gateway.files.soon import soon
 from services.gateway.store.upload import UploadStore
 
 DATABASE_SECONDS: Final = 10
 """How long a request may wait for the database."""
-PAUSES: Final = (0.02, 0.04, 0.08, 0.16, 0.32, 0.38, 0)
-"""Seconds. A webhook can be faster than the same news to the gateway, and its receiver asks for the file at once."""
 CLIENT_ID = "{client_id:c[a-z0-9]{11,31}}"
 
 SIGNATURE = (
@@ -78,18 +75,14 @@ class FileDelivery:
         return await self._send(request, lambda uploads: original_of_link(uploads, upload_id))
 
     async def _send(self, request: web.Request, find: Find) -> web.StreamResponse:
-        found = await self._found_soon(find)
+        found = await soon(lambda: self._find(find))
         if found is None:
             raise NotFoundError("There is no such file.")
         return await send(request, self._store, found)
 
-    async def _found_soon(self, find: Find) -> Published | None:
-        for pause in PAUSES:
-            with suppress(NotYetError):
-                async with asyncio.timeout(DATABASE_SECONDS), self._database.connection() as connection:
-                    return await find(UploadStore(connection))
-            await asyncio.sleep(pause)
-        return None
+    async def _find(self, find: Find) -> Published | None:
+        async with asyncio.timeout(DATABASE_SECONDS), self._database.connection() as connection:
+            return await find(UploadStore(connection))
 
 
 def api(deps: Deps) -> Api:

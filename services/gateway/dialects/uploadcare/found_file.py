@@ -31,5 +31,4 @@ def is_there(upload: Upload, now: datetime) -> bool:
     """All of its bytes came, whether verified by now or not, and it is not gone."""
     if upload.removed or (upload.file_expires_at is not None and upload.file_expires_at <= now):
         return False
-    came_at_once = upload.multipart_id is None and upload.fetch_token is None
-    return upload.completed_at is not None or upload.finished_at is not None or came_at_once
+    return upload.came

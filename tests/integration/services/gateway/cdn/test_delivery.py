@@ -1,7 +1,8 @@
 """Uploadcare's CDN addresses: which files lie there, under which spellings, and how results are kept (U-05)."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import itertools
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from contracts.events import FileDeleted, FileExpired, Stage
 from contracts.ids import UploadId
 from libs.object_store.port import ObjectStore, delete_prefix
 from libs.sandbox.sandbox import Finished, Sandbox
+from services.gateway.files import soon
 from services.gateway.files.image import OUT_OF, ImageMaker, Made
 from services.gateway.store import UploadStore
 from tests.integration.services.gateway.cdn.picture import decoded, encoded, halves
@@ -71,7 +73,29 @@ async def test_a_file_is_delivered_as_it_is_under_all_its_addresses(gateway: "Ga
         assert (response.status, await response.read()) == (206, PHOTO[1:4])
 
 
-async def test_only_kept_files_of_that_api_are_there(gateway: "Gateway") -> None:
+@pytest.mark.parametrize("operations", ["", "-/preview/10x10/"])
+async def test_who_asks_right_after_the_upload_gets_the_file_once_it_is_verified(
+    gateway: "Gateway", operations: str, monkeypatch: pytest.MonkeyPatch
+) -> None:  # U-05
+    looked = asyncio.Event()
+
+    def pauses() -> Iterator[float]:
+        yield 0
+        looked.set()
+        yield from itertools.repeat(0.01, 3000)
+
+    monkeypatch.setattr(soon, "PAUSES", pauses())
+    new = await gateway.register(await gateway.tenant(uuid4().hex), "uploadcare", content_type="image/jpeg")
+
+    asked = asyncio.create_task(status_of(gateway, f"/{new.id}/{operations}"))
+    await looked.wait()
+    await gateway.completed(new, PHOTO)
+
+    assert await asked == 200
+
+
+async def test_only_kept_files_of_that_api_are_there(gateway: "Gateway", monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(soon, "PAUSES", (0,))
     tenant = await gateway.tenant(uuid4().hex)
     pending = await gateway.register(tenant, "uploadcare")
     foreign = await gateway.published(tenant, PHOTO, dialect="eachlabs")

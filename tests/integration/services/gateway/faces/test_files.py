@@ -12,7 +12,7 @@ import pytest
 from contracts.events import FileDeleted, FileExpired, Stage, UploadRejected
 from libs.web.signed_link import PURPOSE, LinkSigner
 from services.gateway.domain.registration import Registration
-from services.gateway.files import routes
+from services.gateway.files import soon
 from services.gateway.store import UploadStore
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ async def test_who_was_told_of_a_file_before_the_gateway_waits_for_it(
         looked.set()
         yield from itertools.repeat(0.01, 3000)
 
-    monkeypatch.setattr(routes, "PAUSES", pauses())
+    monkeypatch.setattr(soon, "PAUSES", pauses())
     new = await gateway.register(await gateway.tenant("key"))
     await gateway.completed(new, BODY)
     await gateway.store.write(f"files/{new.id}/renditions/thumbnail.jpg", _chunks(BODY), content_type="image/jpeg")
