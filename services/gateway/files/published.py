@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from uuid import UUID
 
+from contracts.events import Stage
 from contracts.ids import UploadId
 from services.gateway.domain.content_type import UNDECLARED
 from services.gateway.domain.upload import Upload
@@ -77,9 +78,9 @@ async def rendition(uploads: UploadStore, upload_id: str, name: str) -> Publishe
 
 
 def _is_now(upload: Upload, published: bool) -> bool:
-    """Raises NotYetError where it is not, and may be soon."""
-    if not published and upload.busy:
-        raise NotYetError
+    """Raises NotYetError where it is not, and may be soon: the file comes, or something is being made of it."""
+    if not published and not upload.removed and upload.version < Stage.PROCESSED:
+        raise NotYetError(upload)
     return published
 
 

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from aiohttp import web
 
+from contracts.events import Stage
 from libs.object_store.port import ObjectStore
 from libs.postgres.database import Database
 from libs.web.problem import CONTENT_TYPE, Problem, problem, problem_error
@@ -24,7 +25,7 @@ from services.gateway.files.published import (
 )
 from services.gateway.files.readable import CONTENT, PROBLEMS, readable
 from services.gateway.files.send import send
-from services.gateway.files.soon import soon
+from services.gateway.files.soon import NotYetError, soon
 from services.gateway.store.upload import UploadStore
 
 DATABASE_SECONDS: Final = 10
@@ -81,8 +82,14 @@ class FileDelivery:
         return await send(request, self._store, found)
 
     async def _find(self, find: Find) -> Published | None:
-        async with asyncio.timeout(DATABASE_SECONDS), self._database.connection() as connection:
-            return await find(UploadStore(connection))
+        """Raises NotYetError only where the bytes have come."""
+        try:
+            async with asyncio.timeout(DATABASE_SECONDS), self._database.connection() as connection:
+                return await find(UploadStore(connection))
+        except NotYetError as error:
+            if error.upload.version < Stage.STORED and await self._store.stat(error.upload.staging_key) is None:
+                return None
+            raise
 
 
 def api(deps: Deps) -> Api:

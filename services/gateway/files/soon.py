@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final, TypeVar
 
+from services.gateway.domain.upload import Upload
+
 Found = TypeVar("Found")
 
 PAUSES: Final = (0.02, 0.04, 0.08, 0.16, 0.3, 0.5, 0.9, 0)
@@ -16,7 +18,11 @@ PAUSES: Final = (0.02, 0.04, 0.08, 0.16, 0.3, 0.5, 0.9, 0)
 
 
 class NotYetError(Exception):
-    """The file has come, and is published when it is accepted, or processed."""
+    """The file is published when it has come and is accepted, or processed."""
+
+    def __init__(self, upload: Upload) -> None:
+        super().__init__(f"{upload.id} is not published yet")
+        self.upload = upload
 
 
 async def soon(look: Callable[[], Awaitable[Found | None]]) -> Found | None:

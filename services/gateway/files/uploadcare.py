@@ -61,5 +61,5 @@ def _is_public(upload: Upload) -> bool:
     if upload.dialect != "uploadcare" or upload.removed or not kept(upload):
         return False
     if not upload.has_file and upload.came:
-        raise NotYetError
+        raise NotYetError(upload)
     return upload.has_file

@@ -53,13 +53,7 @@ async def test_who_was_told_of_a_file_before_the_gateway_waits_for_it(
 ) -> None:
     """A webhook's receiver asks at once, and the event to the gateway takes a little longer."""
     looked = asyncio.Event()
-
-    def pauses() -> Iterator[float]:
-        yield 0
-        looked.set()
-        yield from itertools.repeat(0.01, 3000)
-
-    monkeypatch.setattr(soon, "PAUSES", pauses())
+    monkeypatch.setattr(soon, "PAUSES", _pauses(looked))
     new = await gateway.register(await gateway.tenant("key"))
     await gateway.completed(new, BODY)
     await gateway.store.write(f"files/{new.id}/renditions/thumbnail.jpg", _chunks(BODY), content_type="image/jpeg")
@@ -69,6 +63,32 @@ async def test_who_was_told_of_a_file_before_the_gateway_waits_for_it(
     await gateway.ready(new)
 
     assert await asked == 200
+
+
+async def test_who_asks_right_after_the_upload_gets_the_file_once_it_is_verified(
+    gateway: "Gateway", monkeypatch: pytest.MonkeyPatch
+) -> None:  # J-12
+    waited, looked = asyncio.Event(), asyncio.Event()
+    monkeypatch.setattr(soon, "PAUSES", _pauses(waited))
+    tenant = await gateway.tenant("key")
+    new = await gateway.register(tenant, "json2video", folder="videos", name="clip.mp4", content_type="video/mp4")
+    path = f"/{tenant.client_id}/files/videos/clip.mp4"
+    assert await status_of(gateway, path) == 404
+    assert not waited.is_set(), "nothing has come: there is nothing to wait for"
+    monkeypatch.setattr(soon, "PAUSES", _pauses(looked))
+    await gateway.store.write(new.staging_key, _chunks(BODY), content_type="video/mp4")
+
+    asked = asyncio.create_task(status_of(gateway, path))
+    await looked.wait()
+    await gateway.completed(new, BODY)
+
+    assert await asked == 200
+
+
+def _pauses(looked: asyncio.Event) -> Iterator[float]:
+    yield 0
+    looked.set()
+    yield from itertools.repeat(0.01, 3000)
 
 
 async def _chunks(body: bytes) -> AsyncIterator[bytes]:
