@@ -48,7 +48,7 @@ CLAIM_PROMOTIONS = f"""
         ORDER BY promote_at LIMIT $3 FOR UPDATE SKIP LOCKED
     )
     UPDATE sessions s
-    SET lease_owner = $1, promote_at = now() + $2::interval, promote_attempts = promote_attempts + 1
+    SET lease_owner = $1, promote_at = now() + $2::interval, promote_attempts = least(promote_attempts + 1, 10000)
     FROM due WHERE s.upload_id = due.upload_id
     RETURNING {_QUALIFIED}
 """

@@ -176,6 +176,19 @@ async def test_after_a_cut_it_goes_on(place: Place, store: DiskStore, monkeypatc
         assert sent == ["PUT", "PUT", "PUT", "GET"]
 
 
+async def test_parts_that_a_bucket_has_not_put_together_are_no_file(store: DiskStore, tmp_path: Path, s3_server: str) -> None:
+    """It answers 200 before it begins to, and its connection may break in the meantime."""
+    async with PLACES["s3"](tmp_path, s3_server) as place:
+        assert place.destination is not None
+        entry, file, notes = an_entry(), await stored(store, LARGE), Notes()
+        place.destination.next_requests(*[passes] * 6, fails(200, "  "))  # HEAD, POST, four parts
+        assert (await failure(place, entry, file, notes)).may_pass
+        assert await place.published() == []
+
+        await place.connector().publish(entry, file, notes)
+        assert await place.published() == expected(place, LARGE)
+
+
 async def test_a_huge_file_needs_little_memory(place: Place, store: DiskStore) -> None:
     size = 200 * MIB
 

@@ -82,7 +82,15 @@ def _id_in(answer: Answer, url: str) -> str | None:
     except orjson.JSONDecodeError:
         told = None
     found = told.get("id") if isinstance(told, dict) else None
-    if isinstance(found, str | int) and not isinstance(found, bool) and str(found):
+    if isinstance(found, str | int) and not isinstance(found, bool) and _is_text(str(found)):
         return str(found)[:MAX_ID_CHARACTERS]
-    location = answer.headers.get("Location")
-    return urljoin(url, location)[:MAX_ID_CHARACTERS] if location else None
+    location = answer.headers.get("Location", "")
+    try:
+        return urljoin(url, location)[:MAX_ID_CHARACTERS] if _is_text(location) else None
+    except ValueError:  # no address; the file is published all the same
+        return None
+
+
+def _is_text(told: str) -> bool:
+    """What can be kept: a header may hold bytes that are no UTF-8, and no database takes NUL."""
+    return bool(told) and "\0" not in told and not any("\ud800" <= character <= "\udfff" for character in told)

@@ -119,7 +119,10 @@ class S3Connector:
         )
         body = f"<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>".encode()
         content = Content(len(body), _once(body))
-        await self._ask("POST", key, query={"uploadId": progress.upload_id}, content=content)
+        answer = await self._ask("POST", key, query={"uploadId": progress.upload_id}, content=content)
+        # The head of the answer comes before the store has put the parts together: only its end says that it has.
+        if b"CompleteMultipartUploadResult" not in answer.body:
+            raise _unintelligible()
 
     # ------------------------------------------------------------ requests
 
