@@ -121,6 +121,8 @@ async def _receive_files(
         placing = asyncio.run_coroutine_threadsafe(place(part, parser.fields), loop)
         try:
             key = placing.result(PLACE_SECONDS)  # we are in a thread of the store
+        except ConnectionError as error:  # of the database, say; it is not the client that went away
+            raise OSError("nobody could say where the file goes") from error
         finally:
             placing.cancel()
         return Target(key, _stored_type(part))

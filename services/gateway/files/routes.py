@@ -15,6 +15,7 @@ from libs.web.problem import CONTENT_TYPE, Problem, problem, problem_error
 from libs.web.route import Answer, Api, NotFoundError, Parameter
 from libs.web.signed_link import PATH, PURPOSE, LinkRefusedError, LinkSigner
 from services.gateway.deps import Clock, Deps
+from services.gateway.domain.upload import Upload
 from services.gateway.files.header import CORS
 from services.gateway.files.published import (
     Published,
@@ -87,9 +88,14 @@ class FileDelivery:
             async with asyncio.timeout(DATABASE_SECONDS), self._database.connection() as connection:
                 return await find(UploadStore(connection))
         except NotYetError as error:
-            if error.upload.version < Stage.STORED and await self._store.stat(error.upload.staging_key) is None:
+            if error.upload.version < Stage.STORED and not await self._has_come(error.upload):
                 return None
             raise
+
+    async def _has_come(self, upload: Upload) -> bool:
+        """Staged, or already where it stays: the gateway may have heard of neither."""
+        keys = (upload.staging_key, upload.object_key)
+        return any([await self._store.stat(key) is not None for key in keys])
 
 
 def api(deps: Deps) -> Api:

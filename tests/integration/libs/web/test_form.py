@@ -315,6 +315,17 @@ async def test_a_place_that_nobody_names_in_time(
 
 @framings
 @sizes
+async def test_a_place_that_cannot_be_reached_is_not_the_clients_fault(tmp_path: Path, framing: str, size: int) -> None:
+    async def place(_part: FilePart, _fields: Sequence[Field]) -> str:
+        raise ConnectionRefusedError
+
+    async with form_server.running(form_server.disk(tmp_path / "store"), LIMITS, place) as server:
+        assert (await post(server, file("first", "a", bytes(size)) + END, framing)).refusal == (503, "unavailable")
+        assert not files_of(tmp_path / "store")
+
+
+@framings
+@sizes
 async def test_a_full_disk_is_said_and_leaves_nothing(
     disk: FormServer, framing: str, size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
