@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
-import psutil
-
 from bench import bare, form
+from bench.standalone import process
 from deploy.demo import longshore
 
 AIM = 0.7
@@ -27,7 +26,7 @@ async def measure(rounds: int, parent: Path | None) -> None:
         path = Path(folder)
         (path / "bare").mkdir()
         async with longshore(path) as credentials:
-            base = _standalone(int(credentials["base_url"].rpartition(":")[2]))
+            base = bare.Server(int(credentials["base_url"].rpartition(":")[2]), process().pid)
             fields = {"UPLOADCARE_PUB_KEY": credentials["public_key"], "UPLOADCARE_STORE": "0"}
             request = form.request_with(fields)
             await asyncio.to_thread(compare, path / "bare", base, request, rounds)
@@ -55,11 +54,6 @@ def report(name: str, pairs: Sequence[tuple[float, float]]) -> None:
     ratio = median(there / here for here, there in pairs)
     here, there = (median(side) for side in zip(*pairs, strict=True))
     print(f"{name:26}{here:11.0f}{there:12.0f}{ratio:8.2f}{'' if ratio >= AIM else f'  below {AIM}'}", flush=True)
-
-
-def _standalone(port: int) -> bare.Server:
-    child = next(child for child in psutil.Process().children() if "deploy.standalone" in child.cmdline())
-    return bare.Server(port, child.pid)
 
 
 if __name__ == "__main__":

@@ -5,14 +5,9 @@ A whole standalone in a process of its own; the receiver checks every signature.
 
 import asyncio
 import statistics
-import tempfile
 import time
-from pathlib import Path
-from typing import Any
 
-import aiohttp
-
-from deploy.demo import longshore, receiving
+from bench.standalone import standalone
 from deploy.demo_client import Demo
 
 ALONE, TOGETHER = 100, 400
@@ -21,19 +16,10 @@ BODY = b"a small file without renditions\n" * 32
 
 
 async def measure() -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        arrivals: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        secret: list[str] = []
-        async with (
-            receiving(arrivals, secret) as callback_url,
-            longshore(Path(folder)) as credentials,
-            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)) as http,
-        ):
-            secret.append(credentials["webhook_secret"])
-            demo = Demo(http, credentials, callback_url, arrivals)
-            await run(demo, 20, 1)  # warm
-            report("one after the other", await run(demo, ALONE, 1))
-            report(f"{AT_ONCE} at a time", await run(demo, TOGETHER, AT_ONCE))
+    async with standalone() as demo:
+        await run(demo, 20, 1)  # warm
+        report("one after the other", await run(demo, ALONE, 1))
+        report(f"{AT_ONCE} at a time", await run(demo, TOGETHER, AT_ONCE))
 
 
 async def run(demo: Demo, count: int, at_once: int) -> list[float]:

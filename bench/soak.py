@@ -7,19 +7,15 @@ through a form, wait for its end and delete every second one. Each line tells wh
 import argparse
 import asyncio
 import itertools
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from io import BytesIO
-from pathlib import Path
-from typing import Any
 
 import aiohttp
-import psutil
 from PIL import Image
 
-from deploy.demo import longshore, receiving
+from bench.standalone import process, standalone
 from deploy.demo_client import END_STATES, Demo
 
 TEXT = b"a small file without renditions\n" * 512
@@ -27,24 +23,16 @@ REPORTS = 20
 
 
 async def soak(minutes: float, lanes: int) -> None:
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        arrivals: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        secret: list[str] = []
-        async with (
-            receiving(arrivals, secret) as callback_url,
-            longshore(Path(folder)) as credentials,
-            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)) as http,
-        ):
-            secret.append(credentials["webhook_secret"])
-            load = Load(Demo(http, credentials, callback_url, arrivals))
-            end = time.monotonic() + minutes * 60
-            listener = asyncio.create_task(load.listen())
-            try:
-                await asyncio.gather(*(load.lane(end) for _ in range(lanes)), _report(load, end, minutes * 60 / REPORTS))
-                await load.all_announced()
-            finally:
-                listener.cancel()
-            print(f"all of {load.counts['put']} webhooks have come, {load.counts['repeated']} of them repeatedly")
+    async with standalone() as demo:
+        load = Load(demo)
+        end = time.monotonic() + minutes * 60
+        listener = asyncio.create_task(load.listen())
+        try:
+            await asyncio.gather(*(load.lane(end) for _ in range(lanes)), _report(load, end, minutes * 60 / REPORTS))
+            await load.all_announced()
+        finally:
+            listener.cancel()
+        print(f"all of {load.counts['put']} webhooks have come, {load.counts['repeated']} of them repeatedly")
 
 
 class Load:
@@ -127,18 +115,18 @@ def _picture() -> bytes:
 
 
 async def _report(load: Load, end: float, seconds: float) -> None:
-    standalone = next(child for child in psutil.Process().children() if "deploy.standalone" in child.cmdline())
+    watched = process()
     started = time.monotonic()
     print(f"{'seconds':>8}{'put':>8}{'form':>8}{'deleted':>9}{'failed':>8}{'MiB':>8}{'files':>7}{'threads':>9}{'children':>10}")
     while time.monotonic() < end:
         await asyncio.sleep(seconds)
         counts = load.counts
         failed = sum(counts[state] for state in END_STATES - {"READY"})
-        rss = standalone.memory_info().rss / 2**20
-        children = len(standalone.children(recursive=True))
+        rss = watched.memory_info().rss / 2**20
+        children = len(watched.children(recursive=True))
         print(
             f"{time.monotonic() - started:8.0f}{counts['put']:8}{counts['form']:8}{counts['deleted']:9}{failed:8}"
-            f"{rss:8.0f}{standalone.num_fds():7}{standalone.num_threads():9}{children:10}",
+            f"{rss:8.0f}{watched.num_fds():7}{watched.num_threads():9}{children:10}",
             flush=True,
         )
 

@@ -8,8 +8,9 @@ from libs.egress.policy import Policy, parse_networks
 from libs.object_store.port import ObjectStore
 from libs.outbox.unit_of_work import Outbox
 from libs.postgres.database import Database
+from libs.runtime.loop import repeated
 from libs.runtime.secret import SecretBox
-from libs.runtime.service import Service
+from libs.runtime.service import Loop, Service
 from libs.runtime.single_flight import SingleFlight
 from libs.runtime.wakeup import Wakeups
 from libs.sandbox.sandbox import Limits as SandboxLimits
@@ -35,7 +36,7 @@ from services.gateway.files.derived import Derivatives
 from services.gateway.files.image import ImageMaker
 from services.gateway.files.uploadcare import UploadcareFiles
 from services.gateway.handlers import handlers
-from services.gateway.jobs import ExpireSubmissions, FoldUsage, ForgetBatches, PurgeDeliveryLog
+from services.gateway.jobs import PAUSE_SECONDS, ExpireSubmissions, FoldUsage, ForgetBatches, PurgeDeliveryLog
 from services.gateway.platform import accounts, containers, projects, watch_folders, webhook_endpoints
 from services.gateway.platform import routes as platform
 from services.gateway.projects import Projects
@@ -82,15 +83,22 @@ def build(settings: Settings, store: ObjectStore, *, clock: Clock = utc_now) -> 
         name="gateway",
         outbox=outbox,
         handlers=announcer(settings.public_base_url).after(handlers(settings.gateway_max_upload_bytes)),
-        loops={
-            "fold-usage": FoldUsage(outbox).run,
-            "expire-submissions": ExpireSubmissions(outbox, clock).run,
-            "forget-batches": ForgetBatches(outbox, clock, age=timedelta(days=settings.gateway_batch_forget_days)).run,
-            "delivery-log": PurgeDeliveryLog(outbox, retention=timedelta(days=settings.gateway_delivery_log_days)).run,
-        },
+        loops=_loops(settings, outbox, clock),
         resources=(store, bootstrap, images),
         web=application([*apis, documentation(apis, title="Longshore", version=VERSION, description=DESCRIPTION)]),
     )
+
+
+def _loops(settings: Settings, outbox: Outbox, clock: Clock) -> dict[str, Loop]:
+    batches = ForgetBatches(outbox, clock, age=timedelta(days=settings.gateway_batch_forget_days))
+    deliveries = PurgeDeliveryLog(outbox, retention=timedelta(days=settings.gateway_delivery_log_days))
+    steps = {
+        "fold-usage": FoldUsage(outbox).once,
+        "expire-submissions": ExpireSubmissions(outbox, clock).once,
+        "forget-batches": batches.once,
+        "delivery-log": deliveries.once,
+    }
+    return {name: repeated(once, outbox.wakeups, name, PAUSE_SECONDS) for name, once in steps.items()}
 
 
 def dependencies(settings: Settings, outbox: Outbox, secrets_box: SecretBox, store: ObjectStore, clock: Clock) -> Deps:

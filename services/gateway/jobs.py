@@ -1,6 +1,5 @@
-"""Timers of the gateway."""
+"""Timers of the gateway: each has `once`, which `repeated` makes a loop."""
 
-import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -22,11 +21,6 @@ class FoldUsage:
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
 
-    async def run(self) -> None:
-        while True:
-            if not await self.once():
-                await asyncio.sleep(PAUSE_SECONDS)
-
     async def once(self) -> bool:
         """True when more may be waiting."""
         async with self._outbox.database.transaction() as connection:
@@ -39,11 +33,6 @@ class ExpireSubmissions:
     def __init__(self, outbox: Outbox, clock: Callable[[], datetime]) -> None:
         self._outbox = outbox
         self._clock = clock
-
-    async def run(self) -> None:
-        while True:
-            if not await self.once():
-                await asyncio.sleep(PAUSE_SECONDS)
 
     async def once(self) -> bool:
         """True when more may be waiting."""
@@ -63,11 +52,6 @@ class ForgetBatches:
         self._clock = clock
         self._age = age
 
-    async def run(self) -> None:
-        while True:
-            if not await self.once():
-                await asyncio.sleep(PAUSE_SECONDS)
-
     async def once(self) -> bool:
         """True when more may be waiting."""
         async with self._outbox.database.connection() as connection:
@@ -80,11 +64,6 @@ class PurgeDeliveryLog:
     def __init__(self, outbox: Outbox, *, retention: timedelta) -> None:
         self._outbox = outbox
         self._retention = retention
-
-    async def run(self) -> None:
-        while True:
-            if not await self.once():
-                await asyncio.sleep(PAUSE_SECONDS)
 
     async def once(self) -> bool:
         """True when more may be waiting."""

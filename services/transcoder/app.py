@@ -8,6 +8,7 @@ import imageio_ffmpeg
 from libs.object_store.port import ObjectStore
 from libs.outbox.unit_of_work import Outbox
 from libs.postgres.database import Database
+from libs.runtime.loop import repeated
 from libs.runtime.service import Loop, Service
 from libs.runtime.wakeup import Wakeups
 from libs.sandbox.sandbox import Limits, Sandbox
@@ -17,7 +18,7 @@ from services.transcoder.adapters.inspector import Inspector
 from services.transcoder.adapters.transcoder import Transcoder
 from services.transcoder.domain.job import Lane
 from services.transcoder.handlers import HANDLERS
-from services.transcoder.jobs import CleanLoop, CountLoop, ForgetLoop, SniffLoop, WorkLoop
+from services.transcoder.jobs import FORGET_SECONDS, CleanLoop, CountLoop, SniffLoop, WorkLoop
 from services.transcoder.settings import Settings
 from services.transcoder.usecases.cleaning import Cleaner
 from services.transcoder.usecases.outcome import Outcomes
@@ -54,7 +55,7 @@ def _loops(settings: Settings, outbox: Outbox, store: ObjectStore, workspace: Wo
             for number in range(count)
         },
         "clean": CleanLoop(cleaner, wakeups).run,
-        "forget": ForgetLoop(cleaner).run,
+        "forget": repeated(cleaner.forget, wakeups, "forget", FORGET_SECONDS),
         "count": CountLoop(outcomes).run,
     }
 

@@ -67,16 +67,6 @@ class CleanLoop:
         await _forever(self._cleaner.once, self._wakeups, "clean")
 
 
-class ForgetLoop:
-    def __init__(self, cleaner: Cleaner) -> None:
-        self._cleaner = cleaner
-
-    async def run(self) -> None:
-        while True:
-            if not await self._cleaner.forget():
-                await asyncio.sleep(FORGET_SECONDS)
-
-
 class CountLoop:
     """Keeps the queue gauge true."""
 

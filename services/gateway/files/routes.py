@@ -17,13 +17,7 @@ from libs.web.signed_link import PATH, PURPOSE, LinkRefusedError, LinkSigner
 from services.gateway.deps import Clock, Deps
 from services.gateway.domain.upload import Upload
 from services.gateway.files.header import CORS
-from services.gateway.files.published import (
-    Published,
-    original_by_id,
-    original_by_name,
-    original_of_link,
-    rendition,
-)
+from services.gateway.files.published import Published, original_by_id, original_by_name, original_of_link, rendition
 from services.gateway.files.readable import CONTENT, PROBLEMS, readable
 from services.gateway.files.send import send
 from services.gateway.files.soon import NotYetError, soon
@@ -41,7 +35,6 @@ REFUSED = {
     400: Answer("The query cannot be read.", Problem, CONTENT_TYPE),
     403: Answer("The link is not one of this installation, or it has expired.", Problem, CONTENT_TYPE),
 }
-
 
 Find = Callable[[UploadStore], Awaitable[Published | None]]
 """Raises NotYetError."""
@@ -94,8 +87,8 @@ class FileDelivery:
 
     async def _has_come(self, upload: Upload) -> bool:
         """Staged, or already where it stays: the gateway may have heard of neither."""
-        keys = (upload.staging_key, upload.object_key)
-        return any([await self._store.stat(key) is not None for key in keys])
+        stat = self._store.stat
+        return await stat(upload.staging_key) is not None or await stat(upload.object_key) is not None
 
 
 def api(deps: Deps) -> Api:

@@ -7,7 +7,7 @@ from uuid import UUID
 from contracts.ids import TenantId, UploadId
 from libs.postgres.database import Connection
 from services.gateway.domain.upload import WITHOUT_FILE, State, Upload
-from services.gateway.store.upload import COLUMNS, to_upload
+from services.gateway.store.upload import COLUMNS, reached_by, to_upload
 
 
 class ListingStore:
@@ -51,8 +51,8 @@ class ListingStore:
         return [to_upload(row) for row in rows]
 
     async def version(self, tenant_id: TenantId, upload_id: UploadId) -> int | None:
-        """Only the upload's version: cheap enough to ask again and again."""
-        version: int | None = await self._connection.fetchval(
-            "SELECT version FROM uploads WHERE id = $1 AND tenant_id = $2", upload_id, tenant_id
+        """The upload's version, as it is shown: cheap enough to ask again and again."""
+        row = await self._connection.fetchrow(
+            "SELECT state, version, completed_at, mime_type FROM uploads WHERE id = $1 AND tenant_id = $2", upload_id, tenant_id
         )
-        return version
+        return reached_by(dict(row))[1] if row else None

@@ -1,5 +1,6 @@
 """Uploads: found, listed, given up, moved. `registration.py` inserts them, `projection.py` follows the events."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -33,13 +34,15 @@ def upload_of(values: dict[str, Any]) -> Upload:
     for column in _JSON_COLUMNS:
         if values[column] is not None:
             values[column] = orjson.loads(values[column])
-    values["state"], values["version"] = reached(
-        State(values["state"]),
-        values["version"],
-        verified=values["completed_at"] is not None,
-        inspected=values["mime_type"] is not None,
-    )
+    values["state"], values["version"] = reached_by(values)
     return Upload(**values)
+
+
+def reached_by(row: Mapping[str, Any]) -> tuple[State, int]:
+    """`domain.upload.reached`, of a row's `state`, `version`, `completed_at` and `mime_type`."""
+    return reached(
+        State(row["state"]), row["version"], verified=row["completed_at"] is not None, inspected=row["mime_type"] is not None
+    )
 
 
 class UploadStore:

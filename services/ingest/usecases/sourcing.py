@@ -44,7 +44,7 @@ class WatchedSource:
             raise FetchError("fetch_client_error", "no watch folder has this file")
         file = known[0]
         if file.size_bytes > request.max_size_bytes:
-            raise FetchError("fetch_too_large", f"{file.size_bytes} bytes are more than {request.max_size_bytes}")
+            raise FetchError("fetch_too_large", f"{file.size_bytes} > {request.max_size_bytes}")
         found = Found(file.name, declared_type(guess_type(file.name)[0]), file.size_bytes)
         async with self._places.of(folder).open(file) as chunks:
             yield Answer(found, chunks)

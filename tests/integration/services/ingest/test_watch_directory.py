@@ -53,6 +53,27 @@ async def test_a_file_becomes_an_upload_once_and_goes(database_dsn: str, store: 
     assert names_in(demo) == []
 
 
+async def test_a_file_beyond_the_limit_is_not_even_copied(
+    database_dsn: str, store: ObjectStore, root: Path, demo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # M-07
+    read: list[str] = []
+    open_file = Directory.open
+
+    def opened(place: Directory, file: Any) -> Any:
+        read.append(file.name)
+        return open_file(place, file)
+
+    monkeypatch.setattr(Directory, "open", opened)
+    async with watching(database_dsn, store, root, named(DEMO)) as watcher:
+        watcher.max_size_bytes = 10
+        drop(demo, "large.mp4", b"x" * 11)
+        drop(demo, "small.mp4", b"x" * 10)
+        assert await watcher.ended(2) == {"large.mp4": ["kept"], "small.mp4": ["taken"]}
+    assert read == ["small.mp4"]
+    assert "large.mp4" in names_in(demo)
+
+
 async def test_the_folder_is_made_where_it_is_missing(database_dsn: str, store: ObjectStore, root: Path) -> None:
     # M-07
     async with watching(database_dsn, store, root, named(WatchedDirectory(path="a/b"))) as watcher:

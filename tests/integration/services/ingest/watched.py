@@ -51,6 +51,8 @@ class Watcher:
         self.rig = rig
         self.refuses: set[str] = set()
         """Names of files whose uploads the session service rejects."""
+        self.max_size_bytes = 1 << 30
+        """Of a file that the gateway takes."""
         self._asked: dict[UUID, FetchRequested] = {}
         self._decided: set[UUID] = set()
 
@@ -72,7 +74,7 @@ class Watcher:
         """The gateway's part."""
         event = requested(
             f"watch:{found.file_id}", upload_id=found.file_id, staging_key=f"staging/{found.file_id}/token",
-            max_size_bytes=found.size_bytes,
+            max_size_bytes=self.max_size_bytes,
         )  # fmt: skip
         self._asked[found.file_id] = event
         await self.rig.hear(event)

@@ -9,7 +9,8 @@ import pytest
 from aiohttp import web
 from openapi_spec_validator import validate
 
-from contracts.events import FileExpired, Rendition, Stage, UploadAborted, UploadRejected
+from contracts.events import FileExpired, ProcessingCompleted, Rendition, Stage, UploadAborted, UploadRejected
+from services.gateway.platform.store import ListingStore
 from services.gateway.store import UploadStore
 
 if TYPE_CHECKING:
@@ -144,6 +145,23 @@ async def test_a_wait_ends_when_the_upload_moves_on(gateway: "Gateway") -> None:
     waiting = asyncio.create_task(get(gateway, f"{path}?wait_version=1"))
     await gateway.completed(new, b"x")
     assert (await waiting)["version"] > 1
+
+
+async def test_a_wait_is_for_what_is_shown(gateway: "Gateway") -> None:
+    """Processed, it says, and what the bytes are is still on its way: that is no news to whoever knows the rest."""
+    new = await gateway.register(await gateway.tenant("key"))
+    await gateway.completed(new, b"x")
+    about = {"upload_id": new.id, "tenant_id": new.tenant_id}
+    processed = ProcessingCompleted(**about, version=Stage.PROCESSED, mime_type="image/png", completed_at=datetime.now(UTC))
+    await gateway.happened(processed)
+
+    async with gateway.outbox.database.connection() as connection:
+        assert await ListingStore(connection).version(new.tenant_id, new.id) == Stage.CLOSED
+    path = f"/platform/v1/uploads/{new.id}"
+    assert (await get(gateway, f"{path}?wait_version={Stage.CLOSED}&wait_seconds=0"))["state"] == "COMPLETED"
+    waiting = asyncio.create_task(get(gateway, f"{path}?wait_version={Stage.CLOSED}"))
+    await gateway.ready(new)
+    assert (await waiting)["state"] == "READY"
 
 
 async def test_a_wait_does_not_hold_up_a_stop(gateway: "Gateway") -> None:
