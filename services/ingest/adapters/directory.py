@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Final, Literal, TypeVar
 
-from services.ingest.adapters.inside import move, open_file, opened_below, opened_root, status, write_text
+from services.ingest.adapters.inside import move, open_file, opened_below, opened_root, place_draft, status, write_draft
 from services.ingest.adapters.place import MAX_SIGHTINGS, PlaceUnavailableError, Survey
 from services.ingest.domain.error import FetchError
 from services.ingest.domain.watch import (
@@ -119,12 +119,15 @@ class Directory:
             if folder < 0:
                 return
             lock = beside(file.name, LOCK)
+            # Before the file has a name again: without its reason beside it, it would be found once more.
+            draft = write_draft(folder, file.name, f"{reason}\n")
             if status(folder, lock) is not None:
                 _give_back(file, folder, lock)
             for name in (file.name, other_name(file)):
                 if _is(file, folder, name):  # only now: what is written after this has changed since
-                    write_text(folder, beside(name, ERROR), f"{reason}\n")
+                    place_draft(folder, draft, beside(name, ERROR))
                     return
+            os.unlink(draft, dir_fd=folder)
 
     @contextmanager
     def _parent(self, file: WatchedFile, *, missing_is_fine: bool = False) -> Iterator[int]:

@@ -82,15 +82,24 @@ def move(folder: int, name: str, target_folder: int, target: str) -> bool:
     return True
 
 
-def write_text(folder: int, name: str, text: str) -> None:
-    """Replaces the file as a whole; it is on disk when this returns."""
+def write_draft(folder: int, name: str, text: str) -> str:
+    """Under a hidden name, which is answered; on disk when this returns, which may take a while."""
     draft = f".{name[:200]}.draft"
-    with suppress(FileNotFoundError):
+    try:
+        descriptor = os.open(draft, _WRITE, 0o644, dir_fd=folder)
+    except FileExistsError:  # of a worker that did not live to place it, or somebody's link
         os.unlink(draft, dir_fd=folder)
-    with os.fdopen(os.open(draft, _WRITE, 0o644, dir_fd=folder), "w", encoding="utf-8") as file:
+        descriptor = os.open(draft, _WRITE, 0o644, dir_fd=folder)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
+    return draft
+
+
+def place_draft(folder: int, draft: str, name: str) -> None:
+    """Gives it its name, in which it replaces another file, as if it were written now."""
+    os.utime(draft, dir_fd=folder, follow_symlinks=False)
     os.rename(draft, name, src_dir_fd=folder, dst_dir_fd=folder)
 
 

@@ -60,15 +60,18 @@ class Finding:
         """Tells of every file that lies there settled and was not told of. Raises PlaceUnavailableError."""
         async with self._outbox.database.connection() as connection:
             began_at = await WatchStore(connection).clock()
+        looked_at = time.time()
         survey = await self._places.of(folder).survey()
-        waits = self._waits(folder, survey.files)
+        waits = self._waits(folder, survey.files, looked_at)
         if settled := [sighting for sighting in survey.files if waits[sighting] <= 0]:
             await self._tell(folder, settled, began_at)
         return Seen(survey.directories, min((wait for wait in waits.values() if wait > 0), default=None))
 
-    def _waits(self, folder: WatchFolder, sightings: Sequence[Sighting]) -> dict[Sighting, float]:
-        """How long each has to wait. A clock that is ahead of ours does not count: then it is what we saw ourselves."""
-        now = time.time()
+    def _waits(self, folder: WatchFolder, sightings: Sequence[Sighting], now: float) -> dict[Sighting, float]:
+        """How long each has to wait. A clock that is ahead of ours does not count: then it is what we saw ourselves.
+
+        `now` is when the look began: what it saw may be old when it ends.
+        """
         known = self._first_seen.get(folder.id, {})
         seen = self._first_seen[folder.id] = {sighting: known.get(sighting, now) for sighting in sightings}
         return {sighting: min(sighting.changed_at, since) + self._settle_seconds - now for sighting, since in seen.items()}

@@ -4,7 +4,9 @@ import asyncio
 import os
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -13,9 +15,11 @@ from contracts.events import WatchedFileFound
 from libs.object_store.port import ObjectStore
 from services.ingest.adapters import directory
 from services.ingest.adapters.directory import Directory
+from services.ingest.adapters.place import Survey
+from services.ingest.domain.watch import Sighting, WatchFolder
 from services.ingest.usecases.outcome import Outcomes
-from services.ingest.usecases.watching import Clearing
-from tests.integration.services.ingest.rig import until
+from services.ingest.usecases.watching import Clearing, Finding
+from tests.integration.services.ingest.rig import TENANT, until
 from tests.integration.services.ingest.watched import named, names_in, watching
 
 DEMO = WatchedDirectory(path="demo")
@@ -247,6 +251,52 @@ async def test_a_new_file_of_the_same_name_is_not_lost(database_dsn: str, store:
         kept = f"film.{first.file_id.hex[:8]}.mp4"
         assert names_in(demo) == [kept, f"{kept}.error.txt"]
         assert (demo / kept).read_bytes() == b"first"
+
+
+async def test_a_refused_file_has_no_name_without_its_reason(
+    database_dsn: str, store: ObjectStore, root: Path, demo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slow disk must not make it a new file meanwhile."""
+    drop(demo, "film.mp4", b"first")
+    while_writing: list[list[str]] = []
+
+    def fsync(_descriptor: int) -> None:
+        if ".film.mp4.draft" in (names := names_in(demo)):
+            while_writing.append(names)
+
+    async with watching(database_dsn, store, root, named(DEMO), served=False) as watcher:
+        [first] = await until(watcher.found)
+        await watcher.rig.end(await watcher.ask(first))
+        drop(demo, "film.mp4", b"second")
+        monkeypatch.setattr(os, "fsync", fsync)
+        await watcher.refuse(first)
+
+        async def kept() -> bool:
+            return (await watcher.states())["film.mp4"][0] == "kept"
+
+        await until(kept)
+    assert while_writing == [[".film.mp4.draft", "film.mp4", "film.mp4.lock"]]
+
+
+async def test_what_a_slow_look_has_seen_is_as_old_as_the_look(
+    database_dsn: str, store: ObjectStore, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a mount that hangs: nobody knows how long the file has been as it was seen."""
+    now = 1000.0
+
+    class SlowPlace:
+        async def survey(self) -> Survey:
+            nonlocal now
+            now += 3600
+            return Survey([Sighting("film.mp4", 1, "version", changed_at=1001.0)], frozenset())
+
+    monkeypatch.setattr("services.ingest.usecases.watching.time", SimpleNamespace(time=lambda: now))
+    places: Any = SimpleNamespace(of=lambda _folder: SlowPlace())
+    folder = WatchFolder(uuid4(), TENANT, "directory", "delete", "sealed")
+    async with watching(database_dsn, store, root, served=False) as watcher:
+        seen = await Finding(watcher.rig.service.outbox, places, settle_seconds=60).look(folder)
+        assert await watcher.found() == []
+    assert seen.settled_in == 60
 
 
 async def test_a_file_that_is_changed_before_its_bytes_are_read_is_found_again(
