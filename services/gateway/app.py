@@ -43,6 +43,7 @@ from services.gateway.projects import Projects
 from services.gateway.settings import Settings
 from services.gateway.store.private_token import holder_of_private_token
 from services.gateway.usecases.register import Registrar
+from services.gateway.usecases.submit import Submitter
 
 VERSION = "0.1.0"
 DESCRIPTION = """\
@@ -113,6 +114,7 @@ def dependencies(settings: Settings, outbox: Outbox, secrets_box: SecretBox, sto
         projects=Projects(outbox.database, secrets_box, cache_seconds=cache_seconds),
         secrets_box=secrets_box,
         registrar=Registrar(outbox, store),
+        submitter=Submitter(outbox),
         objects=store,
         egress=Policy(parse_networks(settings.egress_allow)),
         limits=Limits(

@@ -14,6 +14,7 @@ from services.gateway.auth import Authenticator, Operators
 from services.gateway.bearer import Bearers
 from services.gateway.projects import Projects
 from services.gateway.usecases.register import Registrar
+from services.gateway.usecases.submit import Submitter
 
 UNDECLARED_BYTES: Final = 2**30
 """What an upload of undeclared size is taken for when it comes to how long it may take."""
@@ -63,6 +64,7 @@ class Deps:
     projects: Projects
     secrets_box: SecretBox
     registrar: Registrar
+    submitter: Submitter
     objects: ObjectStore
     egress: Policy
     """Where addresses that users supply may lead."""

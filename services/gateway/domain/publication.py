@@ -20,6 +20,19 @@ FINAL: Final = frozenset({"published", "failed"})
 
 
 @dataclass(frozen=True)
+class NewPublication:
+    upload_id: UploadId
+    tenant_id: TenantId
+    account_id: AccountId
+    position: int
+    """In the client's list of accounts."""
+    due_at: datetime | None
+    """None: at once."""
+    at: datetime
+    """When it was asked for."""
+
+
+@dataclass(frozen=True)
 class Publication:
     id: UUID
     upload_id: UploadId

@@ -4,7 +4,7 @@ A unit is charged when a publication is asked for and stays charged unless it is
 until the commit, so a quota is kept exactly; who releases only appends.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -14,6 +14,7 @@ import orjson
 from contracts.ids import TenantId
 from libs.postgres.database import Connection
 from services.gateway.domain.account import Account, AccountId
+from services.gateway.domain.quota import Quotas
 
 COLUMNS = """
     a.id, a.tenant_id, a.kind, a.name, a.settings_sealed, a.settings_shown, a.quota_limit, a.revision, a.created_at,
@@ -111,25 +112,23 @@ class AccountStore:
         found: bool = await self._connection.fetchval("SELECT EXISTS (SELECT FROM accounts WHERE tenant_id = $1)", tenant_id)
         return found
 
-    async def lock_quotas(self, tenant_id: TenantId, account_ids: Sequence[AccountId]) -> dict[AccountId, int | None]:
-        """Linked accounts of the tenant → units that they have left (None: any number), true until the commit."""
+    async def lock_quotas(self, accounts: Collection[tuple[TenantId, AccountId]]) -> Quotas:
+        """Of those that are linked; true until the commit."""
         rows = await self._connection.fetch(
             """
-            SELECT id, quota_limit, quota_charged FROM accounts
-            WHERE tenant_id = $1 AND id = ANY ($2::uuid[]) AND unlinked_at IS NULL
+            SELECT id FROM accounts
+            WHERE (tenant_id, id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[])) AND unlinked_at IS NULL
             ORDER BY id FOR UPDATE
             """,
-            tenant_id,
-            account_ids,
+            [tenant_id for tenant_id, _ in accounts],
+            [account_id for _, account_id in accounts],
         )
-        await self._fold([row["id"] for row in rows])
-        return {
-            row["id"]: row["left"]
-            for row in await self._connection.fetch(
-                "SELECT id, quota_limit - quota_charged AS left FROM accounts WHERE id = ANY ($1::uuid[])",
-                [row["id"] for row in rows],
-            )
-        }
+        account_ids = [row["id"] for row in rows]
+        await self._fold(account_ids)
+        rows = await self._connection.fetch(
+            "SELECT tenant_id, id, quota_limit - quota_charged AS left FROM accounts WHERE id = ANY ($1::uuid[])", account_ids
+        )
+        return Quotas({(row["tenant_id"], row["id"]): row["left"] for row in rows})
 
     async def _fold(self, account_ids: Sequence[AccountId]) -> None:
         await self._connection.execute(
@@ -141,10 +140,14 @@ class AccountStore:
             account_ids,
         )
 
-    async def charge(self, account_ids: Sequence[AccountId]) -> None:
-        """One unit each."""
+    async def charge(self, units: Mapping[AccountId, int]) -> None:
         await self._connection.execute(
-            "UPDATE accounts SET quota_charged = quota_charged + 1 WHERE id = ANY ($1::uuid[])", account_ids
+            """
+            UPDATE accounts SET quota_charged = quota_charged + charged.units
+            FROM unnest($1::uuid[], $2::int[]) AS charged (id, units) WHERE accounts.id = charged.id
+            """,
+            list(units),
+            list(units.values()),
         )
 
     async def release(self, account_id: AccountId, units: int) -> None:

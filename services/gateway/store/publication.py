@@ -1,14 +1,13 @@
 """What delivery tells of publications: of one publication the newest step counts, in whatever order they are heard."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
 from contracts.events import PublicationChanged
-from contracts.ids import TenantId, UploadId, publication_id
+from contracts.ids import UploadId, publication_id
 from libs.postgres.database import Connection
-from services.gateway.domain.account import AccountId
-from services.gateway.domain.publication import FINAL, Publication
+from services.gateway.domain.publication import FINAL, NewPublication, Publication
 
 COLUMNS = """
     p.id, p.upload_id, p.tenant_id, p.account_id, a.kind, p.due_at, p.status, p.sequence, p.quota, p.external_id, p.error_code,
@@ -20,24 +19,24 @@ class PublicationStore:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def insert(
-        self,
-        tenant_id: TenantId,
-        upload_id: UploadId,
-        account_ids: Sequence[AccountId],
-        *,
-        due_at: datetime | None,
-        at: datetime,
-    ) -> None:
-        """One for each account, a unit reserved."""
+    async def insert(self, batch: Iterable[NewPublication]) -> None:
+        """A unit reserved for each."""
         await self._connection.executemany(
             """
             INSERT INTO publications (id, upload_id, tenant_id, account_id, position, due_at, changed_at)
             VALUES ($1, $2, $3, $4, $5, $6, $7)
             """,
             [
-                (publication_id(upload_id, account_id), upload_id, tenant_id, account_id, position, due_at, at)
-                for position, account_id in enumerate(account_ids)
+                (
+                    publication_id(new.upload_id, new.account_id),
+                    new.upload_id,
+                    new.tenant_id,
+                    new.account_id,
+                    new.position,
+                    new.due_at,
+                    new.at,
+                )
+                for new in batch
             ],
         )
 

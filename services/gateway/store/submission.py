@@ -1,5 +1,6 @@
 """Uploads that are to be published: their sessions, and the tenant's history of them."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -20,24 +21,23 @@ class SubmissionStore:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def insert(self, new: Submission, token_hash: bytes | None) -> None:
-        await self._connection.execute(
+    async def insert(self, batch: Sequence[tuple[Submission, bytes | None]]) -> None:
+        """Each with the hash of its session's token, where it has one."""
+        await self._connection.executemany(
             """
             INSERT INTO submissions (upload_id, tenant_id, token_hash, part_bytes, state, expires_at, completed_at)
             VALUES ($1, $2, $3, $4, $5, $6, $7)
             """,
-            new.upload_id,
-            new.tenant_id,
-            token_hash,
-            new.part_bytes,
-            new.state.value,
-            new.expires_at,
-            new.completed_at,
+            [
+                (new.upload_id, new.tenant_id, token_hash, new.part_bytes, new.state.value, new.expires_at, new.completed_at)
+                for new, token_hash in batch
+            ],
         )
 
-    async def exists(self, upload_id: UploadId) -> bool:
-        found: bool = await self._connection.fetchval("SELECT EXISTS (SELECT FROM submissions WHERE upload_id = $1)", upload_id)
-        return found
+    async def existing(self, upload_ids: Sequence[UploadId]) -> set[UploadId]:
+        """Those of `upload_ids` that were submitted."""
+        rows = await self._connection.fetch("SELECT upload_id FROM submissions WHERE upload_id = ANY ($1::uuid[])", upload_ids)
+        return {row["upload_id"] for row in rows}
 
     async def find_by_token(self, tenant_id: TenantId, token_hash: bytes) -> Submission | None:
         row = await self._connection.fetchrow(

@@ -26,7 +26,7 @@ from services.gateway.domain.role import Permission
 from services.gateway.domain.submission import Submission, SubmissionState
 from services.gateway.domain.upload import State, Upload
 from services.gateway.store import PublicationStore, SubmissionStore, UploadStore
-from services.gateway.usecases.publish import request_publication
+from services.gateway.usecases.submit import request_publication
 
 MAX_BODY_BYTES = 256 * 1024
 

@@ -33,7 +33,7 @@ from services.gateway.domain.error import GatewayError
 from services.gateway.domain.registration import Registration
 from services.gateway.domain.role import Permission
 from services.gateway.domain.submission import SubmissionState
-from services.gateway.usecases.publish import Entry, submit
+from services.gateway.usecases.submit import Entry, NewSubmission
 
 FILE: Final = "file"
 MULTIPART: Final = "multipart/form-data"
@@ -51,7 +51,7 @@ class FormUpload:
         form = await receive_form(request, self._deps.objects, _place, LIMITS)
         try:
             entry, new = self._judge(form, principal)
-            await submit(self._deps.outbox, new, to_submission(new, SubmissionState.COMPLETED), entry)
+            await self._deps.submitter.submit(NewSubmission(new, to_submission(new, SubmissionState.COMPLETED), entry))
         except (GatewayError, ValueError, Upload24Error):
             with suppress(Exception):
                 await asyncio.shield(self._deps.objects.delete(form.keys))

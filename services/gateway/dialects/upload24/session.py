@@ -39,7 +39,8 @@ from services.gateway.domain.role import Permission
 from services.gateway.domain.submission import Submission, SubmissionState
 from services.gateway.domain.upload import Upload
 from services.gateway.store import SubmissionStore, UploadStore
-from services.gateway.usecases.publish import Entry, end_submission, submit
+from services.gateway.usecases.publish import end_submission
+from services.gateway.usecases.submit import Entry, NewSubmission
 
 PART_BYTES: Final = 16 * 2**20
 DATABASE_SECONDS: Final = 10
@@ -62,7 +63,7 @@ class Sessions:
         )
         token = new_token()
         submission = to_submission(new, SubmissionState.OPEN)
-        await submit(self._deps.outbox, new, submission, entry, token_hash=key_hash(token))
+        await self._deps.submitter.submit(NewSubmission(new, submission, entry, key_hash(token)))
         return answer(
             PutSession(
                 session_token=token,
@@ -152,7 +153,7 @@ class Sessions:
         multipart_id = await objects.start_multipart(new.staging_key, content_type=new.content_type)
         opened = replace(new, multipart_id=multipart_id)
         try:
-            await submit(self._deps.outbox, opened, submission, entry, token_hash=key_hash(token))
+            await self._deps.submitter.submit(NewSubmission(opened, submission, entry, key_hash(token)))
         except GatewayError:
             with suppress(StoreUnavailableError):
                 await objects.abort_multipart(new.staging_key, multipart_id)

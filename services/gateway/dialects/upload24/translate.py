@@ -26,7 +26,7 @@ from services.gateway.domain.publication import Progress, Publication, aggregate
 from services.gateway.domain.registration import Registration
 from services.gateway.domain.submission import Submission, SubmissionState
 from services.gateway.domain.upload import Upload
-from services.gateway.usecases.publish import Entry
+from services.gateway.usecases.submit import Entry
 
 DIALECT: Final = "upload24"
 FARTHEST: Final = timedelta(days=366)

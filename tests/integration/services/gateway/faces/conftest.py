@@ -43,6 +43,7 @@ from services.gateway.store import TenantStore
 from services.gateway.store.private_token import holder_of_private_token
 from services.gateway.store.tenant import Tenant
 from services.gateway.usecases.register import Registrar
+from services.gateway.usecases.submit import Submitter
 
 BASE_URL = "http://files.test"
 Client = TestClient[web.Request, web.Application]
@@ -180,6 +181,7 @@ async def gateway(open_outbox: Callable[[str], Awaitable[Outbox]], tmp_path: Pat
         projects=Projects(outbox.database, secrets_box, cache_seconds=0),
         secrets_box=secrets_box,
         registrar=Registrar(outbox, store),
+        submitter=Submitter(outbox),
         objects=store,
         egress=Policy(),
         limits=Limits(10**9, day, day, day, day, day, day, day, day, day, 2**17, 0, 0),
