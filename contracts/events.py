@@ -555,8 +555,8 @@ class UploadRejected(UploadEvent):
     publisher: ClassVar[str] = "session"
 
     code: str
-    """Stable: `size_mismatch`, `too_large`, `too_small`, `content_type_mismatch`, `infected`, `too_large_to_scan`, and those of
-    FetchFailed."""
+    """Stable: `size_mismatch`, `too_large`, `too_small`, `content_type_mismatch`, `infected`, `too_large_to_scan`,
+    `scan_failed`, and those of FetchFailed."""
     message: str
     """Fit for the user; of `infected` the name of the virus alone."""
 

@@ -4,10 +4,11 @@ URLs are signed by our own `Presigner` (the SDK binds nothing but the host), wit
 """
 
 import asyncio
+import socket
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from hmac import compare_digest
@@ -23,6 +24,7 @@ from minio.commonconfig import REPLACE, ComposeSource, CopySource
 from minio.deleteobjects import DeleteObject
 from minio.error import MinioException
 from minio.notificationconfig import NotificationConfig, PrefixFilterRule, QueueConfig
+from urllib3.connection import HTTPConnection
 
 from libs.object_store.port import (
     MultipartNotFoundError,
@@ -46,10 +48,54 @@ PART_BYTES = 8 * 1024 * 1024
 COPY_LIMIT_BYTES = 5 * 1024**3
 """S3's limit for one CopyObject; beyond it parts are copied."""
 COMPLETE_AGAIN_SECONDS = (0.1, 0.2, 0.4, 0.8)
+CALLS, CALL_SECONDS = 16, 60
+COPIES, COPY_SECONDS = 32, 900
+"""At the same time, and how long the store may be silent. A copy inside the store answers when it is done, and not all stores
+send something meanwhile."""
 PAGE = 1000
 _META = "x-amz-meta-"
+_KEEPALIVE = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+)
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class _Caller:
+    """The SDK, its connections, and the threads that use them."""
+
+    client: Minio
+    http: urllib3.PoolManager
+    threads: ThreadPoolExecutor
+
+    @classmethod
+    def of(cls, calls: int, *, read_seconds: float, **access: Any) -> Self:
+        """As many `calls` at the same time. It notices within a minute that the other side is gone, however long that may
+        take to answer."""
+        http = urllib3.PoolManager(
+            maxsize=calls,
+            timeout=urllib3.Timeout(connect=5, read=read_seconds),
+            retries=urllib3.Retry(total=2, backoff_factor=0.2, status_forcelist=[500, 502, 503, 504]),
+            socket_options=[*HTTPConnection.default_socket_options, *_KEEPALIVE],
+        )
+        return cls(Minio(**access, http_client=http), http, ThreadPoolExecutor(calls, thread_name_prefix="s3-store"))
+
+    async def run(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        """Does blocking work in a thread; what the SDK raises becomes an error of the port."""
+
+        def in_thread() -> _T:
+            with port_errors():
+                return work(*args, **kwargs)
+
+        return await asyncio.get_running_loop().run_in_executor(self.threads, in_thread)
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self.threads.shutdown, wait=True, cancel_futures=True)
+        self.http.clear()
 
 
 class S3Store:
@@ -57,8 +103,8 @@ class S3Store:
 
     def __init__(
         self,
-        client: Minio,
-        http: urllib3.PoolManager,
+        caller: _Caller,
+        copier: _Caller,
         bucket: str,
         presigner: Presigner,
         probe: Presigner,
@@ -66,14 +112,14 @@ class S3Store:
         access: tuple[str, str, str],
     ) -> None:
         """`access`: scheme, host and port; access key; secret key."""
-        self._client = client
-        self._http = http
+        self._client = caller.client
+        self._caller = caller
+        self._copier = copier
         self._bucket = bucket
         self._presigner = presigner
         self._probe = probe
         self._access = access
-        self._multipart = S3Multipart(client, bucket)
-        self._threads = ThreadPoolExecutor(16, thread_name_prefix="s3-store")
+        self._multipart = S3Multipart(caller.client, bucket)
 
     @classmethod
     def from_url(cls, s3_url: str, public_url: str | None = None, presign_key: str | None = None) -> Self:
@@ -85,31 +131,25 @@ class S3Store:
         access_key, secret_key = unquote(parts.username), unquote(parts.password or "")
         region = parse_qs(parts.query).get("region", ["us-east-1"])[0]
         netloc = parts.netloc.rpartition("@")[2]
-        retries = urllib3.Retry(total=2, backoff_factor=0.2, status_forcelist=[500, 502, 503, 504])
-        http = urllib3.PoolManager(maxsize=16, timeout=urllib3.Timeout(connect=5, read=60), retries=retries)
-        client = Minio(
-            netloc,
-            access_key=access_key,
-            secret_key=secret_key,
-            secure=parts.scheme == "https",
-            region=region,
-            http_client=http,
-        )
+        access = {"access_key": access_key, "secret_key": secret_key, "region": region}
+        secure = parts.scheme == "https"
+        caller = _Caller.of(CALLS, read_seconds=CALL_SECONDS, endpoint=netloc, secure=secure, **access)
+        copier = _Caller.of(COPIES, read_seconds=COPY_SECONDS, endpoint=netloc, secure=secure, **access)
         signing_id, _, signing_secret = (presign_key or f"{access_key}:{secret_key}").partition(":")
         own = f"{parts.scheme}://{netloc}"
         presigner = Presigner(f"{(public_url or own).rstrip('/')}/{bucket}", signing_id, signing_secret, region)
         probe = Presigner(f"{own}/{bucket}", signing_id, signing_secret, region)
-        return cls(client, http, bucket, presigner, probe, access=(own, access_key, secret_key))
+        return cls(caller, copier, bucket, presigner, probe, access=(own, access_key, secret_key))
 
     async def open(self) -> None:
         """Raises UnsafeStoreError for a store that would let a client's upload URL do more than it was signed for."""
         await self._run(self._make_bucket)
         await self._run(allow_browsers, self._client, self._bucket)
-        await self._run(refuse_unsafe_store, self._client, self._http, self._bucket, self._probe)
+        await self._run(refuse_unsafe_store, self._client, self._caller.http, self._bucket, self._probe)
 
     async def close(self) -> None:
-        await asyncio.to_thread(self._threads.shutdown, wait=True, cancel_futures=True)
-        self._http.clear()
+        await self._caller.close()
+        await self._copier.close()
 
     async def announce(self, prefix: str, arn: str) -> None:
         """Makes the store send a notification to its target `arn` for every object that comes in below `prefix`."""
@@ -156,7 +196,7 @@ class S3Store:
             return await self._write_in_parts(key, first, pieces, content_type, metadata or {})
 
     async def copy(self, source: str, target: str, *, match_etag: str, content_type: str | None = None) -> ObjectInfo:
-        return await self._run(self._copy, source, target, match_etag, content_type)
+        return await self._copier.run(self._copy, source, target, match_etag, content_type)
 
     def is_reached_by(self, endpoint: str, access_key: str, secret_key: str) -> bool:
         """Whoever has this access has ours: what it reads in other buckets, we may copy."""
@@ -165,7 +205,8 @@ class S3Store:
 
     async def copy_in(self, bucket: str, key: str, target: str, *, match_etag: str, content_type: str) -> ObjectInfo:
         """As `copy`, from another bucket that this store's access reaches. A cancelled call ends when the copy does."""
-        return await self._whole(self._copy, key, target, match_etag, content_type, bucket)
+        copying = self._copier.run(self._copy, key, target, match_etag, content_type, bucket)
+        return await uninterrupted(asyncio.ensure_future(copying))
 
     async def delete(self, keys: Sequence[str]) -> None:
         await self._run(self._delete, keys)
@@ -247,13 +288,7 @@ class S3Store:
         return await uninterrupted(asyncio.ensure_future(self._run(work, *args, **kwargs)))
 
     async def _run(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-        """Does blocking work in a thread; what the SDK raises becomes an error of the port."""
-
-        def in_thread() -> _T:
-            with port_errors():
-                return work(*args, **kwargs)
-
-        return await asyncio.get_running_loop().run_in_executor(self._threads, in_thread)
+        return await self._caller.run(work, *args, **kwargs)
 
     def _make_bucket(self) -> None:
         try:
@@ -320,11 +355,11 @@ class S3Store:
         metadata: dict[str, Any] = {**found.metadata, "Content-Type": kind}
         if found.size_bytes > COPY_LIMIT_BYTES:
             part = ComposeSource(bucket or self._bucket, source, match_etag=match_etag)
-            result = self._client.compose_object(
+            result = self._copier.client.compose_object(
                 bucket_name=self._bucket, object_name=target, sources=[part], metadata=metadata
             )
         else:
-            result = self._client.copy_object(
+            result = self._copier.client.copy_object(
                 bucket_name=self._bucket,
                 object_name=target,
                 source=CopySource(bucket or self._bucket, source, match_etag=match_etag),

@@ -14,7 +14,7 @@ class Settings(ServiceSettings):
     """Server-side copies and deletions under way at the same time, per process."""
     session_lease_seconds: float = Field(default=20, ge=3)
     """How long a promotion belongs to a process that no longer renews it."""
-    session_retention_grace_seconds: float = Field(default=30, ge=0)
+    session_retention_grace_seconds: float = Field(default=7200, ge=0)
     """How long a file that nobody can read any more still lies in the store: it may have been kept in its last moment, and the
     event about that may take as long."""
     session_forget_days: float = Field(default=30, gt=0)

@@ -13,7 +13,7 @@ from services.session.domain.session import Session, State
 COLUMNS = (
     "upload_id", "tenant_id", "state", "changed_at", "traceparent", "staging_key", "multipart_id", "object_key", "constraints",
     "file_name", "transcode", "deadline_at", "staged", "file", "completed_at", "file_expires_at", "retention_revision",
-    "abort_reason", "reject_code", "reject_message", "removal", "cleanup_at", "cleanups",
+    "abort_reason", "reject_code", "reject_message", "removal", "cleanup_at", "cleanups", "failed_scans",
 )  # fmt: skip
 """The fields of a `Session`, in order of the statements' parameters."""
 
@@ -86,7 +86,8 @@ AWAIT_AGAIN = """
 
 POSTPONE = """
     UPDATE sessions
-    SET lease_owner = NULL, promote_at = now() + least(60, power(2, least(promote_attempts, 7) - 1)) * interval '1 second'
+    SET lease_owner = NULL, promote_at = now() + least(60, power(2, least(promote_attempts, 7) - 1)) * interval '1 second',
+        failed_scans = failed_scans + $3
     WHERE upload_id = ANY($2) AND lease_owner = $1 AND state = 'stored'
 """
 
@@ -214,9 +215,9 @@ class SessionStore:
     async def await_again(self, owner: UUID, upload_ids: Sequence[UploadId]) -> None:
         await self._connection.execute(AWAIT_AGAIN, owner, list(upload_ids))
 
-    async def postpone(self, owner: UUID, upload_ids: Sequence[UploadId]) -> None:
-        """The next attempt comes after 1, 2, 4 … 60 s."""
-        await self._connection.execute(POSTPONE, owner, list(upload_ids))
+    async def postpone(self, owner: UUID, upload_ids: Sequence[UploadId], *, failed_scans: int = 0) -> None:
+        """The next attempt comes after 1, 2, 4 … 60 s. `failed_scans`: how many this one adds."""
+        await self._connection.execute(POSTPONE, owner, list(upload_ids), failed_scans)
 
     async def release(self, owner: UUID, upload_ids: Sequence[UploadId]) -> None:
         """Due again at once, as if it had not been claimed."""

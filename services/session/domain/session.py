@@ -88,6 +88,8 @@ class Session:
     """When objects have to be deleted the next time; None: nothing left to delete."""
     cleanups: int = 0
     """How often that was done since the last change."""
+    failed_scans: int = 0
+    """How often the virus scanner could not scan what is staged, although it answered."""
 
 
 def apply(session: Session, event: Event, now: datetime) -> Session:

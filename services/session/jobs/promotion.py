@@ -26,7 +26,7 @@ from services.session.domain.session import Session
 from services.session.domain.verdict import Verdict, verify
 from services.session.handlers import CLEANUP
 from services.session.jobs.patience import patiently
-from services.session.jobs.scanning import Scanning
+from services.session.jobs.scanning import ScanFailedError, Scanning
 from services.session.jobs.sniffing import sniffed
 from services.session.jobs.told import tell
 from services.session.metric import transition
@@ -37,6 +37,8 @@ log = structlog.get_logger()
 
 VERSIONS = 3
 """How many newer versions are followed in one attempt while a client keeps writing."""
+MAX_FAILED_SCANS = 12
+"""Some six minutes of pauses: whatever is wrong with a scanner that answers, it is wrong with this file."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,8 @@ class Vanished:
 @dataclass(frozen=True)
 class Later:
     """The store or the virus scanner did not do it, or this process lost its lease."""
+
+    failed_scans: int = 0
 
 
 Outcome = Promoted | Rejected | Vanished | Later
@@ -124,6 +128,10 @@ class Promotion:
         try:
             async with self._copies:
                 return await self._copy(owner, session)
+        except ScanFailedError as error:
+            if session.failed_scans + 1 >= MAX_FAILED_SCANS:
+                return Rejected(error.code, error.message)
+            return Later(failed_scans=1)
         except Exception as error:  # whatever it is, the upload is kept and tried again
             log.warning("promotion.postponed", upload_id=str(session.upload_id), error=type(error).__name__)
             return Later()
@@ -203,8 +211,9 @@ class Promotion:
                 announce(work, await store.reject(owner, rejected, now))
             if vanished := [upload_id for upload_id, end in outcomes.items() if isinstance(end, Vanished)]:
                 await store.await_again(owner, vanished)
-            if later := [upload_id for upload_id, end in outcomes.items() if isinstance(end, Later)]:
-                await store.postpone(owner, later)
+            for failed_scans in (0, 1):
+                if later := [upload_id for upload_id, end in outcomes.items() if end == Later(failed_scans)]:
+                    await store.postpone(owner, later, failed_scans=failed_scans)
 
 
 def announce(work: UnitOfWork, closed: Sequence[Session]) -> None:

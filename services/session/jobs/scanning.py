@@ -18,6 +18,13 @@ log = structlog.get_logger()
 NOT_SCANNABLE: Final = Verdict("too_large_to_scan", "The file is larger than the virus scanner can scan.")
 
 
+class ScanFailedError(Exception):
+    """The scanner answers, but could not scan this file; worth a few more tries."""
+
+    code = "scan_failed"
+    message = "The virus scanner could not scan the file."
+
+
 class Scanning:
     """`scans` at the same time: each takes one of clamd's threads (`MaxThreads`) until it ends."""
 
@@ -30,7 +37,8 @@ class Scanning:
     async def verdict(self, staged: StoredObject) -> Verdict:
         """On exactly this version. Codes: `infected` (the message is the virus' name), `too_large_to_scan`.
 
-        Raises ClamdError, ObjectNotFoundError, ObjectChangedError and StoreUnavailableError: then nothing is known.
+        Raises ScanFailedError, ClamdError, ObjectNotFoundError, ObjectChangedError and StoreUnavailableError: then nothing
+        is known.
         """
         async with self._scans:
             try:
@@ -42,7 +50,8 @@ class Scanning:
             except ClamdError as error:
                 SCANS.labels("failed").inc()
                 log.warning("scan.failed", key=staged.key, error=error.code, detail=str(error))
-                raise
+                await self._clamd.check()
+                raise ScanFailedError from error
         SCANS.labels("infected" if virus else "clean").inc()
         return Verdict("infected", virus) if virus else ACCEPTED
 

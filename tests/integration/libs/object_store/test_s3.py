@@ -74,13 +74,13 @@ async def test_a_version_that_comes_in_during_the_copy_is_not_taken_for_the_judg
     store = S3Store.from_url(bucket_url(server.url))
     await store.open()
     judged = await store.write("staging/1", stream(b"judged"), content_type="text/plain")
-    copy_object = store._client.copy_object
+    copy_object = store._copier.client.copy_object
 
     def swapped_before(**arguments: Any) -> Any:
         store._client.put_object(store._bucket, "staging/1", BytesIO(b"other!"), 6)
         return copy_object(**arguments)
 
-    monkeypatch.setattr(store._client, "copy_object", swapped_before)
+    monkeypatch.setattr(store._copier.client, "copy_object", swapped_before)
     with pytest.raises(ObjectChangedError):
         await store.copy("staging/1", "files/1", match_etag=judged.etag)
     await store.close()

@@ -1,8 +1,10 @@
 """Nothing is accepted that the virus scanner did not see: a real clamd, both stores."""
 
+import asyncio
 import io
 import zipfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from libs.object_store.s3 import S3Store
 from libs.outbox.unit_of_work import Outbox
 from services.session.adapters.clamd import Clamd, ClamdError
 from services.session.domain.session import State
+from services.session.jobs.promotion import MAX_FAILED_SCANS
 from tests.integration.services.session.conftest import Sessions, registered_event, stored_event
 from tests.integration.services.session.scan import Watched, scanning
 from tests.servers import clamd, s3
@@ -140,6 +143,55 @@ async def test_without_a_scanner_an_upload_waits_and_is_scanned_when_it_is_back(
 
     assert await sessions.names_told(clean) == ["UploadCompleted"]
     assert await sessions.names_told(infected) == ["UploadRejected"]
+
+
+@asynccontextmanager
+async def failing_clamd(*, answers_pings: bool) -> AsyncIterator[str]:
+    """Takes every stream and says that it could not scan it."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if await reader.readuntil(b"\0") == b"zINSTREAM\0":
+            while size := int.from_bytes(await reader.readexactly(4)):
+                await reader.readexactly(size)
+            writer.write(b"stream: Can't allocate memory ERROR\0")
+        elif answers_pings:
+            writer.write(b"PONG\0")
+        writer.close()
+
+    async with await asyncio.start_server(talk, "127.0.0.1", 0) as server:
+        yield f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+async def test_a_file_that_an_answering_scanner_can_never_scan_is_rejected_in_the_end(sessions: Sessions) -> None:
+    registered = registered_event()
+    await sessions.hear(registered, stored_event(registered, await sessions.put(registered, b"odd")))
+
+    async with failing_clamd(answers_pings=True) as url:
+        promotion = sessions.promotion(scanning=scanning(sessions.store, url))
+        for failed in range(MAX_FAILED_SCANS):
+            found = await sessions.session(registered)
+            assert (found.state, found.failed_scans) == (State.STORED, failed)
+            await sessions.change(registered, "promote_at = now()")
+            assert await promotion.once()
+    await sessions.cleanup.once()
+
+    (rejected,) = await sessions.told(registered)
+    assert isinstance(rejected, UploadRejected) and rejected.code == "scan_failed"
+    assert await sessions.keys() == []
+
+
+async def test_a_scanner_that_fails_altogether_is_no_fault_of_the_file(sessions: Sessions) -> None:
+    registered = registered_event()
+    await sessions.hear(registered, stored_event(registered, await sessions.put(registered, b"fine")))
+
+    async with failing_clamd(answers_pings=False) as url:
+        promotion = sessions.promotion(scanning=scanning(sessions.store, url))
+        for _ in range(2):
+            await sessions.change(registered, "promote_at = now()")
+            assert await promotion.once()
+
+    found = await sessions.session(registered)
+    assert (found.state, found.failed_scans) == (State.STORED, 0)
 
 
 @pytest.mark.parametrize("size", [STREAM_MAX_BYTES, FILE_MAX_BYTES], ids=["stream", "file"])
