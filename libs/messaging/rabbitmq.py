@@ -11,6 +11,7 @@ from datetime import timedelta
 import structlog
 
 from contracts.envelope import Envelope
+from libs.messaging.amqp.connection import uncancelled
 from libs.messaging.amqp.message import published
 from libs.messaging.amqp.publisher import Publisher
 from libs.messaging.amqp.session import Session
@@ -98,11 +99,12 @@ class RabbitMqBus:
         """A round trip to the broker, on the connection that publishes."""
         try:
             async with asyncio.timeout(CHECK_SECONDS):
-                connection = (await self._events.open()).connection
-                channel = await connection.channel(publisher_confirms=False)
-                try:
-                    await channel.exchange_declare(EVENTS, passive=True)
-                finally:
-                    await channel.close()
+                with uncancelled():
+                    connection = (await self._events.open()).connection
+                    channel = await connection.channel(publisher_confirms=False)
+                    try:
+                        await channel.exchange_declare(EVENTS, passive=True)
+                    finally:
+                        await channel.close()
         except Exception as error:
             raise BusUnavailableError(f"cannot publish: {type(error).__name__}") from error

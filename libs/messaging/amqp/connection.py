@@ -1,8 +1,8 @@
 """Connections to RabbitMQ. They do not heal themselves: whoever holds one replaces it when it is lost."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import aiormq
 import structlog
@@ -20,7 +20,8 @@ async def connect(url: str, name: str) -> AbstractConnection:
     """`name` is what the broker's operator sees. Raises OSError, TimeoutError or AMQPError."""
     address = URL(url).update_query(heartbeat=str(HEARTBEAT_SECONDS), name=name)
     async with asyncio.timeout(CONNECT_SECONDS):
-        return await aiormq.connect(address)
+        with uncancelled():
+            return await aiormq.connect(address)
 
 
 async def close(connection: AbstractConnection) -> None:
@@ -36,14 +37,25 @@ async def cancel(channel: AbstractChannel, consumer_tag: str) -> None:
             await channel.basic_cancel(consumer_tag, nowait=True)
 
 
-@asynccontextmanager
-async def _quietly() -> AsyncIterator[None]:
-    """The library answers CancelledError where a channel ends under a call: only the task's own cancellation passes."""
+@contextmanager
+def uncancelled() -> Iterator[None]:
+    """The library answers CancelledError where a connection or a channel ends under a call: that becomes AMQPConnectionError.
+
+    It would end the task that called; only the task's own cancellation may do that.
+    """
     try:
         yield
-    except Exception as error:
-        log.debug("bus.goodbye_failed", error=type(error).__name__)
-    except asyncio.CancelledError:
+    except asyncio.CancelledError as error:
         task = asyncio.current_task()
         if task is not None and task.cancelling():
             raise
+        raise AMQPConnectionError("it ended under a call") from error
+
+
+@asynccontextmanager
+async def _quietly() -> AsyncIterator[None]:
+    try:
+        with uncancelled():
+            yield
+    except Exception as error:
+        log.debug("bus.goodbye_failed", error=type(error).__name__)

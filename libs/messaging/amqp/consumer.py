@@ -13,7 +13,7 @@ from aiormq.abc import AbstractChannel, AbstractConnection, DeliveredMessage
 from pydantic import ValidationError
 
 from contracts.envelope import Envelope
-from libs.messaging.amqp.connection import cancel
+from libs.messaging.amqp.connection import cancel, uncancelled
 from libs.messaging.amqp.message import Outgoing, attempt, buried, retried
 from libs.messaging.dead_letter import announce
 from libs.messaging.port import Deliver, Delivery, Outcome, Reject, Subscription
@@ -86,16 +86,19 @@ class Consumer:
 
     async def _handle(self, batch: Sequence[DeliveredMessage]) -> None:
         try:
-            outcomes = await self._outcomes(batch)
-            unsettled = await self._move([(m, o) for m, o in zip(batch, outcomes, strict=True) if o is not None])
-            if unsettled:
-                await asyncio.sleep(REQUEUE_SECONDS)
-            for message in unsettled:
-                await self._channel.basic_nack(_tag(message), requeue=True, wait=False)
-            await self._acknowledge(batch, put_back={_tag(message) for message in unsettled})
+            with uncancelled():
+                await self._settle(batch, await self._outcomes(batch))
         except Exception as error:
             log.warning("consumer.batch_unacknowledged", queue=self._subscription.queue, error=type(error).__name__)
             self._lost()  # with the connection goes what is unacknowledged: it comes again
+
+    async def _settle(self, batch: Sequence[DeliveredMessage], outcomes: Sequence[Outcome]) -> None:
+        unsettled = await self._move([(m, o) for m, o in zip(batch, outcomes, strict=True) if o is not None])
+        if unsettled:
+            await asyncio.sleep(REQUEUE_SECONDS)
+        for message in unsettled:
+            await self._channel.basic_nack(_tag(message), requeue=True, wait=False)
+        await self._acknowledge(batch, put_back={_tag(message) for message in unsettled})
 
     async def _acknowledge(self, batch: Sequence[DeliveredMessage], put_back: Set[int]) -> None:
         """One acknowledgement for all that was not put back, if nothing that is not in the batch lies below it.

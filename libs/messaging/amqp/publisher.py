@@ -15,7 +15,7 @@ from pamqp.body import ContentBody
 from pamqp.commands import Basic
 from pamqp.header import ContentHeader
 
-from libs.messaging.amqp.connection import close, connect
+from libs.messaging.amqp.connection import close, connect, uncancelled
 from libs.messaging.amqp.message import Outgoing
 from libs.messaging.port import BusUnavailableError
 
@@ -84,9 +84,10 @@ class Publisher:
         confirms: list[Confirm] = []
         try:
             async with asyncio.timeout(self._confirm_seconds):
-                channel = await self.open()
-                confirms = await write(channel, messages)
-                await asyncio.wait(confirms)
+                with uncancelled():
+                    channel = await self.open()
+                    confirms = await write(channel, messages)
+                    await asyncio.wait(confirms)
         except TimeoutError:
             self._forget()
         except Exception as error:

@@ -6,9 +6,12 @@ from datetime import timedelta
 
 from aiormq.abc import AbstractConnection
 
-from libs.messaging.amqp.connection import close, connect
+from libs.messaging.amqp.connection import close, connect, uncancelled
 from libs.messaging.amqp.consumer import Consumer, Publish
 from libs.messaging.port import Deliver, Subscription
+
+START_SECONDS = 30.0
+"""For all consumers together; a broker that does not answer is asked anew."""
 
 
 class Session:
@@ -20,12 +23,14 @@ class Session:
         self._connection: AbstractConnection | None = None
 
     async def start(self, url: str, name: str) -> None:
-        """Raises what `connect` raises, ChannelNotFoundEntity where a queue is missing."""
+        """Raises what `connect` raises, ChannelNotFoundEntity where a queue is missing, TimeoutError."""
         self._connection = await connect(url, f"{name} consume")
         self._watch(self._connection.closing)
-        for consumer in self._consumers:
-            channel = await consumer.start(self._connection)
-            self._watch(channel.closing)
+        async with asyncio.timeout(START_SECONDS):
+            for consumer in self._consumers:
+                with uncancelled():
+                    channel = await consumer.start(self._connection)
+                self._watch(channel.closing)
 
     async def stop(self, timeout: float) -> None:
         await asyncio.gather(*(consumer.stop(timeout) for consumer in self._consumers))
