@@ -46,7 +46,8 @@ def build(settings: Settings, store: ObjectStore) -> Service:
     client = GuardedClient(Policy(parse_networks(settings.egress_allow)), timeout_seconds=settings.delivery_timeout_seconds)
     secrets = SecretBox(settings.secret_key.get_secret_value())
     links = LinkSigner(settings.public_base_url, secrets.derived(PURPOSE))
-    directories = Directories(settings.delivery_directory_root or settings.data_dir / "published")
+    root = settings.delivery_directory_root or settings.data_dir / "published"
+    directories = Directories(root, seconds=settings.delivery_idle_seconds)
     sender = Sender(
         outbox,
         Receivers(client, secrets),
@@ -70,7 +71,7 @@ def build(settings: Settings, store: ObjectStore) -> Service:
             "publications": dispatch.run,
             "publications-upkeep": publishing.Upkeep(outbox, retention=retention).run,
         },
-        resources=(store, client, directories),
+        resources=(store, client),
     )
 
 
@@ -107,5 +108,6 @@ def _dispatch(
         Worker(outcomes, Attempting(store, secrets, registry, outcomes)),
         concurrency=settings.delivery_publication_concurrency,
         account_concurrency=settings.delivery_account_concurrency,
+        tenant_concurrency=settings.delivery_tenant_concurrency,
         poll_seconds=settings.delivery_poll_seconds,
     )

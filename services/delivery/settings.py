@@ -37,6 +37,8 @@ class Settings(ServiceSettings):
     """Publications under way at a time, in one process; each needs some 2 MB."""
     delivery_account_concurrency: int = Field(default=4, ge=1)
     """Of these, to one account, in all processes together; one at a time while its destination does not answer."""
+    delivery_tenant_concurrency: int = Field(default=24, ge=1)
+    """Of these, for one tenant, in one process: the others' wait for no destination of its."""
     delivery_publication_lease_seconds: float = Field(default=60, gt=0)
     """After a worker died, another takes its publications over this much later."""
     delivery_upload_seconds: float = Field(default=21600, gt=0)

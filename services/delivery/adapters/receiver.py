@@ -1,5 +1,6 @@
 """One attempt to hand a webhook to its receiver: signed as its format says, through the egress guard."""
 
+import traceback
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -42,7 +43,9 @@ class Receivers:
             except (InvalidToken, ValueError) as error:
                 return Attempt(started_at, _ms_since(start), error="secret_unreadable", detail=type(error).__name__)
             except Exception as error:  # our own mistake must not cost the webhook its attempts' record
-                log.error("webhook.send_failed", error=type(error).__name__, exc_info=True)
+                log.error(  # its words are not logged: they may name the address
+                    "webhook.send_failed", error=type(error).__name__, traceback=traceback.format_tb(error.__traceback__)
+                )
                 return Attempt(started_at, _ms_since(start), error="internal", detail=type(error).__name__)
             return _answered(answer, started_at, _ms_since(start))
 

@@ -1,15 +1,17 @@
 """Timers in: publications that are due, and upkeep."""
 
 import asyncio
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import structlog
 
+from contracts.ids import TenantId
 from libs.outbox.unit_of_work import Outbox
 from libs.postgres.database import TRANSIENT_ERRORS
 from services.delivery.publishing import metrics
-from services.delivery.publishing.domain.publication import PUBLICATIONS, Claimed
+from services.delivery.publishing.domain.publication import PUBLICATIONS, Claimed, Share
 from services.delivery.publishing.store import PublicationStore
 from services.delivery.publishing.usecases.outcome import Outcomes
 from services.delivery.publishing.usecases.working import Worker
@@ -34,6 +36,7 @@ class DispatchLoop:
         *,
         concurrency: int,
         account_concurrency: int,
+        tenant_concurrency: int,
         poll_seconds: float,
         drain_seconds: float = DRAIN_SECONDS,
     ) -> None:
@@ -42,9 +45,10 @@ class DispatchLoop:
         self._worker = worker
         self._concurrency = concurrency
         self._account_concurrency = account_concurrency
+        self._tenant_concurrency = tenant_concurrency
         self._poll_seconds = poll_seconds
         self._drain_seconds = drain_seconds
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: dict[asyncio.Task[None], TenantId] = {}
 
     async def run(self) -> None:
         try:
@@ -59,10 +63,11 @@ class DispatchLoop:
         places = self._concurrency - len(self._running)
         if places <= 0:
             return 0
-        claims = await self._outcomes.claim(places, self._account_concurrency)
+        running = Counter(self._running.values())
+        claims = await self._outcomes.claim(Share(places, self._account_concurrency, self._tenant_concurrency, running))
         for claimed in claims:
             metrics.LATE.observe(claimed.late_seconds)
-            self._running.add(asyncio.create_task(self._run(claimed)))
+            self._running[asyncio.create_task(self._run(claimed))] = claimed.publication.tenant_id
         metrics.IN_FLIGHT.set(len(self._running))
         return len(claims)
 
@@ -92,7 +97,7 @@ class DispatchLoop:
         except Exception as error:  # what came of it is not recorded: when the lease ends, it is tried again
             log.warning("publication.unrecorded", publication_id=str(claimed.publication.id), error=type(error).__name__)
         finally:
-            self._running.discard(task)
+            self._running.pop(task, None)
             metrics.IN_FLIGHT.set(len(self._running))
             self._outbox.wakeups.wake(PUBLICATIONS)  # a place is free again
 

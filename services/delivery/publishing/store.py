@@ -11,7 +11,7 @@ from contracts.events import AccountConfigured, PublicationRequested, StoredObje
 from contracts.ids import TenantId, UploadId
 from libs.postgres.database import Connection
 from services.delivery.publishing.domain.error import PublishCode
-from services.delivery.publishing.domain.publication import Account, Claimed, KnownFile, Publication
+from services.delivery.publishing.domain.publication import Account, Claimed, KnownFile, Publication, Share
 
 CANDIDATES = 1000
 """Of the due publications, the oldest among which a claim chooses."""
@@ -136,9 +136,8 @@ class PublicationStore:
 
     # ------------------------------------------------------------ dispatching
 
-    async def claim(self, lease: UUID, *, limit: int, places: int, lease_seconds: float) -> list[Claimed]:
-        """Due publications to known accounts, oldest first: at most `limit`, and of each account so many that about `places`
-        are under way in all processes together, one while its destination does not answer.
+    async def claim(self, lease: UUID, share: Share, *, lease_seconds: float) -> list[Claimed]:
+        """Due publications to known accounts, oldest first, as many as `share` allows.
 
         They are ours until the lease ends; one whose lease ended is due again.
         """
@@ -148,17 +147,22 @@ class PublicationStore:
                 SELECT account_id, count(*) AS places FROM publications
                 WHERE lease IS NOT NULL AND next_at > now() GROUP BY account_id
             ), candidates AS (
-                SELECT p.id, p.account_id, p.next_at,
-                       CASE WHEN a.failures >= $6 THEN 1 ELSE $3 END - coalesce(b.places, 0) AS free
+                SELECT p.id, p.account_id, p.tenant_id, p.next_at,
+                       CASE WHEN a.failures >= $6 THEN 1 ELSE $3 END - coalesce(b.places, 0) AS free,
+                       $7 - coalesce(r.places, 0) AS free_of_tenant
                 FROM publications p JOIN accounts a USING (account_id) LEFT JOIN busy b USING (account_id)
+                     LEFT JOIN unnest($8::uuid[], $9::int[]) AS r (tenant_id, places) ON r.tenant_id = p.tenant_id
                 WHERE p.next_at <= now() AND CASE WHEN a.failures >= $6 THEN 1 ELSE $3 END > coalesce(b.places, 0)
+                  AND $7 > coalesce(r.places, 0)
                 ORDER BY p.next_at LIMIT $5
-            ), ranked AS (
-                SELECT id, next_at, free, row_number() OVER (PARTITION BY account_id ORDER BY next_at, id) AS place
-                FROM candidates
+            ), of_accounts AS (
+                SELECT *, row_number() OVER (PARTITION BY account_id ORDER BY next_at, id) AS place FROM candidates
+            ), of_tenants AS (
+                SELECT id, next_at, free_of_tenant, row_number() OVER (PARTITION BY tenant_id ORDER BY next_at, id) AS place
+                FROM of_accounts WHERE place <= free
             ), taken AS (
                 SELECT id, status AS status_before, now() - next_at AS late FROM publications
-                WHERE id = ANY (ARRAY(SELECT id FROM ranked WHERE place <= free ORDER BY next_at LIMIT $2))
+                WHERE id = ANY (ARRAY(SELECT id FROM of_tenants WHERE place <= free_of_tenant ORDER BY next_at LIMIT $2))
                   AND next_at <= now()
                 FOR UPDATE SKIP LOCKED
             )
@@ -169,7 +173,8 @@ class PublicationStore:
             RETURNING p.*, status_before, late, a.tenant_id AS account_tenant_id, a.kind, a.sealed_settings, a.removed,
                 f.stored, f.file_name, f.missing, f.missing_message
             """,
-            lease, limit, places, timedelta(seconds=lease_seconds), CANDIDATES, FAILING_AFTER,
+            lease, share.limit, share.places, timedelta(seconds=lease_seconds), CANDIDATES, FAILING_AFTER,
+            share.tenant_places, list(share.running), list(share.running.values()),
         )  # fmt: skip
         return [_claimed(row) for row in rows]
 

@@ -10,6 +10,7 @@ import structlog
 from libs.object_store.port import ObjectStore, StoreUnavailableError
 from libs.observability.tracing import span
 from libs.postgres.database import TRANSIENT_ERRORS
+from libs.runtime.lease import Lease
 from services.ingest import metrics
 from services.ingest.domain.error import INTERNAL_MESSAGE, FetchError
 from services.ingest.domain.fetch import Fetch
@@ -79,24 +80,21 @@ class Worker:
         Raises LeaseLostError when another has the fetch, or nobody could be asked for as long as the lease lasts.
         """
         clock = asyncio.get_running_loop().time
-        lease_seconds = self._outcomes.lease_seconds
-        extended_at = clock()
+        lease = Lease(self._outcomes.lease_seconds)
         while True:
-            await asyncio.sleep(min(LOOK_SECONDS, lease_seconds / 3))
+            await asyncio.sleep(min(LOOK_SECONDS, self._outcomes.lease_seconds / 3))
+            is_due = progress.is_due(clock())
+            if progress.is_done or not (is_due or lease.is_older_than(CANCEL_SECONDS)):
+                continue
             try:
-                if progress.is_due(clock()):
-                    await self._outcomes.progressed(fetch, progress)
-                elif clock() - extended_at < min(CANCEL_SECONDS, lease_seconds / 3):
-                    continue
-                else:
-                    await self._outcomes.extend(fetch)
-                extended_at = clock()
+                async with lease.extending():
+                    await (self._outcomes.progressed(fetch, progress) if is_due else self._outcomes.extend(fetch))
             except LeaseLostError:
                 if not progress.is_done:
                     raise
             except Exception as error:
                 log.warning("lease.not-extended", upload_id=str(fetch.request.upload_id), error=type(error).__name__)
-                if clock() - extended_at > lease_seconds * 0.8:
+                if lease.is_lost:
                     raise LeaseLostError from error
 
     async def _abandon(self, fetch: Fetch) -> None:

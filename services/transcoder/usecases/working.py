@@ -9,6 +9,7 @@ import structlog
 from libs.media_type.content import UNKNOWN
 from libs.object_store.port import ObjectStore, StoreUnavailableError, delete_prefix
 from libs.observability.tracing import span
+from libs.runtime.lease import Lease
 from services.transcoder.domain.content_type import is_claimed_media
 from services.transcoder.domain.error import MediaError, UnreadableMediaError
 from services.transcoder.domain.job import Job
@@ -80,28 +81,26 @@ class Worker:
 
         Raises LeaseLostError when another has the job, or nobody could be asked for as long as the lease lasts.
         """
-        clock = asyncio.get_running_loop().time
         lease_seconds = self._outcomes.lease_seconds
-        reported, extended_at = job.percent, clock()
+        lease, reported = Lease(lease_seconds), job.percent
         while True:
             await asyncio.sleep(min(REPORT_SECONDS, lease_seconds / 3))
-            if progress.is_done:
+            is_due = progress.percent >= reported + REPORT_STEP_PERCENT
+            if progress.is_done or not (is_due or lease.is_older_than(lease_seconds / 3)):
                 continue
             try:
-                if progress.percent >= reported + REPORT_STEP_PERCENT:
-                    reported = progress.percent
-                    await self._outcomes.progressed(job, reported)
-                elif clock() - extended_at < lease_seconds / 3:
-                    continue
-                elif not await self._outcomes.extend(job, progress.percent):
-                    raise LeaseLostError
-                extended_at = clock()
+                async with lease.extending():
+                    if is_due:
+                        reported = progress.percent
+                        await self._outcomes.progressed(job, reported)
+                    elif not await self._outcomes.extend(job, progress.percent):
+                        raise LeaseLostError
             except LeaseLostError:
                 if not progress.is_done:
                     raise
             except Exception as error:
                 log.warning("lease.not-extended", upload_id=str(job.upload.upload_id), error=type(error).__name__)
-                if clock() - extended_at > lease_seconds * 0.8:
+                if lease.is_lost:
                     raise LeaseLostError from error
 
     async def _abandon(self, job: Job) -> None:

@@ -193,12 +193,8 @@ class YouTubePlace:
 
 @asynccontextmanager
 async def directory_place(folder: Path) -> AsyncIterator[Place]:
-    directories = Directories(folder / "published")
-    await directories.open()
-    try:
-        yield DirectoryPlace(folder / "published" / str(TENANT), directories)
-    finally:
-        await directories.close()
+    directories = Directories(folder / "published", seconds=20)
+    yield DirectoryPlace(folder / "published" / str(TENANT), directories)
 
 
 @asynccontextmanager

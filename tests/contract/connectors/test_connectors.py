@@ -8,17 +8,20 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 
 import pytest
 import pytest_asyncio
 
+from contracts.events import JsonObject
 from libs.object_store.disk import DiskStore
 from libs.object_store.port import StoreUnavailableError
 from services.delivery.publishing.connectors import directory
+from services.delivery.publishing.connectors.directory import Directories
 from services.delivery.publishing.connectors.port import Entry, File, FileGoneError
 from services.delivery.publishing.domain.error import PublishError
 from services.delivery.publishing.domain.name import safe_name
-from tests.contract.connectors.given import MIB, TYPE, Notes, an_entry, stored
+from tests.contract.connectors.given import MIB, TENANT, TYPE, Notes, an_entry, stored
 from tests.contract.connectors.places import (
     PART_BYTES,
     PLACES,
@@ -120,6 +123,67 @@ async def test_a_passing_failure_is_one_that_may_pass(
 
 def _disk_is_full(descriptor: int, piece: bytes, offset: int) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
+
+
+async def test_a_request_that_is_still_worked_on_is_asked_again(store: DiskStore, tmp_path: Path, s3_server: str) -> None:
+    """409, draft-ietf-httpapi-idempotency-key-header."""
+    async with PLACES["http-put"](tmp_path, s3_server) as place:
+        assert place.destination is not None
+        entry, file, notes = an_entry(), await stored(store, BODY), Notes()
+        place.destination.next_requests(fails(409))
+        assert (await failure(place, entry, file, notes)).may_pass
+
+        await place.connector().publish(entry, file, notes)
+        assert await place.published() == expected(place, BODY)
+
+
+async def test_a_mount_that_hangs_costs_an_attempt_its_time_and_no_more(
+    store: DiskStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a mount that does not answer
+    answers, write_at = Event(), directory._write_at
+
+    def hanging(descriptor: int, piece: bytes, offset: int) -> None:
+        answers.wait()
+        write_at(descriptor, piece, offset)
+
+    monkeypatch.setattr(directory, "_write_at", hanging)
+    monkeypatch.setattr(directory, "MAX_HANGING", 2)
+    place = DirectoryPlace(tmp_path / str(TENANT), Directories(tmp_path, seconds=0.05))
+    entry, file, notes = an_entry(), await stored(store, BODY), Notes()
+
+    # When it is tried again and again
+    try:
+        errors = [await failure(place, entry, file, notes) for _ in range(4)]
+    finally:
+        answers.set()
+
+    # Then each attempt ends, and so many calls hang as are allowed
+    assert {(error.code, error.may_pass, error.unreached) for error in errors} == {("destination_timeout", True, True)}
+
+    # And when it answers again the file is published, once
+    while True:
+        try:
+            await place.connector().publish(entry, file, notes)
+            break
+        except PublishError as error:
+            assert error.may_pass
+    assert await place.published() == expected(place, BODY)
+    assert await place.leftovers() == 0
+
+
+async def test_a_database_that_is_away_is_not_the_folders_fault(
+    store: DiskStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Away(Notes):
+        async def save(self, state: JsonObject) -> None:
+            raise ConnectionResetError
+
+    monkeypatch.setattr(directory, "DURABLE_BYTES", 1)
+    place = DirectoryPlace(tmp_path / str(TENANT), Directories(tmp_path, seconds=20))
+
+    with pytest.raises(ConnectionResetError):
+        await place.connector().publish(an_entry(), await stored(store, BODY), Away())
 
 
 @pytest.mark.parametrize("status", [302, 400, 404, 410, 413, 422])

@@ -1,5 +1,6 @@
 """What a destination's answer over HTTP, or the lack of one, means for a publication."""
 
+from collections.abc import Container
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Final
@@ -17,10 +18,11 @@ def is_success(answer: Answer) -> bool:
     return 200 <= answer.status < 300
 
 
-def failure_of(answer: Answer, detail: str | None = None) -> PublishError:
-    """Of an answer that is no success. `detail`, the destination's own code for it, must be fit for the user."""
+def failure_of(answer: Answer, detail: str | None = None, *, passing: Container[int] = PASSING_STATUSES) -> PublishError:
+    """Of an answer that is no success. `detail`, the destination's own code for it, must be fit for the user; `passing` are
+    the statuses below 500 that another try may change."""
     what = f"{phrase(answer.status)}, {detail}" if detail else phrase(answer.status)
-    if answer.status >= 500 or answer.status in PASSING_STATUSES:
+    if answer.status >= 500 or answer.status in passing:
         asked = retry_after_seconds(answer.headers.get("Retry-After"), datetime.now(UTC))
         message = f"The destination cannot take the file now ({what})."
         return PublishError("destination_unavailable", message, may_pass=True, retry_after_seconds=asked)

@@ -15,11 +15,13 @@ from contracts.account import HttpAccount
 from contracts.events import JsonObject
 from libs.egress.client import Answer, EgressError, GuardedClient
 from libs.egress.upload import Content, UploadLimits, upload
-from services.delivery.publishing.connectors.answer import failure_of, is_success, no_answer
+from services.delivery.publishing.connectors.answer import PASSING_STATUSES, failure_of, is_success, no_answer
 from services.delivery.publishing.connectors.port import Checkpoint, Entry, File, Published
 from services.delivery.publishing.domain.name import filled
 
 MAX_ID_CHARACTERS: Final = 500
+PASSING: Final = PASSING_STATUSES | {409}
+"""Of the draft: a request with the same key is still being worked on."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class HttpConnector:
         except EgressError as error:
             raise no_answer(error) from None
         if not is_success(answer):
-            raise failure_of(answer)
+            raise failure_of(answer, passing=PASSING)
         return Published(_id_in(answer, url))
 
     async def give_up(self, entry: Entry, state: JsonObject | None) -> None:

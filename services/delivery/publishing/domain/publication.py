@@ -1,5 +1,6 @@
 """A publication: one upload on its way to one account."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 from uuid import UUID
@@ -51,6 +52,19 @@ class Publication:
     sequence: int
     attempts: int
     """Those that ended, well or not."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """How many publications a process may claim now."""
+
+    limit: int
+    places: int
+    """About so many to one account may be under way in all processes together; one while its destination does not answer."""
+    tenant_places: int
+    """So many for one tenant in this process."""
+    running: Mapping[TenantId, int]
+    """Of these, those under way."""
 
 
 @dataclass(frozen=True)

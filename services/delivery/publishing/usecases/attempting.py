@@ -26,17 +26,19 @@ class Attempting:
     registry: Registry
     outcomes: Outcomes
 
-    async def publish(self, claimed: Claimed) -> Published:
+    def checkpoint(self, claimed: Claimed) -> "SealedCheckpoint":
+        """What earlier attempts left, and the coming one will."""
+        return SealedCheckpoint(claimed, self.outcomes, self.secrets)
+
+    async def publish(self, claimed: Claimed, checkpoint: "SealedCheckpoint") -> Published:
         """Raises PublishError, FileGoneError, LeaseLostError and the store's errors."""
         connector, stored = self._connector(claimed), claimed.file.stored
         assert stored is not None, "without a file nothing is due"
         file = File(self.store, stored.key, stored.size_bytes, stored.content_type or UNKNOWN_TYPE)
-        checkpoint = SealedCheckpoint(claimed, self.outcomes, self.secrets)
         return await connector.publish(entry_of(claimed), file, checkpoint)
 
-    async def give_up(self, claimed: Claimed) -> None:
+    async def give_up(self, claimed: Claimed, checkpoint: "SealedCheckpoint") -> None:
         """Raises whatever goes wrong; it does not matter much."""
-        checkpoint = SealedCheckpoint(claimed, self.outcomes, self.secrets)
         await self._connector(claimed).give_up(entry_of(claimed), checkpoint.state)
 
     def _connector(self, claimed: Claimed) -> Connector:

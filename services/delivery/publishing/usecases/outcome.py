@@ -16,7 +16,7 @@ from services.delivery.domain.schedule import Schedule
 from services.delivery.publishing import metrics
 from services.delivery.publishing.connectors.port import Published
 from services.delivery.publishing.domain.error import PublishError
-from services.delivery.publishing.domain.publication import PUBLICATIONS, Claimed, Publication, store_pause_seconds
+from services.delivery.publishing.domain.publication import PUBLICATIONS, Claimed, Publication, Share, store_pause_seconds
 from services.delivery.publishing.store import PublicationStore
 
 log = structlog.get_logger()
@@ -34,10 +34,10 @@ class Outcomes:
     schedule: Schedule
     lease_seconds: float
 
-    async def claim(self, limit: int, places: int) -> list[Claimed]:
+    async def claim(self, share: Share) -> list[Claimed]:
         async with self.outbox.database.transaction() as connection:
             store = PublicationStore(connection)
-            claims = await store.claim(uuid4(), limit=limit, places=places, lease_seconds=self.lease_seconds)
+            claims = await store.claim(uuid4(), share, lease_seconds=self.lease_seconds)
             news = [_about(one, changed(one.publication, "dispatching")) for one in claims if one.is_news]
             await self.outbox.write(connection, news)
         if claims:

@@ -11,11 +11,12 @@ import structlog
 from libs.object_store.port import StoreUnavailableError
 from libs.observability.tracing import span
 from libs.postgres.database import TRANSIENT_ERRORS
+from libs.runtime.lease import Lease
 from services.delivery.publishing import metrics
 from services.delivery.publishing.connectors.port import FileGoneError, Published
 from services.delivery.publishing.domain.error import PublishError
 from services.delivery.publishing.domain.publication import Claimed
-from services.delivery.publishing.usecases.attempting import Attempting
+from services.delivery.publishing.usecases.attempting import Attempting, SealedCheckpoint
 from services.delivery.publishing.usecases.outcome import LeaseLostError, Outcomes
 
 GIVE_UP_SECONDS: Final = 30.0
@@ -42,21 +43,22 @@ class Worker:
         """When it is cancelled the publication is given back at once."""
         headers = {"traceparent": claimed.cause.traceparent} if claimed.cause.traceparent else None
         with span("publication.attempt", headers=headers):
+            checkpoint = self._attempting.checkpoint(claimed)
             try:
-                if await self._ended_without_success(claimed):
-                    await self._tidy_up(claimed)
+                if await self._ended_without_success(claimed, checkpoint):
+                    await self._tidy_up(claimed, checkpoint)
             except asyncio.CancelledError:
                 with suppress(Exception):
                     await self._outcomes.given_back(claimed)
                 raise
 
-    async def _ended_without_success(self, claimed: Claimed) -> bool:
+    async def _ended_without_success(self, claimed: Claimed, checkpoint: SealedCheckpoint) -> bool:
         """Makes the attempt and records what came of it. True where nothing more will be tried."""
         if (refusal := refusal_of(claimed)) is not None:
             return await _recorded(lambda: self._outcomes.failed(claimed, refusal, attempts=0))
         try:
             with metrics.SECONDS.time():
-                published = await self._under_lease(claimed)
+                published = await self._under_lease(claimed, checkpoint)
         except LeaseLostError:
             log.warning("publication.lease-lost", publication_id=str(claimed.publication.id))
             return False
@@ -65,9 +67,9 @@ class Worker:
         await _recorded(lambda: self._outcomes.published(claimed, published))
         return False
 
-    async def _under_lease(self, claimed: Claimed) -> Published:
+    async def _under_lease(self, claimed: Claimed, checkpoint: SealedCheckpoint) -> Published:
         """Publishes while the lease is kept; whichever ends first ends the other. Raises LeaseLostError too."""
-        work = asyncio.create_task(self._attempting.publish(claimed))
+        work = asyncio.create_task(self._attempting.publish(claimed, checkpoint))
         lease = asyncio.create_task(self._keep_lease(claimed))
         try:
             await asyncio.wait({work, lease}, return_when=asyncio.FIRST_COMPLETED)
@@ -84,19 +86,17 @@ class Worker:
 
     async def _keep_lease(self, claimed: Claimed) -> None:
         """Raises LeaseLostError when another has it, or nobody could be asked for as long as the lease lasts."""
-        clock = asyncio.get_running_loop().time
-        lease_seconds = self._outcomes.lease_seconds
-        extended_at = clock()
+        lease = Lease(self._outcomes.lease_seconds)
         while True:
-            await asyncio.sleep(lease_seconds / 3)
+            await asyncio.sleep(lease.pause_seconds)
             try:
-                await self._outcomes.extend(claimed)
-                extended_at = clock()
+                async with lease.extending():
+                    await self._outcomes.extend(claimed)
             except LeaseLostError:
                 raise
             except Exception as error:
                 log.warning("lease.not-extended", publication_id=str(claimed.publication.id), error=type(error).__name__)
-                if clock() - extended_at > lease_seconds * 0.8:
+                if lease.is_lost:
                     raise LeaseLostError from error
 
     async def _failed(self, claimed: Claimed, error: Exception) -> bool:
@@ -115,11 +115,11 @@ class Worker:
         )  # fmt: skip
         return await _recorded(lambda: self._outcomes.attempt_failed(claimed, PublishError("internal", may_pass=True)))
 
-    async def _tidy_up(self, claimed: Claimed) -> None:
+    async def _tidy_up(self, claimed: Claimed, checkpoint: SealedCheckpoint) -> None:
         """The publication has ended: what cannot be tidied up stays."""
         with suppress(Exception):
             async with asyncio.timeout(GIVE_UP_SECONDS):
-                await self._attempting.give_up(claimed)
+                await self._attempting.give_up(claimed, checkpoint)
 
 
 def refusal_of(claimed: Claimed) -> PublishError | None:

@@ -5,11 +5,13 @@ import errno
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from aiohttp import web
 
 from contracts.events import FileDeleted, Stage
+from contracts.ids import TenantId
 from libs.object_store.port import ObjectStore, StoreUnavailableError
 from services.delivery.publishing.connectors import directory
 from services.delivery.publishing.connectors.http import HttpConnector
@@ -103,6 +105,37 @@ async def test_a_slow_account_holds_up_no_other(
         for event in events:
             assert (await rig.end(event)).status == "published"
         assert hanging.most_running == 6
+
+
+async def test_a_tenant_whose_destinations_hang_holds_up_no_other(
+    database_dsn: str, disk: ObjectStore, tmp_path: Path, destination: Destination
+) -> None:
+    async def hang(request: web.Request) -> web.StreamResponse:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async with (
+        serving(hang) as hanging,
+        running(database_dsn, disk, tmp_path, delivery_publication_concurrency=4, delivery_tenant_concurrency=3) as rig,
+    ):
+        # Given more accounts of one tenant that hang than there are places
+        await rig.publishes(*(url_account(hanging) for _ in range(6)))
+
+        async def has_all_its_places() -> bool:
+            return hanging.running == 3
+
+        await until(has_all_its_places)
+
+        # When another tenant publishes
+        other = {"tenant_id": TenantId(uuid4())}
+        theirs = url_account(destination).model_copy(update=other)
+        completed = (await rig.upload()).model_copy(update=other)
+        event = requested(completed.upload_id, theirs).model_copy(update=other)
+        await rig.hear(theirs, event, completed)
+
+        # Then it does not wait
+        assert (await rig.end(event)).status == "published"
+        assert hanging.most_running == 3
 
 
 async def test_an_account_that_does_not_answer_gets_one_place(
