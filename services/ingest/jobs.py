@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Final
 from uuid import UUID
 
@@ -25,6 +26,12 @@ log = structlog.get_logger()
 
 BREATH_SECONDS: Final = 0.2
 """Between two looks at watch folders."""
+LOOK_SECONDS: Final = 5.0
+"""A look that takes longer holds up no other."""
+CLEAR_PLACES: Final = 16
+"""Files that are cleared away at a time."""
+FOLDER_PLACES: Final = 4
+"""Of one folder that are begun at a time, and none more while so many are not done."""
 UPKEEP_SECONDS: Final = 15.0
 PURGE_BATCH: Final = 1000
 
@@ -101,7 +108,10 @@ class FetchLoop:
 
 
 class WatchLoop:
-    """Looks into every watch folder: when something changes there, when a file has settled, and now and then."""
+    """Looks into every watch folder: when something changes there, when a file has settled, and now and then.
+
+    A look that takes long goes on beside the next ones, into the others.
+    """
 
     def __init__(self, outbox: Outbox, finding: Finding, changes: Changes, *, poll_seconds: float) -> None:
         self._wakeups = outbox.wakeups
@@ -109,21 +119,49 @@ class WatchLoop:
         self._changes = changes
         self._troubles: dict[UUID, str] = {}
         self._poll_seconds = poll_seconds
+        self._looks: dict[UUID, asyncio.Task[Seen]] = {}
+        self._directories: dict[UUID, frozenset[Path]] = {}
+        """As each folder was seen last."""
 
     async def run(self) -> None:
-        while True:
-            pause = await self.once()
-            await asyncio.sleep(BREATH_SECONDS)  # many changes at once are one look
-            await self._wakeups.wait(WATCH, timeout=pause)
+        try:
+            while True:
+                pause = await self.once()
+                await asyncio.sleep(BREATH_SECONDS)  # many changes at once are one look
+                await self._wakeups.wait(WATCH, timeout=pause)
+        finally:
+            await self._stop()
 
     async def once(self) -> float:
         """One look into all of them; after how many seconds another one is due."""
-        folders = await self._finding.folders()
-        looks = await asyncio.gather(*map(self._look, folders))
-        is_new = await self._changes.watch(frozenset().union(*(seen.directories for seen in looks)))
-        waits = [seen.settled_in for seen in looks if seen.settled_in is not None]
+        folders = {folder.id: folder for folder in await self._finding.folders()}
+        begun = {id_: asyncio.create_task(self._look(one)) for id_, one in folders.items() if id_ not in self._looks}
+        self._looks |= begun
+        if begun:
+            await asyncio.wait(begun.values(), timeout=LOOK_SECONDS)
+        seen = self._seen()
+        for folder_id in begun.keys() & self._looks.keys():
+            self._looks[folder_id].add_done_callback(lambda _look: self._wakeups.wake(WATCH))
+        self._directories |= {folder_id: one.directories for folder_id, one in seen.items()}
+        self._directories = {folder_id: self._directories.get(folder_id, frozenset()) for folder_id in folders}
+        is_new = await self._changes.watch(frozenset().union(*self._directories.values()))
+        waits = [one.settled_in for one in seen.values() if one.settled_in is not None]
         # What changed before the watching began was told by nobody.
         return 0 if is_new else min([self._poll_seconds, *waits])
+
+    def _seen(self) -> dict[UUID, Seen]:
+        """What the looks told that have ended; the others go on."""
+        ended = {folder_id: look for folder_id, look in self._looks.items() if look.done()}
+        for folder_id in ended:
+            del self._looks[folder_id]
+        return {folder_id: look.result() for folder_id, look in ended.items()}
+
+    async def _stop(self) -> None:
+        looks = list(self._looks.values())
+        self._looks.clear()
+        for look in looks:
+            look.cancel()
+        await asyncio.gather(*looks, return_exceptions=True)
 
     async def _look(self, folder: WatchFolder) -> Seen:
         try:
@@ -142,24 +180,45 @@ class WatchLoop:
 
 
 class ClearingLoop:
-    """Clears away files whose uploads have ended."""
+    """Clears away files whose uploads have ended, some of each folder at a time: a slow one holds up no other."""
 
     def __init__(self, outbox: Outbox, clearing: Clearing, *, poll_seconds: float) -> None:
         self._wakeups = outbox.wakeups
         self._clearing = clearing
         self._poll_seconds = poll_seconds
+        self._running: dict[asyncio.Task[None], UUID] = {}
 
     async def run(self) -> None:
-        while True:
-            if not await self._cleared_some():
-                await self._wakeups.wait(CLEARING, timeout=self._poll_seconds)
-
-    async def _cleared_some(self) -> bool:
         try:
-            return await self._clearing.once() > 0
+            while True:
+                if not await self._started_some():
+                    await self._wakeups.wait(CLEARING, timeout=self._poll_seconds)
+        finally:
+            running = list(self._running)
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+
+    async def _started_some(self) -> bool:
+        busy = Counter(self._running.values())
+        full = [folder_id for folder_id, count in busy.items() if count >= FOLDER_PLACES]
+        try:
+            free = CLEAR_PLACES - len(self._running)
+            due = await self._clearing.claim(free, of_each=FOLDER_PLACES, except_of=full)
         except TRANSIENT_ERRORS as error:
             log.warning("clearing.postponed", error=type(error).__name__)
             return False
+        for cleared in due:
+            task = asyncio.create_task(self._clearing.clear(cleared))
+            self._running[task] = cleared.watch_folder_id
+            task.add_done_callback(self._ended)
+        return bool(due)
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        del self._running[task]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("clearing.stumbled", error=type(error).__name__)
+        self._wakeups.wake(CLEARING)  # a place is free again
 
 
 class Upkeep:

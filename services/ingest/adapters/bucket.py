@@ -5,8 +5,8 @@ An object needs no `.lock`: it is there as a whole or not at all, and its ETag s
 Source: ListObjectsV2, GetObject, CopyObject, DeleteObject in the Amazon S3 API reference.
 """
 
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
 from datetime import datetime
 from typing import Final, Literal
 from urllib.parse import quote
@@ -31,6 +31,11 @@ REQUEST_SECONDS: Final = 60.0
 """For anything but the bytes of a file."""
 COPY_SECONDS: Final = 900.0
 NOT_FOUND: Final = 404
+NOT_IMPLEMENTED: Final = 501
+CHANGED: Final = frozenset({404, 412})
+"""What a request for one version answers where it is not there any more."""
+LAST: Final = "\U0010ffff"
+"""No key has a greater character."""
 
 
 class Bucket:
@@ -46,18 +51,35 @@ class Bucket:
 
     async def survey(self) -> Survey:
         found: dict[str, Sighting] = {}
-        errors: dict[str, float] = {}
-        token: str | None = ""
-        pages = 0
-        while token is not None and pages < MAX_PAGES and len(found) < MAX_SIGHTINGS:
-            entries, token = _page(await self._list(token), self._prefix)
-            pages += 1
-            for sighting in entries:
-                if sighting.path.endswith(ERROR):
-                    errors[sighting.path.removesuffix(ERROR)] = sighting.changed_at
-                elif is_candidate(sighting.path):
-                    found[sighting.path] = sighting
-        return Survey([s for path, s in found.items() if errors.get(path, float("-inf")) < s.changed_at])
+        async with aclosing(self._pages()) as pages:
+            async for entries in pages:
+                errors: dict[str, float] = {}
+                for sighting in entries:
+                    if sighting.path.endswith(ERROR):
+                        errors[sighting.path.removesuffix(ERROR)] = sighting.changed_at
+                    elif is_candidate(sighting.path):
+                        found[sighting.path] = sighting
+                # The reason comes after its file in the listing: what was refused takes no other file's place.
+                for path, told_at in errors.items():
+                    if path in found and found[path].changed_at <= told_at:
+                        del found[path]
+                if len(found) >= MAX_SIGHTINGS:
+                    break
+        return Survey(list(found.values()))
+
+    async def _pages(self) -> AsyncGenerator[Sequence[Sighting], None]:
+        """In the order of their keys, without those that were moved to `.done/`: these only become more."""
+        place: dict[str, str] = {}
+        skipped = False
+        for _ in range(MAX_PAGES):
+            entries, token = _page(await self._list(place), self._prefix)
+            yield entries
+            if not skipped and entries and entries[-1].path.startswith(f"{DONE}/"):
+                place, skipped = {"start-after": f"{self._prefix}{DONE}/{LAST}"}, True
+            elif token is None:
+                return
+            else:
+                place = {"continuation-token": token}
 
     @asynccontextmanager
     async def open(self, file: WatchedFile) -> AsyncIterator[AsyncIterator[bytes]]:
@@ -70,12 +92,28 @@ class Bucket:
             raise failure_of(error, limits) from None
 
     async def accept(self, file: WatchedFile, on_success: Literal["delete", "move"]) -> None:
+        if on_success == "move" and not await self._is_moved(file):
+            return
+        # Not all stores know the condition; and a copy may take long.
         if not await self._is_unchanged(file):
             return
-        if on_success == "move":
-            source = quote(f"/{self._bucket}/{self._prefix}{file.path}", safe="/-_.~")
-            await self._ask("PUT", f"{DONE}/{file.path}", headers={"x-amz-copy-source": source}, seconds=COPY_SECONDS)
-        await self._ask("DELETE", file.path)
+        answer = await self._answer("DELETE", file.path, headers={"if-match": f'"{file.version}"'})
+        if answer.status == NOT_IMPLEMENTED:
+            answer = await self._answer("DELETE", file.path)
+        if answer.status not in CHANGED:
+            _check(answer)
+
+    async def _is_moved(self, file: WatchedFile) -> bool:
+        """Copied to `.done/`; False where it is no longer the one that was found."""
+        if not await self._is_unchanged(file):
+            return False
+        source = quote(f"/{self._bucket}/{self._prefix}{file.path}", safe="/-_.~")
+        condition = {"x-amz-copy-source": source, "x-amz-copy-source-if-match": f'"{file.version}"'}
+        answer = await self._answer("PUT", f"{DONE}/{file.path}", headers=condition, seconds=COPY_SECONDS)
+        if answer.status in CHANGED:
+            return False
+        _check(answer)
+        return True
 
     async def refuse(self, file: WatchedFile, reason: str) -> None:
         if await self._is_unchanged(file):
@@ -90,10 +128,8 @@ class Bucket:
         _check(answer)
         return answer.headers.get("ETag", "").strip('"') == file.version
 
-    async def _list(self, token: str) -> str:
-        query = {"list-type": "2", "max-keys": str(PAGE), "prefix": self._prefix}
-        if token:
-            query["continuation-token"] = token
+    async def _list(self, place: Mapping[str, str]) -> str:
+        query = {"list-type": "2", "max-keys": str(PAGE), "prefix": self._prefix, **place}
         url = URL(self._signer.url("GET", "", expires_in=SIGNED_FOR, query=query), encoded=True)
         limits = Limits(REQUEST_SECONDS, self._idle_seconds, max_redirects=0, max_bytes=PAGE_BYTES)
         try:
@@ -135,7 +171,7 @@ class Bucket:
         return URL(self._signer.url(method, self._prefix + path, expires_in=SIGNED_FOR, headers=headers), encoded=True)
 
 
-def _page(text: str, prefix: str) -> tuple[Iterator[Sighting], str | None]:
+def _page(text: str, prefix: str) -> tuple[Sequence[Sighting], str | None]:
     """What a ListObjectsV2 answer lists, and where to go on. Raises PlaceUnavailableError for anything else."""
     if "<!" in text:
         raise PlaceUnavailableError("the listing is not one of S3")
@@ -144,7 +180,7 @@ def _page(text: str, prefix: str) -> tuple[Iterator[Sighting], str | None]:
     except ET.ParseError:
         raise PlaceUnavailableError("the listing is not one of S3") from None
     more = listing.findtext("{*}IsTruncated") == "true"
-    return _entries(listing, prefix), listing.findtext("{*}NextContinuationToken") if more else None
+    return list(_entries(listing, prefix)), listing.findtext("{*}NextContinuationToken") if more else None
 
 
 def _entries(listing: ET.Element, prefix: str) -> Iterator[Sighting]:

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Final, Literal, TypeVar
 
+from libs.runtime.own_thread import OwnThread
 from services.ingest.adapters.inside import move, open_file, opened_below, opened_root, place_draft, status, write_draft
 from services.ingest.adapters.place import MAX_SIGHTINGS, PlaceUnavailableError, Survey
 from services.ingest.domain.error import FetchError
@@ -28,6 +29,8 @@ from services.ingest.domain.watch import (
 )
 
 CHUNK_BYTES: Final = 2**20
+CALL_SECONDS: Final = 300.0
+"""For one answer of a mount that may be anywhere."""
 
 T = TypeVar("T")
 
@@ -45,14 +48,12 @@ class Directory:
 
     @asynccontextmanager
     async def open(self, file: WatchedFile) -> AsyncIterator[AsyncIterator[bytes]]:
+        reading = _Reading(OwnThread("watch"))
         try:
-            descriptor = await asyncio.to_thread(self._take, file)
-        except OSError:
-            raise FetchError("fetch_network_error", "the watch folder cannot be read", may_pass=True) from None
-        try:
-            yield _chunks(descriptor, file)
+            await reading.open(lambda: self._take(file))
+            yield reading.chunks(file)
         finally:
-            os.close(descriptor)
+            reading.end()
 
     async def accept(self, file: WatchedFile, on_success: Literal["delete", "move"]) -> None:
         await self._try(lambda: self._accept(file, on_success))
@@ -61,10 +62,16 @@ class Directory:
         await self._try(lambda: self._refuse(file, reason))
 
     async def _try(self, work: Callable[[], T]) -> T:
+        thread = OwnThread("watch")  # a mount that hangs holds up nobody else
         try:
-            return await asyncio.to_thread(work)
+            async with asyncio.timeout(CALL_SECONDS):
+                return await thread.run(work)
+        except TimeoutError:
+            raise PlaceUnavailableError("it does not answer") from None
         except OSError as error:
             raise PlaceUnavailableError(os.strerror(error.errno or 0)) from error
+        finally:
+            thread.end()
 
     # ------------------------------------------------------------ in a thread
 
@@ -141,11 +148,38 @@ class Directory:
                 yield folder
 
 
-async def _chunks(descriptor: int, file: WatchedFile) -> AsyncIterator[bytes]:
-    while chunk := await asyncio.to_thread(os.read, descriptor, CHUNK_BYTES):
-        yield chunk
-    if not _is_unchanged(file, os.fstat(descriptor)):
-        raise FetchError("fetch_client_error", "the file was changed while it was read")
+class _Reading:
+    """One file, open in a thread: closed after the last call, however late that ends."""
+
+    def __init__(self, thread: OwnThread) -> None:
+        self._thread = thread
+        self._descriptor = -1
+
+    async def open(self, take: Callable[[], int]) -> None:
+        def opened() -> None:
+            self._descriptor = take()
+
+        await self._run(opened)
+
+    async def chunks(self, file: WatchedFile) -> AsyncIterator[bytes]:
+        while chunk := await self._run(os.read, self._descriptor, CHUNK_BYTES):
+            yield chunk
+        if not _is_unchanged(file, await self._run(os.fstat, self._descriptor)):
+            raise FetchError("fetch_client_error", "the file was changed while it was read")
+
+    async def _run(self, work: Callable[..., T], *args: int) -> T:
+        try:
+            async with asyncio.timeout(CALL_SECONDS):
+                return await self._thread.run(work, *args)
+        except OSError:
+            raise FetchError("fetch_network_error", "the watch folder cannot be read", may_pass=True) from None
+
+    def end(self) -> None:
+        self._thread.end(self._close)
+
+    def _close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
 
 
 def _walk(folder: int, above: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Sighting | None]]:

@@ -114,19 +114,29 @@ class WatchStore:
         )
         return status == "UPDATE 1"
 
-    async def claim(self, limit: int, lease_seconds: float) -> Sequence[Cleared]:
-        """Files that are to be cleared away, the oldest decisions first: ours until the lease ends."""
+    async def claim(self, limit: int, of_each: int, except_of: Sequence[UUID], lease_seconds: float) -> Sequence[Cleared]:
+        """Files that are to be cleared away, the oldest decisions first, so many of each of the other folders: ours until the
+        lease ends."""
         rows = await self.connection.fetch(
             """
             UPDATE watched_files SET attempts = attempts + 1, next_at = now() + $2 * interval '1 second'
             WHERE id = ANY (ARRAY(
-                SELECT id FROM watched_files WHERE state IN ('accepted', 'refused') AND next_at <= now()
-                ORDER BY next_at LIMIT $1 FOR UPDATE SKIP LOCKED
+                SELECT id FROM watched_files WHERE next_at <= now() AND id IN (
+                    SELECT id FROM (
+                        SELECT id, next_at, row_number() OVER (PARTITION BY watch_folder_id ORDER BY next_at, id) AS place
+                        FROM watched_files
+                        WHERE state IN ('accepted', 'refused') AND next_at <= now() AND watch_folder_id <> ALL ($3::uuid[])
+                    ) due
+                    WHERE place <= $4 ORDER BY next_at LIMIT $1
+                )
+                FOR UPDATE SKIP LOCKED
             ))
             RETURNING id, path, size_bytes, version, watch_folder_id, reason, attempts
             """,
             limit,
             lease_seconds,
+            except_of,
+            of_each,
         )
         return [Cleared(_file(row), row["watch_folder_id"], row["reason"], row["attempts"]) for row in rows]
 

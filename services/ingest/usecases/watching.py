@@ -1,6 +1,5 @@
 """Finds files in watch folders, and clears them away when their uploads have ended."""
 
-import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,8 +28,6 @@ from services.ingest.usecases.places import Places
 
 MAX_OPEN: Final = 100
 """Files of one folder that are on their way at a time: no upload waits so long that it expires."""
-CLEAR_BATCH: Final = 8
-"""Files that are cleared away at a time."""
 
 log = structlog.get_logger()
 
@@ -93,14 +90,15 @@ class Clearing:
         self._places = places
         self._lease_seconds = lease_seconds
 
-    async def once(self) -> int:
-        """Clears what is due, at most one batch; how many that were."""
+    async def claim(self, limit: int, *, of_each: int, except_of: Sequence[UUID]) -> Sequence[Cleared]:
+        """What is due, so much `of_each` folder, and nothing of these."""
+        if limit <= 0:
+            return []
         async with self._outbox.database.connection() as connection:
-            due = await WatchStore(connection).claim(CLEAR_BATCH, self._lease_seconds)
-        await asyncio.gather(*map(self._attempt, due))
-        return len(due)
+            return await WatchStore(connection).claim(limit, of_each, except_of, self._lease_seconds)
 
-    async def _attempt(self, cleared: Cleared) -> None:
+    async def clear(self, cleared: Cleared) -> None:
+        """Raises nothing for the place's or the database's sake: it is tried again later."""
         try:
             await self._clear(cleared)
         except PlaceUnavailableError as error:

@@ -4,22 +4,30 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import pytest_asyncio
+from aiohttp import web
+from pydantic import SecretStr
 
 from contracts.container import S3Container, WatchedBucket
 from contracts.events import WatchedFileFound
+from contracts.ids import new_upload_id
+from libs.egress.client import GuardedClient
+from libs.egress.policy import Policy, parse_networks
 from libs.object_store.port import ObjectStore, delete_prefix
 from libs.object_store.s3 import S3Store
+from services.ingest import jobs
 from services.ingest.adapters import bucket as bucket_module
 from services.ingest.adapters.bucket import Bucket
+from services.ingest.domain.watch import WatchedFile
 from services.ingest.usecases.outcome import Outcomes
 from tests.integration.services.ingest.rig import until
 from tests.integration.services.ingest.test_blob import s3_container
 from tests.integration.services.ingest.watched import named, watching
 from tests.servers import s3
+from tests.servers.destination import serving
 
 PREFIX = "in/box/"
 
@@ -34,6 +42,18 @@ async def inbox(s3_server: str) -> AsyncIterator[tuple[S3Store, S3Container]]:
     finally:
         await delete_prefix(opened, "")
         await opened.close()
+
+
+@pytest_asyncio.fixture
+async def client() -> AsyncIterator[GuardedClient]:
+    client = GuardedClient(Policy(parse_networks("127.0.0.0/8")), timeout_seconds=20)
+    await client.open()
+    yield client
+    await client.close()
+
+
+def watched(client: GuardedClient, container: S3Container) -> Bucket:
+    return Bucket(WatchedBucket(container=container, prefix=PREFIX), client, timeout_seconds=20, idle_seconds=20)
 
 
 async def drop(bucket: S3Store, path: str, content: bytes = b"content") -> None:
@@ -135,6 +155,111 @@ async def test_listings_come_in_pages(
     async with watching(database_dsn, store, tmp_path, named(WatchedBucket(container=container, prefix=PREFIX))) as watcher:
         assert await watcher.ended(7) == {f"{number}.mp4": ["taken"] for number in range(7)}
     assert await keys_in(bucket) == []
+
+
+async def test_what_was_moved_is_not_listed_again_and_again(
+    inbox: tuple[S3Store, S3Container], client: GuardedClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket, container = inbox
+    monkeypatch.setattr(bucket_module, "PAGE", 2)
+    monkeypatch.setattr(bucket_module, "MAX_PAGES", 3)
+    for number in range(9):
+        await drop(bucket, f"{PREFIX}.done/{number}.mp4")
+    for name in ("-first.mp4", "0.mp4", "Film.mp4"):
+        await drop(bucket, PREFIX + name)
+
+    survey = await watched(client, container).survey()
+
+    assert [sighting.path for sighting in survey.files] == ["-first.mp4", "0.mp4", "Film.mp4"]
+
+
+async def test_refused_objects_take_no_others_place(
+    inbox: tuple[S3Store, S3Container], client: GuardedClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket, container = inbox
+    monkeypatch.setattr(bucket_module, "PAGE", 3)
+    monkeypatch.setattr(bucket_module, "MAX_SIGHTINGS", 2)
+    for number in range(4):
+        await drop(bucket, f"{PREFIX}{number}.mp4")
+        await drop(bucket, f"{PREFIX}{number}.mp4.error.txt")
+    await drop(bucket, f"{PREFIX}last.mp4")
+
+    survey = await watched(client, container).survey()
+
+    assert [sighting.path for sighting in survey.files] == ["last.mp4"]
+
+
+class Overwritten:
+    """A bucket with one object, which somebody replaces after so many requests."""
+
+    def __init__(self, after: int, *, knows_conditional_deletes: bool = True) -> None:
+        self.after = after
+        self.knows_conditional_deletes = knows_conditional_deletes
+        self.seen: list[tuple[str, str | None]] = []
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        version = "old" if len(self.seen) < self.after else "new"
+        condition = request.headers.get("x-amz-copy-source-if-match", request.headers.get("If-Match"))
+        self.seen.append((request.method, condition))
+        if request.method == "DELETE" and condition and not self.knows_conditional_deletes:
+            return web.Response(status=501)
+        if condition and condition != f'"{version}"':
+            return web.Response(status=412)
+        return web.Response(status=200, headers={"ETag": f'"{version}"'})
+
+
+async def cleared(client: GuardedClient, given: Overwritten, on_success: Literal["delete", "move"]) -> list[str]:
+    async with serving(given.serve) as server:
+        container = S3Container(endpoint=server.origin, bucket="inbox", access_key="a", secret_key=SecretStr("s"))
+        await watched(client, container).accept(WatchedFile(new_upload_id(), "film.mp4", 3, "old"), on_success)
+    return [method for method, _condition in given.seen]
+
+
+@pytest.mark.parametrize(
+    ("after", "told"),
+    [
+        (0, ["HEAD"]),
+        (1, ["HEAD", "PUT"]),
+        (2, ["HEAD", "PUT", "HEAD"]),
+        (3, ["HEAD", "PUT", "HEAD", "DELETE"]),
+        (9, ["HEAD", "PUT", "HEAD", "DELETE"]),
+    ],
+)
+async def test_an_object_that_is_replaced_at_any_moment_is_neither_moved_nor_removed(
+    client: GuardedClient, after: int, told: list[str]
+) -> None:
+    given = Overwritten(after)
+    assert await cleared(client, given, "move") == told
+    assert all(condition == '"old"' for method, condition in given.seen if method != "HEAD")
+
+
+async def test_a_store_without_conditional_deletes_is_asked_without(client: GuardedClient) -> None:
+    given = Overwritten(9, knows_conditional_deletes=False)
+    assert await cleared(client, given, "delete") == ["HEAD", "DELETE", "DELETE"]
+
+
+async def test_a_bucket_that_hangs_holds_up_no_other(
+    database_dsn: str,
+    store: ObjectStore,
+    inbox: tuple[S3Store, S3Container],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def hang(request: web.Request) -> web.StreamResponse:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    bucket, container = inbox
+    monkeypatch.setattr(jobs, "LOOK_SECONDS", 0.1)
+    await drop(bucket, f"{PREFIX}film.mp4")
+    async with serving(hang) as hanging:
+        away = S3Container.model_validate(container.model_dump() | {"endpoint": hanging.origin})
+        folders = named(WatchedBucket(container=away)), named(WatchedBucket(container=container, prefix=PREFIX))
+        async with watching(database_dsn, store, tmp_path, *folders) as watcher:
+            assert await watcher.ended(1) == {"film.mp4": ["taken"]}
+            await drop(bucket, f"{PREFIX}other.mp4")
+            assert len(await watcher.ended(2)) == 2
+        assert len(hanging.requests) == 1
 
 
 async def test_replicas_that_watch_the_same_bucket_take_each_object_once(
