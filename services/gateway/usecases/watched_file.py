@@ -3,6 +3,7 @@
 Its id is the upload's: heard again, it is registered already.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from contracts.events import Stage, UploadAbortRequested, UploadEvent, WatchedFileFound
@@ -40,9 +41,10 @@ async def register_watched(work: UnitOfWork, found: WatchedFileFound, now: datet
         extension=safe_extension(found.file_name),
         view={"watch_folder_id": str(found.watch_folder_id)},
     )
-    events: list[UploadEvent] = [*new.events()]
+    events: Sequence[UploadEvent] = new.events()
     if await TenantStore(work.connection).storage_blocked_at(found.tenant_id) is not None:
-        events.append(UploadAbortRequested(
+        # Nobody is asked to fetch it: it might be there before its end is heard of.
+        events = (new.event(), UploadAbortRequested(
             upload_id=new.id, tenant_id=new.tenant_id, version=Stage.CLOSED, reason="storage_blocked"
         ))  # fmt: skip
     envelopes = [envelop(event, source=work.source, cause=work.cause) for event in events]

@@ -146,6 +146,24 @@ async def test_what_precedes_the_files_is_judged_before_they_are_stored(
     assert len(placed) == 1
 
 
+@pytest.mark.parametrize(("status", "code"), [(ProjectStatus.BLOCKED, "U-E01"), (ProjectStatus.REMOVED, "U-E19")])
+async def test_a_project_that_is_closed_while_its_files_come_gets_none_of_them(
+    api: Uploadcare, monkeypatch: pytest.MonkeyPatch, status: ProjectStatus, code: str
+) -> None:
+    # U-08
+    write = api.gateway.store.write
+
+    async def closes(key: str, content: Any, **about: Any) -> Any:
+        await api.change(status=status)
+        return await write(key, content, **about)
+
+    monkeypatch.setattr(api.gateway.store, "write", closes)
+    await api.refused(code, api.direct(files=[File()]), *([api.project.public_key] if status is ProjectStatus.REMOVED else []))
+
+    assert await api.gateway.staged() == []
+    assert await api.gateway.emitted(UploadRegistered) == []
+
+
 async def test_a_request_that_names_two_projects_is_refused(api: Uploadcare) -> None:
     # U-08, U-E50
     both = api.direct(files=[File()], query=[("pub_key", "another")])

@@ -29,7 +29,7 @@ from services.gateway.deps import Deps
 from services.gateway.dialects.uploadcare.answer import answer
 from services.gateway.dialects.uploadcare.errors import UploadcareError
 from services.gateway.dialects.uploadcare.params import MAX_FIELDS, Params, read_params, to_uuid
-from services.gateway.dialects.uploadcare.project import UPLOADCARE_PUB_KEY, admit, check_same, names_project
+from services.gateway.dialects.uploadcare.project import UPLOADCARE_PUB_KEY, admit, check_same, names_project, still
 from services.gateway.dialects.uploadcare.signature import authorize, check_signature
 from services.gateway.dialects.uploadcare.sniffing import actual_type
 from services.gateway.dialects.uploadcare.translate import max_file_bytes, to_registration
@@ -69,9 +69,9 @@ class Admission:
     async def project(self, params: Params) -> Project:
         """With all fields. Raises UploadcareError."""
         if self._admitted is None:
-            self._admitted = await admit(self._deps, self._request, params, UPLOADCARE_PUB_KEY)
+            return await admit(self._deps, self._request, params, UPLOADCARE_PUB_KEY)
         check_same(params, self._admitted)
-        return self._admitted
+        return await still(self._deps, self._admitted)
 
 
 class Direct:

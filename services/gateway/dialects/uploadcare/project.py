@@ -36,6 +36,15 @@ async def admit(deps: Deps, request: web.Request, params: Params, documented_nam
     return project
 
 
+async def still(deps: Deps, project: Project) -> Project:
+    """As it is by now, when a request has taken its time. Raises UploadcareError."""
+    now = await deps.projects.find(project.public_key)
+    if now is None:
+        raise UploadcareError("ProjectPublicKeyRemovedError", project.public_key)
+    check_status(now)
+    return now
+
+
 def check_status(project: Project) -> None:
     """Raises UploadcareError."""
     if project.status is ProjectStatus.REMOVED:

@@ -131,6 +131,19 @@ async def test_a_new_key_is_found_when_a_token_names_it(
         await judge.bearer(token(tenant, RSA, "RS256", None), Permission.READ, Scope.UPLOAD)
 
 
+async def test_a_key_that_was_withdrawn_while_nobody_came_is_not_good(
+    outbox: Outbox, issuer: Issuer, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json_web_keys, "PAUSE_SECONDS", 0.0)
+    judge = bearers(outbox, issuer)
+    await judge.bearer(token(tenant, RSA, "RS256", "r1"), Permission.READ, Scope.UPLOAD)
+    issuer.keys[:] = [key for key in issuer.keys if key["kid"] != "r1"]
+    monkeypatch.setattr(json_web_keys, "STALE_SECONDS", 0.0)
+
+    with pytest.raises(UnknownTokenError):
+        await judge.bearer(token(tenant, RSA, "RS256", "r1"), Permission.READ, Scope.UPLOAD)
+
+
 async def test_known_keys_outlive_an_issuer_that_is_away(
     outbox: Outbox, issuer: Issuer, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:

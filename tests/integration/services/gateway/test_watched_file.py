@@ -89,7 +89,8 @@ async def test_a_blocked_tenants_file_is_given_up_and_stays_where_it_is(outbox: 
     async with outbox.database.transaction() as connection:
         await TenantStore(connection).block_storage(tenant_id)
     await hear(outbox, found(tenant_id))
-    _registered, _fetch, aborted = await emitted(outbox)
+    registered, aborted = await emitted(outbox)
+    assert isinstance(registered, UploadRegistered)
     assert isinstance(aborted, UploadAbortRequested)
     assert aborted.reason == "storage_blocked"
 
