@@ -37,7 +37,7 @@ from libs.object_store.port import (
     check_parts,
 )
 from libs.object_store.presign import Presigner
-from libs.object_store.s3_error import MISSING, error_code, port_errors
+from libs.object_store.s3_error import MISSING, StoreRefusedError, error_code, port_errors
 from libs.object_store.s3_multipart import S3Multipart
 from libs.object_store.s3_probe import allow_browsers, refuse_unsafe_store
 from libs.object_store.uninterrupted import uninterrupted
@@ -252,10 +252,11 @@ class S3Store:
                 if found is None or found.size_bytes != sum(part.size_bytes for part in parts):
                     raise
                 return found
-            except StoreUnavailableError as error:
-                # The text of CompleteMultipartUpload asks for another try after a 500, as another call at the same time causes.
+            except StoreRefusedError as error:
+                # The text of CompleteMultipartUpload asks for another try after a 500, as another call at the same time causes;
+                # it may also come in an answer that began with 200.
                 pause = next(pauses, None)
-                if pause is None or not isinstance(error.__cause__, MinioException):
+                if pause is None or not error.may_pass:
                     raise
                 await asyncio.sleep(pause)
 

@@ -27,6 +27,21 @@ _ERRORS: dict[str, type[Exception]] = {
 }
 
 
+FINAL = frozenset({
+    "AccessDenied", "AllAccessDisabled", "EntityTooLarge", "InvalidAccessKeyId", "InvalidArgument", "InvalidRequest",
+    "MalformedXML", "MethodNotAllowed", "NoSuchBucket", "NotImplemented", "SignatureDoesNotMatch",
+})  # fmt: skip
+"""Of refusals that say nothing about the object: those that another call at once will not change."""
+
+
+class StoreRefusedError(StoreUnavailableError):
+    """It answered, but not what was asked for."""
+
+    def __init__(self, s3_code: str) -> None:
+        super().__init__(f"the store answered {s3_code}")
+        self.may_pass = s3_code not in FINAL
+
+
 def error_code(error: MinioException) -> str:
     """S3's code for what went wrong, where the answer has one."""
     if isinstance(error, S3Error):
@@ -39,7 +54,7 @@ def error_code(error: MinioException) -> str:
 def port_error(code: str, about: str) -> Exception:
     """Whatever says nothing about the object itself is a StoreUnavailableError."""
     known = _ERRORS.get(code)
-    return known(about) if known else StoreUnavailableError(f"the store answered {code}")
+    return known(about) if known else StoreRefusedError(code)
 
 
 @contextmanager

@@ -64,6 +64,32 @@ async def test_an_error_is_one_whatever_its_status(code: str, raised: type[Excep
             await store.complete_multipart(KEY, "id", PARTS)
 
 
+@pytest.mark.parametrize("status", [200, 500])
+async def test_a_completion_that_another_one_disturbed_is_asked_for_again(status: int) -> None:
+    calls = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        calls.append(request.method)
+        return xml(DONE) if len(calls) > 1 else error("InternalError", status)
+
+    async with talking_to(answer) as store:
+        assert (await store.complete_multipart(KEY, "id", PARTS)).etag == "whole-1"
+    assert calls == ["POST", "POST"]
+
+
+async def test_a_completion_that_is_forbidden_is_not_asked_for_again() -> None:
+    calls = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        calls.append(request.method)
+        return error("AccessDenied", 403)
+
+    async with talking_to(answer) as store:
+        with pytest.raises(StoreUnavailableError):
+            await store.complete_multipart(KEY, "id", PARTS)
+    assert calls == ["POST"]
+
+
 async def test_an_answer_that_took_long_is_read_behind_its_white_space() -> None:
     async def answer(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "application/xml"})
