@@ -58,6 +58,17 @@ class _Way:
         url = URL(self._server_url + request.raw_path, encoded=True)
         headers = {name: value for name, value in request.headers.items() if name not in ("Connection", "Expect")}
         body = request.content if request.body_exists else None
+        try:
+            return await self._passed_on(request, url, headers, body)
+        except aiohttp.ClientError:
+            # The server hung up, which is no answer: the client finds its connection closed, as it would without this way.
+            if request.transport is not None:
+                request.transport.abort()
+            return web.Response(status=502)
+
+    async def _passed_on(
+        self, request: web.Request, url: URL, headers: dict[str, str], body: aiohttp.StreamReader | None
+    ) -> web.StreamResponse:
         async with self._http.request(request.method, url, headers=headers, data=body, allow_redirects=False) as answer:
             kept = {name: value for name, value in answer.headers.items() if name not in ("Connection", "Transfer-Encoding")}
             response = web.StreamResponse(status=answer.status, headers=kept | RULES)
