@@ -12,7 +12,7 @@ import structlog
 KEPT_SECONDS: Final = 600.0
 """How long a set is taken for the newest one."""
 STALE_SECONDS: Final = 2 * KEPT_SECONDS
-"""How long one is used while a newer one is fetched: where nobody came meanwhile, a key that is no longer in it is not good."""
+"""Nobody has come for so long that a key may long have been withdrawn: the next one waits for the newest set."""
 PAUSE_SECONDS: Final = 15.0
 """Between two fetches at least: tokens that name unknown keys cannot make us ask again and again."""
 FETCH_SECONDS: Final = 5.0
@@ -28,7 +28,7 @@ class KeysUnavailableError(OSError):
 
 
 class JsonWebKeys:
-    """One fetch at a time; while the address does not answer, the keys that are known go on being good."""
+    """One fetch at a time; while the address does not answer, the keys that are known go on being good, and nobody waits."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -42,19 +42,16 @@ class JsonWebKeys:
 
         Raises KeysUnavailableError.
         """
-        if self._keys is not None and self._age_seconds > STALE_SECONDS:
-            await self._refresh()
-        elif self._keys is not None and self._age_seconds > KEPT_SECONDS:
-            self._renew()
+        if self._keys is not None:
+            if monotonic() - self._tried_at > STALE_SECONDS:
+                await self._refresh()
+            elif monotonic() - self._fetched_at > KEPT_SECONDS:
+                self._renew()
         found = self._known(key_id, algorithm)
         if found is None:
             await self._refresh()
             found = self._known(key_id, algorithm)
         return found
-
-    @property
-    def _age_seconds(self) -> float:
-        return monotonic() - self._fetched_at
 
     def _known(self, key_id: str | None, algorithm: str) -> jwt.PyJWK | None:
         fitting = [key for key in self._keys or () if key.algorithm_name == algorithm and key_id in (None, key.key_id)]
