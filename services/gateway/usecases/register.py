@@ -15,7 +15,8 @@ from services.gateway.domain.registration import Registration
 from services.gateway.store import RegistrationStore
 from services.gateway.usecases.release import find_dead, release_name
 
-CONFLICT_SECONDS: Final = 10
+PATIENCE_SECONDS: Final = 10
+"""As long as other requests wait for the database: it may be the end of a long upload."""
 
 Prepared = tuple[Registration, Sequence[Envelope]]
 
@@ -24,7 +25,7 @@ class Registrar:
     def __init__(self, outbox: Outbox, objects: ObjectStore) -> None:
         self._outbox = outbox
         self._objects = objects
-        self._inserts: Coalescer[Sequence[Prepared], set[str]] = Coalescer(self._insert)
+        self._inserts: Coalescer[Sequence[Prepared], set[str]] = Coalescer(self._insert, patience_seconds=PATIENCE_SECONDS)
 
     async def register(self, *together: Registration) -> None:
         """Returns when they are durable: all in one commit. Several `together` hold no names and no ids of a client's choice.
@@ -48,7 +49,7 @@ class Registrar:
     async def _resolve_conflict(self, prepared: Prepared) -> None:
         """The rare case: a repeated insert that had worked the first time, a dead registration's name, a taken name or id."""
         new, _ = prepared
-        async with asyncio.timeout(CONFLICT_SECONDS):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             dead = await self._find_dead(new)
             async with self._outbox.unit_of_work() as work:
                 store = RegistrationStore(work.connection)
