@@ -15,7 +15,7 @@ class Lease:
     def __init__(self, seconds: float) -> None:
         self._now = asyncio.get_running_loop().time
         self._seconds = seconds
-        self._ends_at = self._now() + KEPT * seconds
+        self._extended_at = self._now()
 
     @property
     def is_lost(self) -> bool:
@@ -24,7 +24,7 @@ class Lease:
 
     def is_older_than(self, seconds: float) -> bool:
         """It is `seconds`, or the third of its time, since it was extended."""
-        return self._now() >= self._ends_at - KEPT * self._seconds + min(seconds, self._seconds / 3)
+        return self._now() >= self._extended_at + min(seconds, self._seconds / 3)
 
     @property
     def pause_seconds(self) -> float:
@@ -37,4 +37,8 @@ class Lease:
         asked_at = self._now()
         async with asyncio.timeout_at(self._ends_at):
             yield
-        self._ends_at = asked_at + KEPT * self._seconds
+        self._extended_at = asked_at
+
+    @property
+    def _ends_at(self) -> float:
+        return self._extended_at + KEPT * self._seconds

@@ -142,8 +142,8 @@ class WatchLoop:
         seen = self._seen()
         for folder_id in begun.keys() & self._looks.keys():
             self._looks[folder_id].add_done_callback(lambda _look: self._wakeups.wake(WATCH))
-        self._directories |= {folder_id: one.directories for folder_id, one in seen.items()}
-        self._directories = {folder_id: self._directories.get(folder_id, frozenset()) for folder_id in folders}
+        known = self._directories | {folder_id: one.directories for folder_id, one in seen.items()}
+        self._directories = {folder_id: directories for folder_id, directories in known.items() if folder_id in folders}
         is_new = await self._changes.watch(frozenset().union(*self._directories.values()))
         waits = [one.settled_in for one in seen.values() if one.settled_in is not None]
         # What changed before the watching began was told by nobody.

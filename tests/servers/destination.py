@@ -113,6 +113,12 @@ async def serving(serve: Serve) -> AsyncIterator[Destination]:
 # ---------------------------------------------------------------- what is served
 
 
+async def hangs(_request: web.Request) -> web.StreamResponse:
+    """Takes what comes and never answers."""
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
 @dataclass
 class FileTaker:
     """Takes files by PUT or as forms, from whoever knows the token; the same `Idempotency-Key` is the same file."""

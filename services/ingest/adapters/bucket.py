@@ -117,7 +117,8 @@ class Bucket:
 
     async def refuse(self, file: WatchedFile, reason: str) -> None:
         if await self._is_unchanged(file):
-            await self._ask("PUT", file.path + ERROR, body=f"{reason}\n".encode(), headers={"content-type": "text/plain"})
+            told = {"content-type": "text/plain"}
+            _check(await self._answer("PUT", file.path + ERROR, body=f"{reason}\n".encode(), headers=told))
 
     # ------------------------------------------------------------ requests
 
@@ -137,18 +138,6 @@ class Bucket:
                 return b"".join([piece async for piece in answered.chunks()]).decode()
         except (EgressError, UnicodeDecodeError) as error:
             raise PlaceUnavailableError(str(error)) from None
-
-    async def _ask(
-        self,
-        method: str,
-        path: str,
-        *,
-        body: bytes = b"",
-        headers: Mapping[str, str] | None = None,
-        seconds: float = REQUEST_SECONDS,
-    ) -> None:
-        """Raises PlaceUnavailableError for anything but a success."""
-        _check(await self._answer(method, path, body=body, headers=headers, seconds=seconds))
 
     async def _answer(
         self,
@@ -198,6 +187,7 @@ def _entries(listing: ET.Element, prefix: str) -> Iterator[Sighting]:
 
 
 def _check(answer: Answer) -> None:
+    """Raises PlaceUnavailableError for anything but a success."""
     if not 200 <= answer.status < 300 or b"<Error>" in answer.body:
         raise PlaceUnavailableError(f"the bucket answered {answer.status}")
 

@@ -7,7 +7,7 @@ read, then nowhere, to `.done/`, or back. Whoever begins again after an interrup
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Final, Literal, TypeVar
 
@@ -179,7 +179,8 @@ class _Reading:
 
     def _close(self) -> None:
         if self._descriptor >= 0:
-            os.close(self._descriptor)
+            with suppress(OSError):
+                os.close(self._descriptor)
 
 
 def _walk(folder: int, above: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Sighting | None]]:

@@ -27,7 +27,7 @@ from tests.integration.services.ingest.rig import until
 from tests.integration.services.ingest.test_blob import s3_container
 from tests.integration.services.ingest.watched import named, watching
 from tests.servers import s3
-from tests.servers.destination import serving
+from tests.servers.destination import hangs, serving
 
 PREFIX = "in/box/"
 
@@ -245,14 +245,10 @@ async def test_a_bucket_that_hangs_holds_up_no_other(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def hang(request: web.Request) -> web.StreamResponse:
-        await asyncio.Event().wait()
-        raise AssertionError
-
     bucket, container = inbox
     monkeypatch.setattr(jobs, "LOOK_SECONDS", 0.1)
     await drop(bucket, f"{PREFIX}film.mp4")
-    async with serving(hang) as hanging:
+    async with serving(hangs) as hanging:
         away = S3Container.model_validate(container.model_dump() | {"endpoint": hanging.origin})
         folders = named(WatchedBucket(container=away)), named(WatchedBucket(container=container, prefix=PREFIX))
         async with watching(database_dsn, store, tmp_path, *folders) as watcher:

@@ -27,7 +27,7 @@ from tests.integration.services.delivery.publishing.rig import (
     until,
     url_account,
 )
-from tests.servers.destination import Destination, FileTaker, Serve, fails, passes, serving, stalls
+from tests.servers.destination import Destination, FileTaker, Serve, fails, hangs, passes, serving, stalls
 
 
 async def test_nothing_goes_out_before_its_time(rig: Rig, destination: Destination) -> None:  # T-21
@@ -79,12 +79,8 @@ async def test_many_due_in_the_same_second_are_worked_off_with_bounded_concurren
 async def test_a_slow_account_holds_up_no_other(
     database_dsn: str, disk: ObjectStore, tmp_path: Path, destination: Destination, taker: FileTaker
 ) -> None:
-    async def hang(request: web.Request) -> web.StreamResponse:
-        await asyncio.Event().wait()
-        raise AssertionError
-
     async with (
-        serving(hang) as hanging,
+        serving(hangs) as hanging,
         running(database_dsn, disk, tmp_path, delivery_publication_concurrency=8, delivery_account_concurrency=2) as rig,
     ):
         # Given more for accounts that hang than there are places, all older
@@ -110,12 +106,8 @@ async def test_a_slow_account_holds_up_no_other(
 async def test_a_tenant_whose_destinations_hang_holds_up_no_other(
     database_dsn: str, disk: ObjectStore, tmp_path: Path, destination: Destination
 ) -> None:
-    async def hang(request: web.Request) -> web.StreamResponse:
-        await asyncio.Event().wait()
-        raise AssertionError
-
     async with (
-        serving(hang) as hanging,
+        serving(hangs) as hanging,
         running(database_dsn, disk, tmp_path, delivery_publication_concurrency=4, delivery_tenant_concurrency=3) as rig,
     ):
         # Given more accounts of one tenant that hang than there are places
