@@ -5,11 +5,12 @@ ffmpeg demuxer): nothing that is not in it is ever opened as media, playlist for
 puremagic names the rest.
 """
 
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import BinaryIO, Final
 
 import puremagic
 
+from libs.media_type.tag import behind_tags
 from libs.media_type.text import text_type
 
 SNIFF_BYTES: Final = 64 << 10
@@ -24,6 +25,8 @@ class Content:
     mime_type: str
     image_format: str | None = None
     demuxer: str | None = None
+    skipped_bytes: int = 0
+    """What the demuxer shall not look at: tags and zeros before the sound."""
 
     @property
     def is_opened(self) -> bool:
@@ -33,7 +36,17 @@ class Content:
 
 def sniff(head: bytes) -> Content:
     """What a file is that starts with `head` (`SNIFF_BYTES`, or all of it where it is shorter)."""
-    return _binary(head) or Content(text_type(head) or _named_by_puremagic(head))
+    return _binary(head) or _tagged(head) or Content(text_type(head) or _named_by_puremagic(head))
+
+
+def sniff_file(file: BinaryIO) -> Content:
+    """What `file` is, which is open at its beginning. It sees sound behind tags that are larger than `SNIFF_BYTES`, too."""
+    head = file.read(SNIFF_BYTES)
+    start = behind_tags(head)
+    if start < len(head):
+        return sniff(head)
+    file.seek(start)
+    return _sound(file.read(SNIFF_BYTES), start) or sniff(head)
 
 
 # ---------------------------------------------------------------- magic numbers
@@ -89,6 +102,9 @@ _BRANDS: Final = {
 }
 """Major brands of ISO media files, https://mp4ra.org/registered-types/brands; any other is `video/mp4`."""
 
+_TAGGED: Final = frozenset({"mp3", "aac", "flac", "ogg", "wav"})
+"""Demuxers of sound that begins anywhere: nothing in it refers to places in the file."""
+
 _QUICKTIME_ATOMS: Final = (b"moov", b"mdat", b"wide", b"pnot", b"skip", b"free")
 
 _ZIP_MEMBERS: Final = (
@@ -143,10 +159,23 @@ def _ogg(head: bytes) -> Content | None:
     return Content("video/ogg" if is_video else "audio/ogg", demuxer="ogg")
 
 
+def _tagged(head: bytes) -> Content | None:
+    """Sound behind an ID3 tag or zeros. MP3 is what is mostly tagged, and finds its first frame by itself."""
+    start = behind_tags(head)
+    if start and (found := _sound(head[start:], start)):
+        return found
+    is_tagged = head.lstrip(b"\0").startswith(b"ID3") and len(head) > 10
+    return Content("audio/mpeg", demuxer="mp3") if is_tagged else None
+
+
+def _sound(rest: bytes, start: int) -> Content | None:
+    """`rest` begins at `start` of its file."""
+    found = _binary(rest)
+    return replace(found, skipped_bytes=start) if found and found.demuxer in _TAGGED else None
+
+
 def _mpeg_audio(head: bytes) -> Content | None:
-    """MP3, with or without an ID3 tag, or AAC in ADTS frames."""
-    if head.startswith(b"ID3") and len(head) > 10:
-        return Content("audio/mpeg", demuxer="mp3")
+    """MP3, or AAC in ADTS frames."""
     if len(head) < 4 or head[0] != 0xFF:
         return None
     if head[1] & 0xF6 == 0xF0 and head[2] >> 2 & 0xF < 13:
@@ -163,8 +192,12 @@ def _iff(head: bytes) -> Content | None:
 
 
 def _transport_stream(head: bytes) -> Content | None:
-    is_stream = len(head) > 188 * 4 and all(head[at] == 0x47 for at in range(0, 188 * 5, 188) if at < len(head))
-    return Content("video/mp2t", demuxer="mpegts") if is_stream else None
+    """Packets of 188 bytes, of 192 with a time before each (AVCHD, Blu-ray), of 204 with a checksum behind each (broadcast)."""
+    for start, length in ((0, 188), (4, 192), (0, 204)):
+        marks = head[start : start + length * 5 : length]
+        if len(head) > length * 4 and marks.count(b"\x47") == len(marks):
+            return Content("video/mp2t", demuxer="mpegts")
+    return None
 
 
 def _bitmap(head: bytes) -> Content | None:

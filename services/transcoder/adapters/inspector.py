@@ -1,7 +1,9 @@
 """Opens media files in sandboxed children of our own and reads their answers."""
 
+import asyncio
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,13 +12,17 @@ import structlog
 from contracts.events import AudioStream, ImageInfo, MediaInfo, VideoStream
 from libs.media_type.content import Content
 from libs.sandbox.sandbox import PYTHON, Finished, Limits, Sandbox
+from services.transcoder.adapters.container import is_cut_off
+from services.transcoder.domain.color import Color, completed
 from services.transcoder.domain.error import LimitExceededError, UnreadableMediaError
 from services.transcoder.domain.ladder import shown_size
-from services.transcoder.domain.media import MadeFile, Source
+from services.transcoder.domain.media import MadeFile, Picture, Sound, Source, Video, rendition_rate
 
 IMAGE_CHILD: Final = Path(__file__).with_name("image_child.py")
 MEDIA_CHILD: Final = Path(__file__).with_name("media_child.py")
 LIMITS: Final = Limits(wall_seconds=60, memory_bytes=2 << 30, cpu_seconds=60, file_bytes=64 << 20)
+READ_BYTES_PER_SECOND: Final = 16 << 20
+"""Media files are read to their end; that may take so much longer."""
 THUMBNAIL_EDGE: Final = 512
 
 log = structlog.get_logger()
@@ -41,19 +47,24 @@ class Inspector:
         """
         edge = THUMBNAIL_EDGE if output else 0
         arguments = [str(content.image_format), str(self.max_pixels), str(edge), str(output or "-")]
-        answer = await self._ask(IMAGE_CHILD, path, arguments, content)
+        answer = await self._ask(IMAGE_CHILD, path, arguments, content, self.limits)
         made = answer.pop("thumbnail", None)
         return ImageInfo.model_validate(answer), MadeFile(**made) if made else None
 
     async def media(self, path: Path, content: Content) -> Source:
         """What is in the container. Raises UnreadableMediaError or LimitExceededError."""
         assert content.demuxer is not None
-        answer = await self._ask(MEDIA_CHILD, path, [content.demuxer, str(self.max_pixels)], content)
+        arguments = [content.demuxer, str(self.max_pixels), str(content.skipped_bytes)]
+        size = (await asyncio.to_thread(path.stat)).st_size
+        answer = await self._ask(MEDIA_CHILD, path, arguments, content, _longer(self.limits, size // READ_BYTES_PER_SECOND))
+        shown_by_container = await asyncio.to_thread(is_cut_off, path, content.demuxer)
+        if shown_by_container is not None:
+            answer["is_cut_off"] = shown_by_container
         return _source(answer, content)
 
-    async def _ask(self, child: Path, path: Path, arguments: list[str], content: Content) -> dict[str, Any]:
+    async def _ask(self, child: Path, path: Path, arguments: list[str], content: Content, limits: Limits) -> dict[str, Any]:
         command = [*PYTHON, str(child), str(path), *arguments]
-        finished = await self.sandbox.run(command, folder=path.parent, limits=self.limits)
+        finished = await self.sandbox.run(command, folder=path.parent, limits=limits)
         answer = _answer(finished)
         if error := answer.get("error"):
             log.info("inspection.refused", error=error, mime_type=content.mime_type, detail=finished.stderr[-300:])
@@ -83,13 +94,32 @@ def _source(answer: dict[str, Any], content: Content) -> Source:
         video=tuple(VideoStream.model_validate(video) for video in answer["video"]),
         audio=tuple(AudioStream.model_validate(audio) for audio in answer["audio"]),
     )
-    video = answer["video"][0] if answer["video"] else None
-    audio = answer["audio"][0] if answer["audio"] else None
-    return Source(
-        info=info,
-        demuxer=str(content.demuxer),
-        size=shown_size(video["width"], video["height"], video["rotation"], video["pixel_ratio"]) if video else None,
-        video_index=video["index"] if video else None,
-        audio_index=audio["index"] if audio else None,
-        audio_channels=min(2, audio["channels"] or 2) if audio else 2,
+    return Source(info, _video(answer, str(content.demuxer)) if answer["picture"] else None)
+
+
+def _video(answer: dict[str, Any], demuxer: str) -> Video:
+    sound = answer["sound"]
+    return Video(
+        demuxer=demuxer,
+        picture=_picture(answer),
+        sound=Sound(sound["index"], min(2, sound["channels"] or 2), sound["end_seconds"]) if sound else None,
+        start_seconds=answer["start_seconds"],
+        is_cut_off=answer["is_cut_off"],
     )
+
+
+def _picture(answer: dict[str, Any]) -> Picture:
+    video, picture = answer["video"][0], answer["picture"]
+    size = shown_size(video["width"], video["height"], video["rotation"], picture["pixel_ratio"])
+    nominal = Fraction(picture["frame_rate"]) if picture["frame_rate"] else None
+    return Picture(
+        index=picture["index"],
+        size=size,
+        frame_rate=rendition_rate(nominal, picture["frames"], answer["duration_seconds"] or 0),
+        color=completed(Color(**picture["color"]), size),
+        end_seconds=picture["end_seconds"],
+    )
+
+
+def _longer(limits: Limits, seconds: int) -> Limits:
+    return replace(limits, wall_seconds=limits.wall_seconds + seconds, cpu_seconds=limits.cpu_seconds + seconds)

@@ -1,30 +1,36 @@
 """Opens one video or audio file and says what it is, as JSON. Runs in the sandbox, by path.
 
-`python -I media_child.py <file> <demuxer> <max pixels>`
-Only the given demuxer may read it, from this one file. The first frame of the first video and audio stream must decode.
+`python -I media_child.py <file> <demuxer> <max pixels> <bytes to skip>`
+Only the given demuxer may read it, from this one file, which is read to its end: containers often do not know how long
+their streams are, and what they say of all streams together does not hold for those that are used. The used streams are
+the first video and the first audio stream of which a frame can be decoded; a video stream must be decodable.
 Errors: `{"error": "unreadable" | "too_large"}`; details go to stderr.
 """
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import av
 
 PROBE = {
-    "protocol_whitelist": "file", "probesize": "5000000", "analyzeduration": "5000000", "max_streams": "32",
+    "protocol_whitelist": "file", "probesize": "5000000", "analyzeduration": "5000000", "max_streams": "1000",
     "max_probe_packets": "2500",
 }  # fmt: skip
-MAX_PACKETS = 5000
-"""Read in search of a first frame, and to measure rates that the container does not tell."""
-MAX_MEASURED_BYTES = 32 << 20
+MAX_DECODED_PACKETS = 5000
+"""Of one stream, in search of its first frame."""
+MAX_GAP_SECONDS = 10
+"""A larger step between the timestamps of a broadcast is a new clock, not a pause; ffmpeg's `-dts_delta_threshold`."""
+FULL_RANGE = 2
+"""`AVCOL_RANGE_JPEG` of libavutil/pixfmt.h."""
 
 
 def main() -> None:
-    path, demuxer, max_pixels = sys.argv[1:4]
+    path, demuxer, max_pixels, skipped_bytes = sys.argv[1:5]
     try:
-        answer = inspect(path, demuxer, int(max_pixels))
+        answer = inspect(path, demuxer, int(max_pixels), int(skipped_bytes))
     except MemoryError:
         answer = {"error": "too_large"}
     except Exception as error:  # the file's fault
@@ -33,29 +39,28 @@ def main() -> None:
     json.dump(answer, sys.stdout)
 
 
-def inspect(path: str, demuxer: str, max_pixels: int) -> dict[str, Any]:
-    with av.open(
-        path, format=demuxer, options={**PROBE, "format_whitelist": av.ContainerFormat(demuxer, "r").name}
-    ) as container:
+def inspect(path: str, demuxer: str, max_pixels: int, skipped_bytes: int = 0) -> dict[str, Any]:
+    whitelist = av.ContainerFormat(demuxer, "r").name
+    options = {**PROBE, "format_whitelist": whitelist, "skip_initial_bytes": str(skipped_bytes)}
+    with av.open(path, format=demuxer, options=options) as container:
         videos = [stream for stream in container.streams.video if is_moving(stream)]
         sounds = [stream for stream in container.streams.audio if stream.codec_context is not None]
-        if not videos and not sounds:
+        if any(stream.codec_context.width * stream.codec_context.height > max_pixels for stream in videos):
+            return {"error": "too_large"}
+        tracks = {stream.index: Track(stream) for stream in container.streams}
+        told = told_ends(container, demuxer)
+        read(container, tracks, [*videos[:1], *sounds])
+        used = [tracks[stream.index] for stream in videos[:1]]
+        used += [track for track in (tracks[stream.index] for stream in sounds) if track.frame is not None][:1]
+        if not used or used[0].frame is None:
             return {"error": "unreadable"}
-        for stream in videos:
-            if stream.codec_context.width * stream.codec_context.height > max_pixels:
-                return {"error": "too_large"}
-        rate = container.bit_rate or None
-        untold = {stream.index: Tally() for stream in (*videos, *sounds) if told_rate(stream, rate) is None}
-        frames = first_frames(container, [*videos[:1], *sounds[:1]], untold)
-        if not frames or (videos and videos[0].index not in frames):
-            return {"error": "unreadable"}
-        rates = {stream.index: told_rate(stream, rate) for stream in (*videos, *sounds)}
-        rates |= {index: tally.rate for index, tally in untold.items()}
         return {
-            "duration_seconds": duration(container),
-            "bitrate_bps": rate,
-            "video": [video(stream, frames.get(stream.index)) | {"bitrate_bps": rates[stream.index]} for stream in videos],
-            "audio": [sound(stream) | {"bitrate_bps": rates[stream.index]} for stream in sounds],
+            **timing(container, used),
+            "is_cut_off": is_cut_off(container, demuxer, used if demuxer == "mov" else [*tracks.values()], told),
+            "video": [video(stream, tracks[stream.index]) for stream in videos],
+            "audio": [sound(stream, tracks[stream.index]) for stream in sounds],
+            "picture": picture(used[0], container) if videos else None,
+            "sound": heard(used[-1], container) if used[-1].stream in sounds else None,
         }
 
 
@@ -64,101 +69,192 @@ def is_moving(stream: Any) -> bool:
     return stream.codec_context is not None and not stream.disposition & av.stream.Disposition.attached_pic
 
 
-class Tally:
-    """Bytes and times of one stream's packets, as far as they were read."""
+# ---------------------------------------------------------------- reading
 
-    def __init__(self) -> None:
-        self.size = 0
-        self._times: list[float] = []
+
+class Track:
+    """What the packets of one stream say: how many bytes, and from when to when, in seconds of the file's clock."""
+
+    def __init__(self, stream: Any) -> None:
+        self.stream = stream
+        self.frame: Any = None
+        """The first one that decodes."""
+        self.size = self.packets = 0
+        self.is_torn = False
+        """The last packet is not whole."""
+        self.start: float | None = None
+        self.end: float | None = None
+        self._has_clocks = bool(stream.container.format.flags & av.format.Flags.ts_discont.value)
+        self._shift = 0.0
+        self._expected: float | None = None
 
     def add(self, packet: Any) -> None:
         self.size += packet.size
-        if packet.pts is not None:
-            self._times.append(float(packet.pts * packet.time_base))
+        self.packets += 1
+        self.is_torn = packet.is_corrupt
+        if packet.pts is None or packet.is_discard:
+            return
+        time, lasts = float(packet.pts * packet.time_base), float((packet.duration or 0) * packet.time_base)
+        if self._has_clocks:
+            time += self._on_one_clock(float((packet.pts if packet.dts is None else packet.dts) * packet.time_base), lasts)
+        self.start = time if self.start is None else min(self.start, time)
+        self.end = time + lasts if self.end is None else max(self.end, time + lasts)
+
+    def _on_one_clock(self, time: float, lasts: float) -> float:
+        """What is to be added to times; broadcasts and spliced recordings change their clocks on the way."""
+        if self._expected is not None and abs(time + self._shift - self._expected) > MAX_GAP_SECONDS:
+            self._shift = self._expected - time
+        self._expected = time + self._shift + lasts
+        return self._shift
+
+    @property
+    def seconds(self) -> float:
+        return (self.end or 0) - (self.start or 0)
 
     @property
     def rate(self) -> int | None:
-        """Bits per second; None of fewer than two packets."""
-        span = max(self._times) - min(self._times) if len(self._times) > 1 else 0
-        seconds = span * len(self._times) / (len(self._times) - 1) if span else 0  # the last packet lasts a while, too
-        return round(self.size * 8 / seconds) if seconds else None
+        """Bits per second."""
+        return round(self.size * 8 / self.seconds) if self.seconds > 0 else None
 
 
-def told_rate(stream: Any, container_rate: int | None) -> int | None:
-    """What the container says of a stream, unless that is more than all streams have together (a limit, or a nominal rate)."""
-    told = stream.bit_rate
-    return None if not told or (container_rate and told > container_rate) else int(told)
-
-
-def first_frames(container: Any, wanted: list[Any], untold: dict[int, Tally]) -> dict[int, Any]:
-    """The first frame that decodes of each wanted stream, by index; those that have none are missing.
-
-    Packets of the streams in `untold` are counted on the way, and a while longer.
-    """
-    frames: dict[int, Any] = {}
+def read(container: Any, tracks: dict[int, Track], wanted: list[Any]) -> None:
+    """Adds every packet to its track, and the first frame that decodes to each track that is `wanted`."""
+    missing = {stream.index for stream in wanted}
     for stream in wanted:
         stream.codec_context.thread_count = 1
-    missing = {stream.index for stream in wanted}
-    read = [stream for stream in container.streams if stream.index in missing or stream.index in untold]
-    for count, packet in enumerate(packets(container, read, lambda: not missing)):
-        index = packet.stream.index
-        if index in untold:
-            untold[index].add(packet)
-        if index in missing and (decoded := first_frame(packet)):
-            frames[index] = decoded[0]
-            missing.remove(index)
-        is_measured = not untold or sum(tally.size for tally in untold.values()) > MAX_MEASURED_BYTES
-        if (is_measured and not missing) or count > MAX_PACKETS:
-            break
-    return frames
+    for packet in packets(container):
+        index = packet.stream_index
+        track = tracks[index]
+        if index in missing:
+            track.frame = first_frame(packet)
+            if track.frame is not None or track.packets >= MAX_DECODED_PACKETS:
+                missing.remove(index)
+        if packet.size:
+            track.add(packet)
 
 
-def packets(container: Any, streams: list[Any], is_enough: Callable[[], bool]) -> Iterator[Any]:
-    """In the file's order; damage further on ends them once there is enough."""
+def packets(container: Any) -> Iterator[Any]:
+    """In the file's order, an empty one of each stream last. Damage ends them: what comes before it counts."""
+    with damage_ignored():
+        yield from container.demux()
+
+
+def first_frame(packet: Any) -> Any:
+    with damage_ignored():
+        return next(iter(packet.decode()), None)
+    return None
+
+
+@contextmanager
+def damage_ignored() -> Iterator[None]:
     try:
-        yield from container.demux(streams)
-    except av.error.FFmpegError:
-        if not is_enough():
-            raise
+        yield
+    except av.error.MemoryError:
+        raise
+    except av.error.FFmpegError as error:
+        sys.stderr.write(f"{type(error).__name__}: {error}\n")
 
 
-def first_frame(packet: Any) -> list[Any]:
-    try:
-        return list(packet.decode()[:1])
-    except av.error.InvalidDataError:
-        return []
+# ---------------------------------------------------------------- is it whole
 
 
-def duration(container: Any) -> float | None:
-    if container.duration and container.duration > 0:
-        return round(float(container.duration) / av.time_base, 3)
-    known = [float(s.duration * s.time_base) for s in container.streams if s.duration and s.time_base]
-    return round(max(known), 3) if known else None
+def told_ends(container: Any, demuxer: str) -> dict[int, float]:
+    """When the container says that its streams end, by index; empty where that would be an estimate."""
+    if demuxer == "matroska":  # which tells of all together
+        return {stream.index: float(container.duration or 0) / av.time_base for stream in container.streams}
+    if demuxer == "mov":
+        return {
+            stream.index: float(((stream.start_time or 0) + stream.duration) * stream.time_base)
+            for stream in container.streams
+            if stream.duration
+        }
+    return {}
 
 
-def video(stream: Any, frame: Any) -> dict[str, Any]:
+def is_cut_off(container: Any, demuxer: str, tracks: list[Track], told: dict[int, float]) -> bool:
+    """True where packets of `tracks` are missing, or not whole."""
+    if any(track.is_torn or (demuxer == "mov" and index_end(track.stream) > container.size) for track in tracks):
+        return True
+    held = max(track.end or 0 for track in tracks)
+    return held < max((told.get(track.stream.index, 0) for track in tracks), default=0) * 0.9 - 1
+
+
+def index_end(stream: Any) -> int:
+    """Behind the last byte that the container's index of the stream refers to; 0 without one."""
+    return max((entry.pos + entry.size for entry in stream.index_entries), default=0)
+
+
+# ---------------------------------------------------------------- answers
+
+
+def timing(container: Any, used: list[Track]) -> dict[str, Any]:
+    """The times of the used streams together, in seconds from the beginning of the file, and what it takes per second."""
+    starts = [from_origin(track.start, container) for track in used if track.start is not None]
+    ends = [from_origin(track.end, container) for track in used if track.end is not None]
+    start = max(0.0, min(starts, default=0.0))
+    seconds = max(ends, default=0.0) - start
+    if seconds <= 0:
+        seconds = float(container.duration or 0) / av.time_base
+    return {
+        "start_seconds": round(start, 3),
+        "duration_seconds": round(seconds, 3) if seconds > 0 else None,
+        "bitrate_bps": round(container.size * 8 / seconds) if seconds > 0 else None,
+    }
+
+
+def from_origin(seconds: float, container: Any) -> float:
+    """ffmpeg counts from the beginning of the stream that is first."""
+    return seconds - float(container.start_time or 0) / av.time_base
+
+
+def video(stream: Any, track: Track) -> dict[str, Any]:
     context = stream.codec_context
-    ratio = stream.sample_aspect_ratio
     rate = stream.average_rate or stream.guessed_rate
     return {
-        "index": stream.index,
         "codec": context.codec.canonical_name,
         "width": context.width,
         "height": context.height,
         "frame_rate": round(float(rate), 3) if rate and 0 < rate < 1000 else None,
-        "rotation": int(-frame.rotation) % 360 if frame is not None else 0,
-        "pixel_ratio": float(ratio) if ratio and 0.1 < ratio < 10 else 1.0,
+        "rotation": int(-track.frame.rotation) % 360 if track.frame is not None else 0,
+        "bitrate_bps": track.rate,
     }
 
 
-def sound(stream: Any) -> dict[str, Any]:
+def sound(stream: Any, track: Track) -> dict[str, Any]:
     context = stream.codec_context
     return {
-        "index": stream.index,
         "codec": context.codec.canonical_name,
         "channels": context.channels or None,
         "sample_rate_hz": context.sample_rate or None,
+        "bitrate_bps": track.rate,
     }
+
+
+def picture(track: Track, container: Any) -> dict[str, Any]:
+    """What else is to be known of the video stream that is used."""
+    stream, frame = track.stream, track.frame
+    ratio, rate = stream.sample_aspect_ratio, stream.guessed_rate
+    return {
+        **placed(track, container),
+        "frames": track.packets,
+        "frame_rate": str(rate) if rate and rate > 0 else None,
+        "pixel_ratio": float(ratio) if ratio and 0.1 < ratio < 10 else 1.0,
+        "color": {
+            "matrix": 0 if frame.format.is_rgb else int(frame.colorspace),
+            "primaries": int(frame.color_primaries),
+            "transfer": int(frame.color_trc),
+            "is_full_range": frame.format.is_rgb or int(frame.color_range) == FULL_RANGE,
+        },
+    }
+
+
+def heard(track: Track, container: Any) -> dict[str, Any]:
+    return {**placed(track, container), "channels": track.stream.codec_context.channels or None}
+
+
+def placed(track: Track, container: Any) -> dict[str, Any]:
+    """Which stream it is, and when it ends."""
+    return {"index": track.stream.index, "end_seconds": round(from_origin(track.end or 0, container), 3)}
 
 
 if __name__ == "__main__":

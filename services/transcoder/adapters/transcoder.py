@@ -1,6 +1,7 @@
 """Runs ffmpeg on a video and judges how it ended."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,9 +10,10 @@ import structlog
 from libs.sandbox.sandbox import Finished, Limits, Sandbox
 from services.transcoder.adapters import ffmpeg
 from services.transcoder.adapters.inspector import ChildFailedError
+from services.transcoder.adapters.playlist import Variant, segments, write_master
 from services.transcoder.domain.error import LimitExceededError, UnreadableMediaError
-from services.transcoder.domain.ladder import ladder, mp4
-from services.transcoder.domain.media import MadeFile, Source
+from services.transcoder.domain.ladder import Rung, ladder, mp4
+from services.transcoder.domain.media import MadeFile, Video
 
 log = structlog.get_logger()
 
@@ -28,30 +30,37 @@ class Transcoder:
     max_duration_seconds: float
     max_output_bytes: int
 
-    async def run(self, path: Path, output: Path, source: Source, on_percent: OnPercent) -> list[MadeFile]:
+    async def run(self, path: Path, output: Path, video: Video, on_percent: OnPercent) -> list[MadeFile]:
         """Fills the empty folder `output`; answers the files worth naming, segments are not.
 
         Raises UnreadableMediaError, LimitExceededError or ChildFailedError.
         """
-        assert source.size is not None
-        if (source.info.duration_seconds or 0) > self.max_duration_seconds:
+        if video.seconds > self.max_duration_seconds:
             raise LimitExceededError(f"The video is longer than {self.max_duration_seconds / 60:.0f} minutes.")
-        rungs = ladder(source.size)
+        if video.is_cut_off:
+            raise UnreadableMediaError("The video is incomplete: its end is missing.")
+        rungs = ladder(video.picture.size)
         for rung in rungs:
             (output / ffmpeg.playlist(rung)).parent.mkdir(parents=True)
-        command = ffmpeg.command(self.program, path, output, source, threads=self.threads, max_pixels=self.max_pixels)
-        progress = Progress(source.info.duration_seconds, on_percent)
+        command = ffmpeg.command(self.program, path, output, video, threads=self.threads, max_pixels=self.max_pixels)
+        progress = Progress(video.seconds, on_percent)
         finished = await self.sandbox.run(command, folder=path.parent, limits=self.limits, on_line=progress.read)
         self._judge(finished)
-        progress.check_complete(source.demuxer)
-        poster, movie = ffmpeg.poster_size(source.size), mp4(source.size).size
+        return await asyncio.to_thread(self._completed, output, video, rungs)
+
+    def _completed(self, output: Path, video: Video, rungs: Sequence[Rung]) -> list[MadeFile]:
+        """What was made, once it is found to be all that the video is."""
+        self._check_output(output, [ffmpeg.MP4, *(ffmpeg.playlist(rung) for rung in rungs)])
+        seconds = round(sum(segment.seconds for segment in segments(output / ffmpeg.playlist(rungs[0]))), 3)
+        check_complete(video, seconds)
+        write_master(output / ffmpeg.MASTER, _variants(output, video, rungs))
+        poster, movie = ffmpeg.poster_size(video.picture.size), mp4(video.picture.size)
         made = [
             MadeFile(ffmpeg.POSTER, poster.width, poster.height),
-            MadeFile(ffmpeg.MP4, movie.width, movie.height),
-            MadeFile(ffmpeg.MASTER, rungs[0].size.width, rungs[0].size.height),
-            *(MadeFile(ffmpeg.playlist(rung), rung.size.width, rung.size.height) for rung in rungs),
+            MadeFile(ffmpeg.MP4, movie.size.width, movie.size.height, seconds),
+            MadeFile(ffmpeg.MASTER, rungs[0].size.width, rungs[0].size.height, seconds),
+            *(MadeFile(ffmpeg.playlist(rung), rung.size.width, rung.size.height, seconds) for rung in rungs),
         ]
-        self._check_output(output, made)
         return [file for file in made if (output / file.name).exists()]
 
     def _judge(self, finished: Finished) -> None:
@@ -64,33 +73,38 @@ class Transcoder:
             raise ChildFailedError(f"exit status {finished.code}")
         raise UnreadableMediaError("The video is damaged: it could not be decoded.")
 
-    def _check_output(self, output: Path, made: list[MadeFile]) -> None:
+    def _check_output(self, output: Path, wanted: list[str]) -> None:
         sizes = {str(path.relative_to(output)): path.stat().st_size for path in output.rglob("*") if path.is_file()}
         if sum(sizes.values()) > self.max_output_bytes:
             raise LimitExceededError("The renditions of the video would be larger than one file's may be.")
-        if not all(sizes.get(file.name) for file in made if file.name != ffmpeg.POSTER):
+        if not all(sizes.get(name) for name in wanted):
             raise UnreadableMediaError("The video is damaged: it holds no pictures that could be shown.")
+
+
+def _variants(output: Path, video: Video, rungs: Sequence[Rung]) -> list[Variant]:
+    rate, has_sound = video.picture.frame_rate, video.sound is not None
+    return [Variant(output / ffmpeg.playlist(rung), rung.size, rate, has_sound) for rung in rungs]
 
 
 class Progress:
     """Reads ffmpeg's `-progress` lines."""
 
-    def __init__(self, duration_seconds: float | None, on_percent: OnPercent) -> None:
+    def __init__(self, duration_seconds: float, on_percent: OnPercent) -> None:
         self._duration = duration_seconds
         self._on_percent = on_percent
-        self._reached = 0.0
 
     def read(self, line: str) -> None:
         name, _, value = line.partition("=")
-        if name != "out_time_us" or not value.isdecimal():
-            return
-        self._reached = int(value) / 1e6
-        if self._duration:
-            self._on_percent(min(99, int(self._reached / self._duration * 100)))
+        if name == "out_time_us" and value.isdecimal() and self._duration > 0:
+            self._on_percent(min(99, int(int(value) / 1e6 / self._duration * 100)))
 
-    def check_complete(self, demuxer: str) -> None:
-        """Raises UnreadableMediaError where a container that knows its length holds much less than that."""
-        if self._duration and demuxer in ("mov", "matroska") and self._reached < self._duration * 0.9 - 1:
-            raise UnreadableMediaError(
-                f"The video is incomplete: it ends after {self._reached:.0f} of {self._duration:.0f} seconds."
-            )
+
+def check_complete(video: Video, made_seconds: float) -> None:
+    """Raises UnreadableMediaError where much less was made than the streams hold that are used.
+
+    As much may be missing as may be undecodable, and two frames more, with which streams begin and end.
+    """
+    if made_seconds + 2 / video.picture.frame_rate < video.seconds * (1 - ffmpeg.MAX_ERROR_RATE):
+        raise UnreadableMediaError(
+            f"The video is damaged: only {made_seconds:.0f} of {video.seconds:.0f} seconds could be decoded."
+        )

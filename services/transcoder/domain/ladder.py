@@ -1,5 +1,6 @@
 """How large the renditions of a video are: never larger than it, always even, in its own shape."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -46,6 +47,11 @@ def fit_picture(size: Size, edge: int) -> Size:
     """The same for a still picture, which need not be even."""
     scale = min(1.0, edge / size.width, edge / size.height)
     return Size(max(1, int(size.width * scale)), max(1, int(size.height * scale)))
+
+
+def covering(sizes: Sequence[Size]) -> Size:
+    """The smallest size that none of `sizes` goes beyond."""
+    return Size(max(size.width for size in sizes), max(size.height for size in sizes))
 
 
 def mp4(size: Size) -> Rung:

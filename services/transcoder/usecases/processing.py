@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from contracts.events import Rendition
-from libs.media_type.content import SNIFF_BYTES, Content, sniff
+from libs.media_type.content import Content, sniff_file
 from libs.object_store.port import ObjectStore
 from libs.sandbox.workspace import Workspace
 from services.transcoder.adapters.inspector import Inspector
@@ -71,10 +71,10 @@ class Processor:
             progress.mime_type = content.mime_type
             await asyncio.to_thread(output.mkdir)
             if content.image_format is not None:
-                made, seconds = await self._image(job, path, content, output, progress), None
+                made = await self._image(job, path, content, output, progress)
             else:
-                made, seconds = await self._media(job, path, content, output, progress)
-            renditions = await self._publish(job, output, made, seconds)
+                made = await self._media(job, path, content, output, progress)
+            renditions = await self._publish(job, output, made)
             await self.outcomes.completed(job, progress.mime_type, renditions)
             progress.is_done = True
 
@@ -84,18 +84,16 @@ class Processor:
         progress.is_inspected = True
         return [thumbnail] if thumbnail else []
 
-    async def _media(
-        self, job: Job, path: Path, content: Content, output: Path, progress: Progress
-    ) -> tuple[list[MadeFile], float | None]:
+    async def _media(self, job: Job, path: Path, content: Content, output: Path, progress: Progress) -> list[MadeFile]:
         source = await self.inspector.media(path, content)
-        progress.mime_type = refined(content.mime_type, has_video=source.size is not None)
+        progress.mime_type = refined(content.mime_type, has_video=source.video is not None)
         await self.outcomes.inspected(job, progress.mime_type, None, source.info)
         progress.is_inspected = True
-        if source.size is None or not job.upload.transcode:
-            return [], None
-        return await self.transcoder.run(path, output, source, progress.reach), source.info.duration_seconds
+        if source.video is None or not job.upload.transcode:
+            return []
+        return await self.transcoder.run(path, output, source.video, progress.reach)
 
-    async def _publish(self, job: Job, output: Path, made: Sequence[MadeFile], seconds: float | None) -> list[Rendition]:
+    async def _publish(self, job: Job, output: Path, made: Sequence[MadeFile]) -> list[Rendition]:
         """Segments first, what refers to them last: nothing that can be read points at what is not there yet."""
         if not made:
             return []
@@ -104,7 +102,7 @@ class Processor:
         files = await asyncio.to_thread(_files, output)
         await self._write_all(prefix, output, [name for name in files if name not in named])
         await self._write_all(prefix, output, [file.name for file in reversed(made)])
-        return [_rendition(prefix, output, file, seconds) for file in made]
+        return [_rendition(prefix, output, file) for file in made]
 
     async def _write_all(self, prefix: str, output: Path, names: Sequence[str]) -> None:
         async def write(name: str) -> None:
@@ -121,18 +119,17 @@ class Processor:
 
 def _sniff_file(path: Path) -> Content:
     with path.open("rb") as file:
-        return sniff(file.read(SNIFF_BYTES))
+        return sniff_file(file)
 
 
 def _files(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
-def _rendition(prefix: str, output: Path, made: MadeFile, seconds: float | None) -> Rendition:
+def _rendition(prefix: str, output: Path, made: MadeFile) -> Rendition:
     path = output / made.name
-    kind = _KINDS[path.stem]
     return Rendition(
-        name=made.name, kind=kind, key=prefix + made.name, content_type=_CONTENT_TYPES[path.suffix],
+        name=made.name, kind=_KINDS[path.stem], key=prefix + made.name, content_type=_CONTENT_TYPES[path.suffix],
         size_bytes=path.stat().st_size, width=made.width, height=made.height,
-        duration_seconds=seconds if kind in ("mp4", "hls_playlist") else None,
+        duration_seconds=made.duration_seconds,
     )  # fmt: skip

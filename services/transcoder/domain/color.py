@@ -1,0 +1,63 @@
+"""How the pixels of a video stand for colors, in the numbers of ITU-T H.273, which ffmpeg's filters take as they are.
+
+Every rendition is BT.709 in limited range: what every player and every display without HDR shows right.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from services.transcoder.domain.ladder import Size
+
+RGB: Final = 0
+BT709: Final = 1
+UNSPECIFIED: Final = 2
+SMPTE170M: Final = 6
+BT2020: Final = 9
+PQ: Final = 16
+HLG: Final = 18
+
+_MATRICES: Final = frozenset({RGB, BT709, 4, 5, SMPTE170M, 7, 8, BT2020, 10, 12, 13, 14})
+_PRIMARIES: Final = frozenset({BT709, 4, 5, 6, 7, 8, BT2020, 10, 11, 12, 22})
+_TRANSFERS: Final = frozenset({BT709, 4, 5, 6, 7, 8, 9, 10, 11, 13, 14, 15, PQ, HLG})
+"""What can be converted; any other number says nothing."""
+_WIDE_PRIMARIES: Final = frozenset({BT2020, 11, 12})
+"""BT.2020 and both forms of P3 hold colors that BT.709 does not have."""
+_NEEDS_HDR: Final = frozenset({14})
+"""ICtCp is defined for PQ and HLG alone."""
+
+
+@dataclass(frozen=True)
+class Color:
+    matrix: int = UNSPECIFIED
+    primaries: int = UNSPECIFIED
+    transfer: int = UNSPECIFIED
+    is_full_range: bool = False
+
+    @property
+    def is_hdr(self) -> bool:
+        return self.transfer in (PQ, HLG)
+
+    @property
+    def is_wide(self) -> bool:
+        return self.primaries in _WIDE_PRIMARIES
+
+    @property
+    def is_converted(self) -> bool:
+        """True where the numbers of the pixels must change to become BT.709 in limited range.
+
+        The transfer curves of SDR video are near enough to each other to be shown alike, which is what players do.
+        """
+        return self.is_hdr or self.is_wide or self.is_full_range or self.matrix != BT709
+
+
+def completed(told: Color, size: Size) -> Color:
+    """`told`, and what players assume where a file says nothing: BT.601 of small pictures, BT.709 of large ones, BT.2020 of HDR."""
+    transfer = told.transfer if told.transfer in _TRANSFERS else BT709
+    is_hdr = transfer in (PQ, HLG)
+    primaries = told.primaries if told.primaries in _PRIMARIES else BT2020 if is_hdr else BT709
+    matrix = told.matrix if told.matrix in _MATRICES and (is_hdr or told.matrix not in _NEEDS_HDR) else UNSPECIFIED
+    if matrix == UNSPECIFIED and primaries == BT2020:
+        matrix = BT2020
+    elif matrix == UNSPECIFIED:
+        matrix = BT709 if size.width >= 1280 or size.height >= 720 else SMPTE170M
+    return replace(told, matrix=matrix, primaries=primaries, transfer=transfer)
