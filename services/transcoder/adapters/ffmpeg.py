@@ -39,7 +39,7 @@ def command(ffmpeg: Path, path: Path, output: Path, video: Video, *, threads: in
     return [
         str(ffmpeg), "-hide_banner", "-nostdin", "-nostats", "-loglevel", "error", "-y", "-progress", "pipe:1",
         "-max_error_rate", str(MAX_ERROR_RATE), "-filter_complex_threads", str(threads),
-        *_input(path, video.demuxer, threads, max_pixels),
+        *_input(path, video, threads, max_pixels),
         "-filter_complex", graph(video, [movie, *rungs], poster_size(video.picture.size)),
         *_streams([movie], video, threads), "-movflags", "+faststart", "-f", "mp4", str(output / MP4),
         *_poster(output),
@@ -47,20 +47,25 @@ def command(ffmpeg: Path, path: Path, output: Path, video: Video, *, threads: in
     ]  # fmt: skip
 
 
-def _input(path: Path, demuxer: str, threads: int, max_pixels: int) -> list[str]:
+def _input(path: Path, video: Video, threads: int, max_pixels: int) -> list[str]:
+    """Times count from the beginning of the streams that are used; those of others are negative then."""
     return [
-        "-protocol_whitelist", "file", "-format_whitelist", demuxer, "-probesize", "5M", "-analyzeduration", "5M",
+        "-protocol_whitelist", "file", "-format_whitelist", video.demuxer, "-probesize", "5M", "-analyzeduration", "5M",
         "-max_streams", str(MAX_STREAMS), "-max_pixels", str(max_pixels), "-threads", str(threads),
-        "-f", demuxer, "-i", str(path),
+        "-itsoffset", str(-video.start_seconds), "-f", video.demuxer, "-i", str(path),
     ]  # fmt: skip
 
 
 def _streams(rungs: Sequence[Rung], video: Video, threads: int) -> list[str]:
-    """The streams of one output: video of each rung, sound with each. Metadata (places, names) stays behind."""
+    """The streams of one output: video of each rung, sound with each. Metadata (places, names) stays behind.
+
+    Sound waits for pictures, however rare they are, so that both lie side by side.
+    """
     return [
         *(word for number, rung in enumerate(rungs) for word in _stream(number, rung, video.sound)),
         "-c:v", "libx264", "-preset", "veryfast", "-profile:v", "high", "-crf", "23", "-threads:v", str(threads),
-        *_audio(video), "-map_metadata", "-1", "-map_chapters", "-1",
+        "-r", str(video.picture.frame_rate), *_audio(video), "-map_metadata", "-1", "-map_chapters", "-1",
+        "-max_interleave_delta", "0",
     ]  # fmt: skip
 
 
@@ -75,7 +80,7 @@ def _audio(video: Video) -> list[str]:
     """AAC, silent where the pictures go on without sound: players stop where one of both is missing."""
     if video.sound is None:
         return []
-    missing = video.end_seconds - video.sound.end_seconds
+    missing = video.seconds - video.sound.end_seconds
     silence = ["-af", f"apad=pad_dur={missing:.3f}"] if missing > MIN_SILENCE_SECONDS else []
     return ["-c:a", "aac", "-ar", "48000", "-ac", str(video.sound.channels), *silence]
 
@@ -83,8 +88,8 @@ def _audio(video: Video) -> list[str]:
 def _poster(output: Path) -> list[str]:
     """The second picture takes the place of the first: there is a poster wherever there is a picture."""
     return [
-        "-map", "[poster]", "-frames:v", "2", "-q:v", "3", "-update", "1", "-f", "image2", "-c:v", "mjpeg",
-        str(output / POSTER),
+        "-map", "[poster]", "-fps_mode", "passthrough", "-frames:v", "2", "-update", "1", "-q:v", "3", "-c:v", "mjpeg",
+        "-f", "image2", str(output / POSTER),
     ]  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from services.transcoder.adapters.container import is_cut_off
 from services.transcoder.domain.color import Color, completed
 from services.transcoder.domain.error import LimitExceededError, UnreadableMediaError
 from services.transcoder.domain.ladder import shown_size
-from services.transcoder.domain.media import MadeFile, Picture, Sound, Source, Video, rendition_rate
+from services.transcoder.domain.media import MadeFile, Picture, Sound, Source, Video, poster_time, rendition_rate
 
 IMAGE_CHILD: Final = Path(__file__).with_name("image_child.py")
 MEDIA_CHILD: Final = Path(__file__).with_name("media_child.py")
@@ -111,13 +111,15 @@ def _video(answer: dict[str, Any], demuxer: str) -> Video:
 def _picture(answer: dict[str, Any]) -> Picture:
     video, picture = answer["video"][0], answer["picture"]
     size = shown_size(video["width"], video["height"], video["rotation"], picture["pixel_ratio"])
-    nominal = Fraction(picture["frame_rate"]) if picture["frame_rate"] else None
+    nominal = Fraction(picture["frame_rate"])
     return Picture(
         index=picture["index"],
         size=size,
+        nominal_rate=nominal,
         frame_rate=rendition_rate(nominal, picture["frames"], answer["duration_seconds"] or 0),
         color=completed(Color(**picture["color"]), size),
         end_seconds=picture["end_seconds"],
+        poster_seconds=poster_time(picture["early_times"], picture["end_seconds"]),
     )
 
 

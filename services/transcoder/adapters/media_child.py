@@ -23,6 +23,10 @@ MAX_DECODED_PACKETS = 5000
 """Of one stream, in search of its first frame."""
 MAX_GAP_SECONDS = 10
 """A larger step between the timestamps of a broadcast is a new clock, not a pause; ffmpeg's `-dts_delta_threshold`."""
+MAX_TORN_PACKETS = 2
+MAX_EARLY_PACKETS = 1000
+"""Whose times are told: some seconds, as posters are not taken from the end."""
+DEFAULT_RATE = 25
 FULL_RANGE = 2
 """`AVCOL_RANGE_JPEG` of libavutil/pixfmt.h."""
 
@@ -59,8 +63,8 @@ def inspect(path: str, demuxer: str, max_pixels: int, skipped_bytes: int = 0) ->
             "is_cut_off": is_cut_off(container, demuxer, used if demuxer == "mov" else [*tracks.values()], told),
             "video": [video(stream, tracks[stream.index]) for stream in videos],
             "audio": [sound(stream, tracks[stream.index]) for stream in sounds],
-            "picture": picture(used[0], container) if videos else None,
-            "sound": heard(used[-1], container) if used[-1].stream in sounds else None,
+            "picture": picture(used) if videos else None,
+            "sound": heard(used) if used[-1].stream in sounds else None,
         }
 
 
@@ -80,8 +84,8 @@ class Track:
         self.frame: Any = None
         """The first one that decodes."""
         self.size = self.packets = 0
-        self.is_torn = False
-        """The last packet is not whole."""
+        self._torn_at: int | None = None
+        self.early: list[float] = []
         self.start: float | None = None
         self.end: float | None = None
         self._has_clocks = bool(stream.container.format.flags & av.format.Flags.ts_discont.value)
@@ -91,12 +95,15 @@ class Track:
     def add(self, packet: Any) -> None:
         self.size += packet.size
         self.packets += 1
-        self.is_torn = packet.is_corrupt
+        if packet.is_corrupt:
+            self._torn_at = self.packets
         if packet.pts is None or packet.is_discard:
             return
         time, lasts = float(packet.pts * packet.time_base), float((packet.duration or 0) * packet.time_base)
         if self._has_clocks:
             time += self._on_one_clock(float((packet.pts if packet.dts is None else packet.dts) * packet.time_base), lasts)
+        if len(self.early) < MAX_EARLY_PACKETS:
+            self.early.append(time)
         self.start = time if self.start is None else min(self.start, time)
         self.end = time + lasts if self.end is None else max(self.end, time + lasts)
 
@@ -106,6 +113,11 @@ class Track:
             self._shift = self._expected - time
         self._expected = time + self._shift + lasts
         return self._shift
+
+    @property
+    def is_torn(self) -> bool:
+        """The last packet is not whole, or was not before it was taken apart."""
+        return self._torn_at is not None and self.packets - self._torn_at <= MAX_TORN_PACKETS
 
     @property
     def seconds(self) -> float:
@@ -188,23 +200,27 @@ def index_end(stream: Any) -> int:
 
 
 def timing(container: Any, used: list[Track]) -> dict[str, Any]:
-    """The times of the used streams together, in seconds from the beginning of the file, and what it takes per second."""
-    starts = [from_origin(track.start, container) for track in used if track.start is not None]
-    ends = [from_origin(track.end, container) for track in used if track.end is not None]
-    start = max(0.0, min(starts, default=0.0))
-    seconds = max(ends, default=0.0) - start
+    """The times of the used streams together, in seconds, and what the file takes per second."""
+    start = beginning(used)
+    seconds = max(track.end or 0 for track in used) - start
     if seconds <= 0:
         seconds = float(container.duration or 0) / av.time_base
     return {
-        "start_seconds": round(start, 3),
+        "start_seconds": round(start - origin(container), 3),
         "duration_seconds": round(seconds, 3) if seconds > 0 else None,
         "bitrate_bps": round(container.size * 8 / seconds) if seconds > 0 else None,
     }
 
 
-def from_origin(seconds: float, container: Any) -> float:
-    """ffmpeg counts from the beginning of the stream that is first."""
-    return seconds - float(container.start_time or 0) / av.time_base
+def beginning(used: list[Track]) -> float:
+    """When the first of the used streams begins. What encoders put before the sound is not heard."""
+    container = used[0].stream.container
+    return max(origin(container), min((track.start for track in used if track.start is not None), default=0.0))
+
+
+def origin(container: Any) -> float:
+    """Where ffmpeg begins to count: at the beginning of the stream that is first."""
+    return float(container.start_time or 0) / av.time_base
 
 
 def video(stream: Any, track: Track) -> dict[str, Any]:
@@ -230,14 +246,17 @@ def sound(stream: Any, track: Track) -> dict[str, Any]:
     }
 
 
-def picture(track: Track, container: Any) -> dict[str, Any]:
-    """What else is to be known of the video stream that is used."""
+def picture(used: list[Track]) -> dict[str, Any]:
+    """What else is to be known of the video stream that is used, which is the first."""
+    track = used[0]
     stream, frame = track.stream, track.frame
     ratio, rate = stream.sample_aspect_ratio, stream.guessed_rate
     return {
-        **placed(track, container),
+        "index": stream.index,
+        "end_seconds": round((track.end or 0) - beginning(used), 3),
         "frames": track.packets,
-        "frame_rate": str(rate) if rate and rate > 0 else None,
+        "early_times": [round(time - beginning(used), 6) for time in track.early],
+        "frame_rate": str(rate if rate and rate > 0 else DEFAULT_RATE),
         "pixel_ratio": float(ratio) if ratio and 0.1 < ratio < 10 else 1.0,
         "color": {
             "matrix": 0 if frame.format.is_rgb else int(frame.colorspace),
@@ -248,13 +267,14 @@ def picture(track: Track, container: Any) -> dict[str, Any]:
     }
 
 
-def heard(track: Track, container: Any) -> dict[str, Any]:
-    return {**placed(track, container), "channels": track.stream.codec_context.channels or None}
-
-
-def placed(track: Track, container: Any) -> dict[str, Any]:
-    """Which stream it is, and when it ends."""
-    return {"index": track.stream.index, "end_seconds": round(from_origin(track.end or 0, container), 3)}
+def heard(used: list[Track]) -> dict[str, Any]:
+    """The same of the audio stream, which is the last."""
+    track = used[-1]
+    return {
+        "index": track.stream.index,
+        "end_seconds": round((track.end or 0) - beginning(used), 3),
+        "channels": track.stream.codec_context.channels or None,
+    }
 
 
 if __name__ == "__main__":

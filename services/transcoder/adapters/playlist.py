@@ -70,8 +70,7 @@ def _stream(variant: Variant) -> str:
 
 def _video_codec(segment: Path) -> str:
     """Every segment begins with what a decoder must know. Raises ValueError where it does not."""
-    with segment.open("rb") as file:
-        found = _SPS.search(file.read(64 << 10))
+    found = _SPS.search(segment.read_bytes())
     if found is None:
         raise ValueError(f"{segment.name} begins without a sequence parameter set.")
     return f"avc1.{found[1].hex()}"

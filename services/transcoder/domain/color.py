@@ -51,7 +51,7 @@ class Color:
 
 
 def completed(told: Color, size: Size) -> Color:
-    """`told`, and what players assume where a file says nothing: BT.601 of small pictures, BT.709 of large ones, BT.2020 of HDR."""
+    """`told`, and where a file says nothing what players assume: BT.601 of small pictures, BT.709 of large, BT.2020 of HDR."""
     transfer = told.transfer if told.transfer in _TRANSFERS else BT709
     is_hdr = transfer in (PQ, HLG)
     primaries = told.primaries if told.primaries in _PRIMARIES else BT2020 if is_hdr else BT709

@@ -1,7 +1,9 @@
 """What inspection found out about a video or audio file."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from math import ceil
 from typing import Final
 
 from contracts.events import MediaInfo
@@ -21,11 +23,15 @@ class Picture:
     """ffmpeg's number of the stream."""
     size: Size
     """As it is shown: upright, with square pixels."""
+    nominal_rate: Fraction
+    """Frames per second, as far as the stream has a rate."""
     frame_rate: Fraction
-    """Of the renditions: constant, frames are repeated or left out where those of the stream are not."""
+    """Of the renditions: constant, frames are repeated or left out."""
     color: Color
     end_seconds: float
-    """When its last frame ends, from the beginning of the file."""
+    """When its last frame ends."""
+    poster_seconds: float = 0
+    """When the frame begins that represents it."""
 
 
 @dataclass(frozen=True)
@@ -47,18 +53,14 @@ class Video:
     picture: Picture
     sound: Sound | None = None
     start_seconds: float = 0
-    """When the first of both begins; streams that are not used may begin earlier."""
+    """When the first of both begins, in the file: streams that are not used may begin earlier. Other times count from here."""
     is_cut_off: bool = False
     """True where the container shows that its end is missing."""
 
     @property
-    def end_seconds(self) -> float:
-        """When the last of both ends."""
-        return max(self.picture.end_seconds, self.sound.end_seconds if self.sound else 0)
-
-    @property
     def seconds(self) -> float:
-        return self.end_seconds - self.start_seconds
+        """From the beginning of the one to the end of the other."""
+        return max(self.picture.end_seconds, self.sound.end_seconds if self.sound else 0)
 
 
 @dataclass(frozen=True)
@@ -79,12 +81,18 @@ class MadeFile:
     duration_seconds: float | None = None
 
 
-def rendition_rate(nominal: Fraction | None, frames: int, duration_seconds: float) -> Fraction:
+def rendition_rate(nominal: Fraction, frames: int, seconds: float) -> Fraction:
     """Frames per second of the renditions, given those of the stream, the number of its frames and the length of the film.
 
-    A single picture lasts as long as the film, whatever rate it was stored with.
+    A single picture lasts as long as the film, whatever rate it was stored with; of very many pictures each second,
+    third, … is taken.
     """
-    rate = nominal or Fraction(25)
-    if frames == 1 and duration_seconds > 0:
-        rate = 1 / Fraction(duration_seconds).limit_denominator(1000)
-    return min(max(rate, Fraction(MIN_FRAME_RATE)), Fraction(MAX_FRAME_RATE))
+    if frames == 1 and seconds > 0:
+        nominal = 1 / Fraction(seconds).limit_denominator(1000)
+    return max(nominal / ceil(nominal / MAX_FRAME_RATE), Fraction(MIN_FRAME_RATE))
+
+
+def poster_time(times: Sequence[float], seconds: float) -> float:
+    """Of the times when the first frames begin, the one nearest to a tenth of the film, at most 3 s: past a black beginning."""
+    wanted = min(3.0, seconds / 10)
+    return min(times, key=lambda time: abs(time - wanted), default=0.0)
