@@ -74,15 +74,16 @@ def _standard_color(color: Color, size: Size) -> list[str]:
         f"setparams=colorspace={color.matrix}:color_primaries={color.primaries}:color_trc={color.transfer}"
         f":range={'pc' if color.is_full_range else 'tv'}"
     )
+    scaled = f"zscale=w={size.width}:h={size.height}:f=bicubic"
     if color.is_hdr:
         return [
-            told, _scale(size), f"zscale=t=linear:npl={WHITE_NITS}:p={BT709}", "format=gbrpf32le",
+            told, f"{scaled}:t=linear:npl={WHITE_NITS}:p={BT709}", "format=gbrpf32le",
             f"tonemap=mobius:param={KEPT_SHARE}:desat=0:peak={BRIGHTEST_NITS / WHITE_NITS:.3f}",
             f"zscale=m={BT709}:t={BT709}:r=tv", "format=yuv420p", *(f"sidedata=delete:{kind}" for kind in HDR_SIDE_DATA),
         ]  # fmt: skip
     if color.is_converted:
         primaries = BT709 if color.is_wide else color.primaries
-        return [told, _scale(size), f"zscale=m={BT709}:p={primaries}:r=tv", "format=yuv420p"]
+        return [told, f"{scaled}:m={BT709}:p={primaries}:r=tv", "format=yuv420p"]
     return [told]
 
 

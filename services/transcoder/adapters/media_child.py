@@ -59,7 +59,7 @@ def inspect(path: str, demuxer: str, max_pixels: int, skipped_bytes: int = 0) ->
         if not used or used[0].frame is None:
             return {"error": "unreadable"}
         return {
-            **timing(container, used),
+            **timing(container, used, container.size - skipped_bytes),
             "is_cut_off": is_cut_off(container, demuxer, used if demuxer == "mov" else [*tracks.values()], told),
             "video": [video(stream, tracks[stream.index]) for stream in videos],
             "audio": [sound(stream, tracks[stream.index]) for stream in sounds],
@@ -199,8 +199,8 @@ def index_end(stream: Any) -> int:
 # ---------------------------------------------------------------- answers
 
 
-def timing(container: Any, used: list[Track]) -> dict[str, Any]:
-    """The times of the used streams together, in seconds, and what the file takes per second."""
+def timing(container: Any, used: list[Track], size: int) -> dict[str, Any]:
+    """The times of the used streams together, in seconds, and what the file of `size` bytes takes per second."""
     start = beginning(used)
     seconds = max(track.end or 0 for track in used) - start
     if seconds <= 0:
@@ -208,7 +208,7 @@ def timing(container: Any, used: list[Track]) -> dict[str, Any]:
     return {
         "start_seconds": round(start - origin(container), 3),
         "duration_seconds": round(seconds, 3) if seconds > 0 else None,
-        "bitrate_bps": round(container.size * 8 / seconds) if seconds > 0 else None,
+        "bitrate_bps": round(size * 8 / seconds) if seconds > 0 else None,
     }
 
 

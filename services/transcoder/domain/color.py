@@ -13,17 +13,18 @@ BT709: Final = 1
 UNSPECIFIED: Final = 2
 SMPTE170M: Final = 6
 BT2020: Final = 9
+ICTCP: Final = 14
 PQ: Final = 16
 HLG: Final = 18
 
-_MATRICES: Final = frozenset({RGB, BT709, 4, 5, SMPTE170M, 7, 8, BT2020, 10, 12, 13, 14})
-_PRIMARIES: Final = frozenset({BT709, 4, 5, 6, 7, 8, BT2020, 10, 11, 12, 22})
-_TRANSFERS: Final = frozenset({BT709, 4, 5, 6, 7, 8, 9, 10, 11, 13, 14, 15, PQ, HLG})
+_MATRICES: Final = frozenset({RGB, BT709, 4, 5, SMPTE170M, 7, 8, BT2020, 10, 12, 13, ICTCP})
+_PRIMARIES: Final = frozenset({BT709, 4, 5, 6, 7, 8, BT2020, 11, 12, 22})
+_TRANSFERS: Final = frozenset({BT709, 4, 5, 6, 7, 8, 11, 13, 14, 15, PQ, HLG})
 """What can be converted; any other number says nothing."""
+_MATRIX_TRANSFERS: Final = {10: frozenset({BT709, 6, 14, 15}), ICTCP: frozenset({PQ, HLG})}
+"""BT.2020 with constant luminance and ICtCp are defined for these curves alone."""
 _WIDE_PRIMARIES: Final = frozenset({BT2020, 11, 12})
 """BT.2020 and both forms of P3 hold colors that BT.709 does not have."""
-_NEEDS_HDR: Final = frozenset({14})
-"""ICtCp is defined for PQ and HLG alone."""
 
 
 @dataclass(frozen=True)
@@ -53,11 +54,11 @@ class Color:
 def completed(told: Color, size: Size) -> Color:
     """`told`, and where a file says nothing what players assume: BT.601 of small pictures, BT.709 of large, BT.2020 of HDR."""
     transfer = told.transfer if told.transfer in _TRANSFERS else BT709
-    is_hdr = transfer in (PQ, HLG)
-    primaries = told.primaries if told.primaries in _PRIMARIES else BT2020 if is_hdr else BT709
-    matrix = told.matrix if told.matrix in _MATRICES and (is_hdr or told.matrix not in _NEEDS_HDR) else UNSPECIFIED
-    if matrix == UNSPECIFIED and primaries == BT2020:
-        matrix = BT2020
-    elif matrix == UNSPECIFIED:
-        matrix = BT709 if size.width >= 1280 or size.height >= 720 else SMPTE170M
+    primaries = told.primaries if told.primaries in _PRIMARIES else BT2020 if transfer in (PQ, HLG) else BT709
+    matrix = told.matrix
+    if matrix == ICTCP:
+        primaries = BT2020
+    if matrix not in _MATRICES or transfer not in _MATRIX_TRANSFERS.get(matrix, _TRANSFERS):
+        is_large = size.width >= 1280 or size.height >= 720
+        matrix = BT2020 if primaries == BT2020 else BT709 if is_large else SMPTE170M
     return replace(told, matrix=matrix, primaries=primaries, transfer=transfer)

@@ -8,6 +8,7 @@ import zlib
 from pathlib import Path
 from typing import Final
 
+import av
 import imageio_ffmpeg
 from PIL import ExifTags, Image
 
@@ -24,7 +25,7 @@ class Samples:
     """Each file is made when it is first asked for."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
 
     def video(
         self,
@@ -40,9 +41,9 @@ class Samples:
         return self._made(f"{size}-{seconds}-{sound}-{''.join(options).replace('/', '')}-{name}", *inputs, *FAST, *options)
 
     def rotated(self) -> bytes:
-        path = self._folder / "rotated.mp4"
+        path = self.folder / "rotated.mp4"
         if not path.exists():
-            upright = self._folder / "upright.mp4"
+            upright = self.folder / "upright.mp4"
             upright.write_bytes(self.video())
             ffmpeg("-display_rotation", "90", "-i", str(upright), "-c", "copy", str(path))
         return path.read_bytes()
@@ -50,8 +51,35 @@ class Samples:
     def sound(self, name: str) -> bytes:
         return self._made(name, *(word.format(seconds=2) for word in SOUND))
 
+    def film(self, name: str, *inputs: str, options: tuple[str, ...] = ()) -> bytes:
+        """Of `inputs` of lavfi, or of files in the folder of samples; 64x64 pictures of 25 frames per second, as a rule."""
+        given = [word for text in inputs for word in (("-f", "lavfi") if "=" in text else ()) + ("-i", text)]
+        return self._made(name, *given, *FAST, *options)
+
+    def subtitles(self, end: str) -> str:
+        """A subtitle file whose last line ends then; its path."""
+        path = self.folder / f"until-{end.replace(':', '')}.srt"
+        path.write_text(f"1\n00:00:00,100 --> 00:00:01,000\nhello\n\n2\n00:00:01,500 --> {end},000\nbye\n")
+        return str(path)
+
+    def still_screen(self, name: str, seconds: int) -> bytes:
+        """A second of motion, whose last frame stands so long."""
+        path = self.folder / name
+        if not path.exists():
+            moving = self.folder / "moving.mp4"
+            moving.write_bytes(self.film("moving-64.mp4", "testsrc2=s=64x64:d=1:r=25", options=("-bf", "0")))
+            with av.open(str(moving)) as source, av.open(str(path), "w") as target:
+                stream = target.add_stream_from_template(source.streams.video[0])
+                packets = [packet for packet in source.demux(video=0) if packet.dts is not None]
+                assert packets[-1].time_base is not None
+                packets[-1].duration = int(seconds / packets[-1].time_base)
+                for packet in packets:
+                    packet.stream = stream
+                    target.mux(packet)
+        return path.read_bytes()
+
     def _made(self, name: str, *arguments: str) -> bytes:
-        path = self._folder / name
+        path = self.folder / name
         if not path.exists():
             ffmpeg(*arguments, str(path))
         return path.read_bytes()
