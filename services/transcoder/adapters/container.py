@@ -60,5 +60,5 @@ def _transport_stream(file: BinaryIO, size: int) -> bool:
         if head[start : start + 1] == _SYNC == head[start + length : start + length + 1]:
             torn = size % length
             file.seek(size - torn + start)
-            return torn > start and file.read(1) == _SYNC
+            return 0 < torn <= start or (torn > start and file.read(1) == _SYNC)
     return False

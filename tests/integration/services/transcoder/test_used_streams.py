@@ -39,7 +39,8 @@ FILMS: dict[str, tuple[Callable[[Samples], bytes], float]] = {
         lambda s: s.film("subtitles.mp4", PICTURE + "2", SOUND + "2", s.subtitles("00:20:00"), options=("-c:s", "mov_text")), 2,
     ),
     "second sound track": (
-        lambda s: s.film("two.mp4", PICTURE + "2", SOUND + "2", SOUND + "40", options=("-map", "0", "-map", "1", "-map", "2")), 2,
+        lambda s: s.film("two.mp4", PICTURE + "2", SOUND + "2", SOUND + "40", options=("-map", "0", "-map", "1", "-map", "2")),
+        2,
     ),
     "a frame in ten seconds": (lambda s: s.film("tenth.mp4", "testsrc2=s=64x64:r=1/10:d=30", SOUND + "30"), 30),
     "a frame in two seconds": (lambda s: s.film("half.mkv", "testsrc2=s=64x64:r=1/2:d=6"), 6),
@@ -66,10 +67,26 @@ async def test_video_is_as_long_as_its_used_streams(samples: Samples, tmp_path: 
     frame = float(1 / made.source.video.picture.frame_rate)
     assert made.files["video.mp4"].duration_seconds == pytest.approx(seconds, abs=2 * frame)
     with av.open(str(made.path("video.mp4"))) as movie:
-        lengths = [float(stream.duration * stream.time_base) for stream in movie.streams]
+        lengths = [float((stream.duration or 0) * (stream.time_base or 0)) for stream in movie.streams]
     assert lengths == [pytest.approx(seconds, abs=0.06 + 2 * frame)] * (2 if made.source.video.sound else 1)
     found = segments(made.path("hls/64p/index.m3u8"))
     assert sum(segment.seconds for segment in found) == pytest.approx(seconds, abs=2 * frame)
     assert max(segment.seconds for segment in found) <= 4 + frame
     with Image.open(made.path("poster.jpg")) as poster:
         assert poster.size == (64, 64)
+
+
+@pytest.mark.parametrize(
+    ("rate", "seconds", "white"),
+    [("25", 2, "gte(t,0.16)"), ("25", 2, "between(t,0.19,0.21)"), ("1/10", 40, "lt(t,1)"), ("25", 0.04, "gte(t,0)")],
+    ids=["past a black beginning", "this very frame", "nearest is the first", "only one"],
+)
+async def test_the_poster_is_the_frame_nearest_to_a_tenth(
+    samples: Samples, tmp_path: Path, rate: str, seconds: float, white: str
+) -> None:
+    film = f"color=black:s=64x64:r={rate}:d={seconds},drawbox=c=white:t=fill:enable='{white}'"
+
+    made = await transcoded(samples.film(f"white-{white}-{seconds}.mp4", film), tmp_path)
+
+    with Image.open(made.path("poster.jpg")) as poster:
+        assert poster.convert("L").getpixel((32, 32)) == pytest.approx(255, abs=10)

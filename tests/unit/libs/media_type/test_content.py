@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.media_type.content import SNIFF_BYTES, sniff
+from libs.media_type.content import SNIFF_BYTES, sniff, sniff_file
 
 
 def zipped(*members: tuple[str, bytes]) -> bytes:
@@ -55,6 +55,8 @@ CASES = [
     (b"\xff\xf1\x50\x80" + bytes(8), "audio/aac", None, "aac"),
     (b"FORM\x00\x00\x00\x20AIFFCOMM", "audio/aiff", None, "aiff"),
     ((b"\x47" + bytes(187)) * 6, "video/mp2t", None, "mpegts"),
+    ((bytes(4) + b"\x47" + bytes(187)) * 6, "video/mp2t", None, "mpegts"),
+    ((b"\x47" + bytes(203)) * 6, "video/mp2t", None, "mpegts"),
     (b"FLV\x01\x05\x00\x00\x00\x09", "video/x-flv", None, "flv"),
     (b"%PDF-1.7\n", "application/pdf", None, None),
     (zipped(("a.txt", b"hello")), "application/zip", None, None),
@@ -98,3 +100,35 @@ def test_hostile_text_is_named_in_linear_time(text: str) -> None:
     head = (text * SNIFF_BYTES)[:SNIFF_BYTES].encode()
 
     assert sniff(head).mime_type.startswith(("text/", "application/"))
+
+
+TAG = b"ID3\x03\x00\x00\x00\x00\x00\x0aTIT2\x00\x00\x00\x00\x00\x00"
+FOOTED = b"ID3\x04\x00\x10\x00\x00\x00\x02\x00\x003DI\x04\x00\x10\x00\x00\x00\x02"
+FRAME = b"\xff\xfb\x90\x64" + bytes(8)
+
+
+@pytest.mark.parametrize("before", [TAG, FOOTED, TAG + TAG, b"\0", bytes(9) + TAG + bytes(40_000)], ids=len)
+@pytest.mark.parametrize(
+    ("sound", "mime_type"),
+    [(FRAME, "audio/mpeg"), (b"fLaC\x00\x00\x00\x22", "audio/flac"), (b"\xff\xf1\x50\x80" + bytes(8), "audio/aac")],
+)
+def test_sound_lies_behind_tags_and_zeros(before: bytes, sound: bytes, mime_type: str) -> None:
+    content = sniff(before + sound)
+
+    assert (content.mime_type, content.skipped_bytes) == (mime_type, len(before))
+    assert sniff_file(io.BytesIO(before + sound)) == content
+
+
+def test_sound_lies_behind_tags_that_are_larger_than_what_is_sniffed() -> None:
+    cover = b"ID3\x03\x00\x00\x00\x40\x00\x00".ljust((1 << 20) + 10, b"\1")
+
+    assert sniff(cover[:SNIFF_BYTES]).mime_type == "audio/mpeg"
+    content = sniff_file(io.BytesIO(cover + b"fLaC\x00\x00\x00\x22"))
+    assert (content.mime_type, content.skipped_bytes) == ("audio/flac", len(cover))
+
+
+@pytest.mark.parametrize("behind", [b"", b"hello", b"\x89PNG\r\n\x1a\n", b"PK\x03\x04", b"\0\0\0\x14ftypisom"])
+def test_only_sound_lies_behind_tags(behind: bytes) -> None:
+    assert sniff(TAG + behind) == sniff_file(io.BytesIO(TAG + behind))
+    assert (sniff(TAG + behind).mime_type, sniff(TAG + behind).skipped_bytes) == ("audio/mpeg", 0)
+    assert sniff(bytes(40) + behind).mime_type == "application/octet-stream"

@@ -1,26 +1,33 @@
 """The ffmpeg command."""
 
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
-from contracts.events import MediaInfo
 from services.transcoder.adapters import ffmpeg
-from services.transcoder.adapters.transcoder import Progress
+from services.transcoder.adapters.transcoder import Progress, check_complete
+from services.transcoder.domain.color import BT709, PQ, Color
 from services.transcoder.domain.error import UnreadableMediaError
 from services.transcoder.domain.ladder import Size
-from services.transcoder.domain.media import Source
+from services.transcoder.domain.media import Picture, Sound, Video
+
+STANDARD = Color(BT709, BT709, BT709)
+PICTURE = Picture(0, Size(1280, 720), Fraction(25), Fraction(25), STANDARD, end_seconds=60, poster_seconds=3)
+VIDEO = Video("mov", PICTURE, Sound(1, 2, end_seconds=60))
 
 
-def command(*, audio_index: int | None = 1) -> list[str]:
-    source = Source(
-        MediaInfo(format="mp4", duration_seconds=60), "mov", size=Size(1280, 720), video_index=0, audio_index=audio_index
-    )
-    return ffmpeg.command(Path("ffmpeg"), Path("/w/in.bin"), Path("/w/out"), source, threads=2, max_pixels=1000)
+def command(video: Video = VIDEO) -> list[str]:
+    return ffmpeg.command(Path("ffmpeg"), Path("/w/in.bin"), Path("/w/out"), video, threads=2, max_pixels=1000)
 
 
 def option(words: list[str], name: str) -> str:
     return words[words.index(name) + 1]
+
+
+def filters(video: Video) -> str:
+    return option(command(video), "-filter_complex")
 
 
 def test_input_is_one_local_file_opened_by_one_demuxer() -> None:
@@ -35,23 +42,62 @@ def test_input_is_one_local_file_opened_by_one_demuxer() -> None:
 
 
 def test_video_is_decoded_once_for_all_outputs() -> None:
-    filters = option(command(), "-filter_complex")
-
-    assert filters.count("[0:0]") == 1
-    assert "split=6" in filters  # MP4, four rungs, poster
+    assert filters(VIDEO).count("[0:0]") == 1
+    assert "split=6" in filters(VIDEO)  # MP4, four rungs, poster
 
 
 def test_each_rung_is_a_variant_with_sound() -> None:
-    words = command()
-
-    assert option(words, "-var_stream_map") == "v:0,a:0,name:720p v:1,a:1,name:480p v:2,a:2,name:360p v:3,a:3,name:240p"
+    assert option(command(), "-var_stream_map") == "v:0,a:0,name:720p v:1,a:1,name:480p v:2,a:2,name:360p v:3,a:3,name:240p"
 
 
 def test_no_sound_is_mapped_where_there_is_none() -> None:
-    words = command(audio_index=None)
+    words = command(replace(VIDEO, sound=None))
 
     assert option(words, "-var_stream_map") == "v:0,name:720p v:1,name:480p v:2,name:360p v:3,name:240p"
     assert "-c:a" not in words
+
+
+def test_ordinary_video_is_only_scaled() -> None:
+    shared = filters(VIDEO).partition(",split=")[0]
+
+    assert shared == (
+        "[0:0]bwdif=mode=send_frame:deint=interlaced,setparams=colorspace=1:color_primaries=1:color_trc=1:range=tv"
+    )
+
+
+def test_hdr_is_mapped_once_in_the_largest_size_of_the_renditions() -> None:
+    picture = replace(PICTURE, size=Size(3840, 2160), color=Color(9, 9, PQ))
+
+    assert filters(replace(VIDEO, picture=picture)).count("zscale=w=1920:h=1080") == 1
+
+
+def test_the_last_picture_stands_as_long_as_there_is_sound() -> None:
+    assert "tpad=stop_mode=clone:stop=-1,trim=end=90" in filters(replace(VIDEO, sound=Sound(1, 2, end_seconds=90)))
+
+
+def test_silence_stands_as_long_as_there_are_pictures() -> None:
+    words = command(replace(VIDEO, sound=Sound(1, 2, end_seconds=20)))
+
+    assert option(words, "-af") == "apad=pad_dur=40.000"
+    assert "-af" not in command()
+
+
+def test_frames_that_no_rendition_takes_are_not_scaled() -> None:
+    picture = replace(PICTURE, nominal_rate=Fraction(240), frame_rate=Fraction(60))
+
+    assert r"select='isnan(prev_selected_t)+gte(t-prev_selected_t\,0.015000)'" in filters(replace(VIDEO, picture=picture))
+
+
+def test_times_count_from_the_beginning_of_the_used_streams() -> None:
+    words = command(replace(VIDEO, start_seconds=12.5))
+
+    assert option(words[: words.index("-i")], "-itsoffset") == "-12.5"
+
+
+@pytest.mark.parametrize(("seconds", "wanted"), [(3, r"eq(n\,0)+gte(t\,2.998)"), (0, r"eq(n\,0)")])
+def test_a_poster_is_the_first_picture_or_a_later_one(seconds: float, wanted: str) -> None:
+    assert f"select='{wanted}'" in filters(replace(VIDEO, picture=replace(PICTURE, poster_seconds=seconds)))
+    assert option(command(), "-frames:v") == "2"
 
 
 def test_progress_is_a_share_of_the_duration() -> None:
@@ -62,13 +108,13 @@ def test_progress_is_a_share_of_the_duration() -> None:
         progress.read(line)
 
     assert seen == [25, 99]
-    progress.check_complete("mov")
 
 
-def test_video_that_ends_early_is_incomplete() -> None:
-    progress = Progress(10.0, lambda _percent: None)
-    progress.read("out_time_us=5000000")
+@pytest.mark.parametrize("seconds", [60, 55, 53.95])
+def test_a_video_may_lose_as_much_as_may_be_undecodable(seconds: float) -> None:
+    check_complete(VIDEO, seconds)
 
-    with pytest.raises(UnreadableMediaError, match=r"ends after 5 of 10 seconds"):
-        progress.check_complete("mov")
-    progress.check_complete("mpegts")
+
+def test_a_video_of_which_much_is_missing_is_damaged() -> None:
+    with pytest.raises(UnreadableMediaError, match=r"only 30 of 60 seconds could be decoded"):
+        check_complete(VIDEO, 30)
