@@ -12,7 +12,8 @@ from libs.object_store.port import ObjectStore
 from libs.sandbox.workspace import Workspace
 from services.transcoder.adapters.inspector import Inspector
 from services.transcoder.adapters.transcoder import Transcoder
-from services.transcoder.domain.content_type import refined
+from services.transcoder.domain.content_type import is_claimed_media, refined
+from services.transcoder.domain.error import UnreadableMediaError
 from services.transcoder.domain.job import Job
 from services.transcoder.domain.media import MadeFile
 from services.transcoder.usecases.outcome import Outcomes
@@ -79,10 +80,14 @@ class Processor:
             progress.is_done = True
 
     async def _image(self, job: Job, path: Path, content: Content, output: Path, progress: Progress) -> list[MadeFile]:
-        info, thumbnail = await self.inspector.image(path, content, output if job.upload.transcode else None)
-        await self.outcomes.inspected(job, content.mime_type, info, None)
+        found = await self.inspector.image(path, content, output if job.upload.transcode else None)
+        if isinstance(found.problem, UnreadableMediaError) and not is_claimed_media(job.upload.object.content_type):
+            raise found.problem  # it may well be no image at all
+        await self.outcomes.inspected(job, content.mime_type, found.info, None)
         progress.is_inspected = True
-        return [thumbnail] if thumbnail else []
+        if found.problem is not None:
+            raise found.problem
+        return [found.thumbnail] if found.thumbnail else []
 
     async def _media(
         self, job: Job, path: Path, content: Content, output: Path, progress: Progress

@@ -7,14 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pyvips
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
-from services.transcoder.adapters.image_child import inspect
+from services.transcoder.adapters.image_child import make_thumbnail
+from services.transcoder.adapters.image_facts import read_facts
 
 # As in the child itself: Pillow warns of much that is wrong with a file.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+
+pyvips.cache_set_max(0)  # in the child, no path ever holds another file
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "AVIF")
 SYDNEY = {1: "S", 2: (33.0, 51.0, 21.96), 3: "E", 4: (151.0, 12.0, 33.48)}
@@ -42,7 +46,10 @@ def image(image_format: str = "JPEG", mode: str = "RGB", **options: Any) -> byte
 def inspected(content: bytes, folder: Path, image_format: str = "JPEG", *, edge: int = 0) -> dict[str, Any]:
     path = folder / "in.bin"
     path.write_bytes(content)
-    return inspect(str(path), image_format, 40_000_000, edge, str(folder))
+    told = read_facts(str(path), image_format.lower())
+    if edge:
+        told["thumbnail"] = make_thumbnail(str(path), image_format.lower(), 40_000_000, edge, str(folder))
+    return told
 
 
 @pytest.mark.parametrize("image_format", FORMATS)
