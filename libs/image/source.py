@@ -17,6 +17,14 @@ from libs.image.tone import as_srgb, as_usual, is_usual
 
 Size = tuple[int, int]
 
+Load = Callable[..., pyvips.Image]
+
+
+def _load_svg(path: str, **options: Any) -> pyvips.Image:
+    """It does not learn where it lies, and so finds nothing beside itself (XInclude)."""
+    return pyvips.Image.svgload_source(pyvips.Source.new_from_file(path), **options)
+
+
 _LOADERS: Final = {
     "jpeg": ("VipsForeignLoadJpeg", pyvips.Image.jpegload),
     "png": ("VipsForeignLoadPng", pyvips.Image.pngload),
@@ -25,11 +33,9 @@ _LOADERS: Final = {
     "tiff": ("VipsForeignLoadTiff", pyvips.Image.tiffload),
     "avif": ("VipsForeignLoadHeif", pyvips.Image.heifload),
     "heic": ("VipsForeignLoadHeif", pyvips.Image.heifload),
-    "svg": ("VipsForeignLoadSvg", lambda path, **options: _load_svg(path, **options)),
+    "svg": ("VipsForeignLoadSvg", _load_svg),
 }
 """The family of loaders that is allowed, and the loader of it, by `libs.media_type.content.ImageFormat`. BMP has none."""
-
-Load = Callable[..., pyvips.Image]
 
 
 class Source(Protocol):
@@ -75,11 +81,6 @@ def _only_loader(image_format: str) -> Load:
     pyvips.operation_block_set("VipsForeignLoad", True)
     pyvips.operation_block_set(family, False)
     return load
-
-
-def _load_svg(path: str, **options: Any) -> pyvips.Image:
-    """It does not learn where it lies, and so finds nothing beside itself (XInclude)."""
-    return pyvips.Image.svgload_source(pyvips.Source.new_from_file(path), **options)
 
 
 def _vips_source(path: str, image_format: str, head: pyvips.Image, *, autorotate: bool) -> "_VipsSource":

@@ -31,6 +31,7 @@ AVIF_QUALITY: Final[dict[Quality, int]] = {
 }  # fmt: skip
 """Chosen so that one word looks alike in all formats."""
 
+
 def main() -> None:
     order = json.loads(sys.argv[1])
     try:

@@ -22,6 +22,7 @@ from services.transcoder.adapters.image_facts import read_facts
 
 QUALITY: Final = 82
 """Of JPEG, from 1 to 100."""
+OPAQUE: Final = 255
 
 
 def main() -> None:
@@ -41,16 +42,17 @@ def answer(**said: Any) -> None:
 
 
 def make_thumbnail(path: str, image_format: str, max_pixels: int, edge: int, folder: str | None) -> dict[str, Any] | None:
-    """The first frame upright within `edge` x `edge`, never enlarged; PNG where it may be transparent, else JPEG."""
+    """The first frame upright within `edge` x `edge`, never enlarged; PNG where something is transparent, else JPEG."""
     source = open_image(path, image_format, max_pixels)
     image = source.scaled(*fit(source.size, edge)).copy_memory()
     if folder is None:
         return None
-    name = "thumbnail.png" if image.hasalpha() else "thumbnail.jpg"
-    if image.hasalpha():
+    if image.hasalpha() and image.extract_band(image.bands - 1).min() < OPAQUE:
+        name = "thumbnail.png"
         image.pngsave(f"{folder}/{name}", keep="none")
     else:
-        image.jpegsave(f"{folder}/{name}", keep="none", Q=QUALITY, optimize_coding=True)
+        name = "thumbnail.jpg"
+        image.extract_band(0, n=3).jpegsave(f"{folder}/{name}", keep="none", Q=QUALITY, optimize_coding=True)
     return {"name": name, "width": image.width, "height": image.height}
 
 

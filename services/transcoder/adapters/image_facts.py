@@ -21,7 +21,7 @@ NAMES: Final = {
     "svg": "SVG",
 }  # fmt: skip
 """What the formats are called in `ImageInfo`, as Pillow calls them."""
-OPENED_BY_PILLOW: Final = ("jpeg", "png", "gif", "webp", "bmp", "avif")
+OPENED_BY_PILLOW: Final = ("jpeg", "png", "gif", "webp", "avif")
 
 _GREY_MODES: Final = ("1", "I", "F")
 """Greyscale in a depth of its own; so is every mode that begins with `I;16`."""
@@ -36,6 +36,8 @@ def read_facts(path: str, image_format: str) -> dict[str, Any]:
     name = {"format": NAMES[image_format]}
     if image_format == "tiff":
         return name | _from_directory(path)
+    if image_format == "bmp":
+        return name | _from_pillow(path, image_format)
     if image_format in OPENED_BY_PILLOW:
         with suppress(Exception):
             return name | _from_pillow(path, image_format)

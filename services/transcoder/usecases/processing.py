@@ -10,6 +10,7 @@ from contracts.events import Rendition
 from libs.media_type.content import SNIFF_BYTES, Content, sniff
 from libs.object_store.port import ObjectStore
 from libs.sandbox.workspace import Workspace
+from services.transcoder.adapters.image_inspector import ImageInspector
 from services.transcoder.adapters.inspector import Inspector
 from services.transcoder.adapters.transcoder import Transcoder
 from services.transcoder.domain.content_type import is_claimed_media, refined
@@ -60,6 +61,7 @@ class Processor:
     outcomes: Outcomes
     workspace: Workspace
     inspector: Inspector
+    images: ImageInspector
     transcoder: Transcoder
     _writes: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CONCURRENT_WRITES))
 
@@ -80,7 +82,7 @@ class Processor:
             progress.is_done = True
 
     async def _image(self, job: Job, path: Path, content: Content, output: Path, progress: Progress) -> list[MadeFile]:
-        found = await self.inspector.image(path, content, output if job.upload.transcode else None)
+        found = await self.images.run(path, content, output if job.upload.transcode else None)
         if isinstance(found.problem, UnreadableMediaError) and not is_claimed_media(job.upload.object.content_type):
             raise found.problem  # it may well be no image at all
         await self.outcomes.inspected(job, content.mime_type, found.info, None)
