@@ -4,6 +4,7 @@ ISO/IEC 23008-12, 6.5.10 (`irot`) and 6.5.12 (`imir`); ISO/IEC 14496-12, 8.11 (`
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 _MAX_META_BYTES: Final = 16 << 20
@@ -16,7 +17,7 @@ _MIRRORED: Final = {(0, 0): 4, (1, 0): 5, (2, 0): 2, (3, 0): 7, (0, 1): 2, (1, 1
 
 def orientation(path: str) -> int | None:
     """As EXIF numbers it: what the decoder does to the stored pixels of the primary image. None: nothing, or it is damaged."""
-    with open(path, "rb") as file:  # noqa: PTH123 - paths stay strings on their way to libvips
+    with Path(path).open("rb") as file:
         while len(head := file.read(8)) == 8:
             size = int.from_bytes(head[:4])
             if head[4:] == b"meta":

@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, Final
 
 from libs.image.error import DamagedImageError
@@ -40,7 +41,7 @@ def check_picture(path: str) -> None:
 
     What stands beside the picture (comments, times, profiles) may have any checksum: viewers show such files.
     """
-    with open(path, "rb") as file:  # noqa: PTH123 - paths stay strings on their way to libvips
+    with Path(path).open("rb") as file:
         for chunk in chunks(file):
             if chunk.name in _PICTURE and not _matches(file, chunk):
                 raise DamagedImageError(f"The chunk {chunk.name!r} does not match its checksum.")

@@ -91,8 +91,7 @@ def _vips_source(path: str, image_format: str, head: pyvips.Image, *, autorotate
     if image_format == "svg":
         return _SvgSource(path, load, "error", size, is_turned)
     if image_format == "jpeg" and not jpeg.has_end(path):
-        # libjpeg warns of what is missing before the end that is added here; then more is missing than the end.
-        return _VipsSource(jpeg.with_end(path), pyvips.Image.jpegload_source, "warning", size, is_turned)
+        return _VipsSource(jpeg.with_end(path), pyvips.Image.jpegload_buffer, "error", size, is_turned)
     if image_format == "png":
         png.check_picture(path)  # libvips is as strict with the checksums of what stands beside the picture
         return _ShrinkingSource(path, load, "truncated", size, is_turned)

@@ -3,6 +3,7 @@
 https://www.awaresystems.be/imaging/tiff/specification/TIFF6.pdf, https://www.awaresystems.be/imaging/tiff/bigtiff.html
 """
 
+from pathlib import Path
 from typing import IO, Any, Final
 
 from PIL import TiffImagePlugin as Tag
@@ -44,7 +45,7 @@ class TiffStructure:
 
 def needs_pillow(path: str) -> bool:
     """True for what libvips refuses (CIELAB of eight bits), or shows in the wrong colours (YCbCr that is not JPEG)."""
-    with open(path, "rb") as file:  # noqa: PTH123 - paths stay strings on their way to libvips
+    with Path(path).open("rb") as file:
         tags = TiffStructure(file).first
         photometric = tags.get(Tag.PHOTOMETRIC_INTERPRETATION)
         if photometric == YCBCR:

@@ -71,4 +71,4 @@ def _range(image_format: str, *, least: float, greatest: float, mean: float) -> 
     if least < 0:
         return least, greatest if greatest > least else least + 1
     white = next((white for white in _WHITES.get(image_format, _UNSIGNED) if greatest <= white), greatest)
-    return 0.0, white if greatest >= white / 16 else greatest
+    return 0.0, white if greatest >= white / 4 else greatest

@@ -5,6 +5,7 @@ them knows; its directory says what it holds.
 """
 
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Final
 
 import pyvips
@@ -65,7 +66,7 @@ def _from_pillow(path: str, image_format: str) -> dict[str, Any]:
 
 def _exif_of_png(path: str) -> bytes | None:
     """Pillow finds the one that stands before the picture; most tools write it behind."""
-    with open(path, "rb") as file:  # noqa: PTH123 - as elsewhere in this program
+    with Path(path).open("rb") as file:
         for chunk in png.chunks(file):
             if chunk.name == b"eXIf" and chunk.length <= MAX_EXIF_BYTES:
                 file.seek(chunk.offset)
@@ -98,7 +99,7 @@ def _as_stored(path: str, head: pyvips.Image) -> dict[str, Any]:
 
 
 def _from_directory(path: str) -> dict[str, Any]:
-    with open(path, "rb") as file:  # noqa: PTH123 - as elsewhere in this program
+    with Path(path).open("rb") as file:
         structure = TiffStructure(file)
         tags = structure.first
         return {
