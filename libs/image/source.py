@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 
 import pyvips
 
-from libs.image import jpeg, png, tiff
+from libs.image import heif, jpeg, png, tiff
 from libs.image.error import TooLargeError
 from libs.image.other_decoder import decode_with_libheif, decode_with_pillow
 from libs.image.tone import as_srgb, as_usual, is_usual
@@ -66,6 +66,8 @@ def open_image(path: str, image_format: str, max_pixels: int, *, autorotate: boo
         return _DecodedSource(decode_with_pillow(path, image_format.upper(), check))
     head = read_head(path, image_format)
     check((head.width, head.height))
+    if image_format in ("avif", "heic"):
+        heif.check_whole(path)
     if image_format == "heic" and head.get("heif-compression") == "hevc":  # libvips has no decoder for it
         return _DecodedSource(decode_with_libheif(path))
     return _vips_source(path, image_format, head, autorotate=autorotate)

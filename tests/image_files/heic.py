@@ -47,7 +47,13 @@ def _file(
     if len(items) > primary:
         references.append(_box(b"cdsc", _numbers(2, len(items), 1, primary)))
     size = len(head) + len(_meta(items, properties, primary, references, 0))
-    return head + _meta(items, properties, primary, references, size + 8) + _box(b"mdat", *(data for _, data, _ in items))
+    content = (data for _, (_, data, _) in _placed(items))
+    return head + _meta(items, properties, primary, references, size + 8) + _box(b"mdat", *content)
+
+
+def _placed(items: Sequence[tuple[bytes, bytes, list[int]]]) -> list[tuple[int, tuple[bytes, bytes, list[int]]]]:
+    """Each with its number, in the order of their data: what is short comes before the pixels."""
+    return sorted(zip(count(1), items, strict=False), key=lambda numbered: numbered[1][0] == b"hvc1")
 
 
 def _meta(
@@ -56,7 +62,7 @@ def _meta(
     """`at`: where the data of the first item lies in the file."""
     numbered = list(zip(count(1), items, strict=False))
     locations = []
-    for number, (_, data, _) in numbered:
+    for number, (_, data, _) in _placed(items):
         locations.append(_numbers(2, number, 0, 1) + _numbers(4, at, len(data)))
         at += len(data)
     entries = [

@@ -4,6 +4,7 @@ https://www.cipa.jp/std/documents/download_e.html?DC-008-Translation-2023-E
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
 
@@ -34,13 +35,22 @@ def facts_of_tiff(structure: TiffStructure | None) -> dict[str, Any]:
 
 
 def exif_of(image: Image.Image) -> Image.Exif:
-    """Empty where it is damaged: that does not make the pixels worthless."""
+    """Empty where it is damaged or too long: that does not make the pixels worthless."""
     try:
         is_too_long = len(image.info.get("exif", b"")) > MAX_EXIF_BYTES
         # Not PNG's own method, which decodes the whole picture in search of EXIF.
         return Image.Exif() if is_too_long else Image.Image.getexif(image)
     except Exception:
         return Image.Exif()
+
+
+def exif_from(content: bytes) -> Image.Exif:
+    """The same for EXIF that libvips has found."""
+    exif = Image.Exif()
+    if len(content) <= MAX_EXIF_BYTES:
+        with suppress(Exception):
+            exif.load(content)
+    return exif
 
 
 def valid_orientation(tags: Mapping[int, Any]) -> int | None:

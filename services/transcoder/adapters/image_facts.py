@@ -15,7 +15,7 @@ from PIL import TiffImagePlugin as Tag
 from libs.image import heif, png, tiff
 from libs.image.source import read_head
 from libs.image.tiff import TiffStructure
-from services.transcoder.adapters.exif import MAX_EXIF_BYTES, exif_of, facts_of_exif, facts_of_tiff
+from services.transcoder.adapters.exif import MAX_EXIF_BYTES, exif_from, exif_of, facts_of_exif, facts_of_tiff
 
 NAMES: Final = {
     "jpeg": "JPEG", "png": "PNG", "gif": "GIF", "webp": "WEBP", "bmp": "BMP", "avif": "AVIF", "tiff": "TIFF", "heic": "HEIF",
@@ -76,16 +76,13 @@ def _exif_of_png(path: str) -> bytes | None:
 
 def _from_libvips(path: str, image_format: str) -> dict[str, Any]:
     head = read_head(path, image_format)
-    exif = Image.Exif()
-    with suppress(Exception):
-        exif.load(head.get("exif-data"))
     facts = {
         "width": head.width,
         "height": head.height,
         "color_mode": _MODES_OF_VIPS.get(head.interpretation, "RGB") + ("A" if head.hasalpha() else ""),
         "dpi": _dpi(head.xres * 25.4, head.yres * 25.4) if head.get_typeof("resolution-unit") else None,
         "sequence": bool(head.get_typeof("n-pages")) and head.get("n-pages") > 1,
-        **facts_of_exif(exif),
+        **facts_of_exif(exif_from(head.get("exif-data") if head.get_typeof("exif-data") else b"")),
     }
     return facts | _as_stored(path, head) if image_format in ("avif", "heic") else facts
 
