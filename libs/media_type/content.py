@@ -1,29 +1,32 @@
 """What a file really is, from its first bytes.
 
-The table of common magic numbers is ours because it also says how a file may be opened (which Pillow plug-in, which
+The table of common magic numbers is ours because it also says how a file may be opened (which image decoder, which
 ffmpeg demuxer): nothing that is not in it is ever opened as media, playlist formats (HLS, DASH, concat) least of all.
 puremagic names the rest.
 """
 
 from dataclasses import dataclass, replace
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, Literal
 
 import puremagic
 
 from libs.media_type.tag import behind_tags
-from libs.media_type.text import text_type
+from libs.media_type.text import SVG, text_type
 
 SNIFF_BYTES: Final = 64 << 10
 UNKNOWN: Final = "application/octet-stream"
 MEDIA_CLASSES: Final = frozenset({"image", "video", "audio"})
 
+ImageFormat = Literal["jpeg", "png", "gif", "webp", "tiff", "avif", "heic", "bmp", "svg"]
+"""What can be opened as a still image; `heic` is HEIF with any codec but AV1."""
+
 
 @dataclass(frozen=True)
 class Content:
-    """At most one of `image_format` (Pillow's word) and `demuxer` (ffmpeg's word) is set: how to open it, if at all."""
+    """At most one of `image_format` and `demuxer` (ffmpeg's word) is set: how to open it, if at all."""
 
     mime_type: str
-    image_format: str | None = None
+    image_format: ImageFormat | None = None
     demuxer: str | None = None
     skipped_bytes: int = 0
     """What the demuxer shall not look at: tags and zeros before the sound."""
@@ -36,7 +39,10 @@ class Content:
 
 def sniff(head: bytes) -> Content:
     """What a file is that starts with `head` (`SNIFF_BYTES`, or all of it where it is shorter)."""
-    return _binary(head) or _tagged(head) or Content(text_type(head) or _named_by_puremagic(head))
+    if found := _binary(head) or _tagged(head):
+        return found
+    mime_type = text_type(head) or _named_by_puremagic(head)
+    return Content(mime_type, image_format="svg" if mime_type == SVG else None)
 
 
 def sniff_file(file: BinaryIO) -> Content:
@@ -52,12 +58,14 @@ def sniff_file(file: BinaryIO) -> Content:
 # ---------------------------------------------------------------- magic numbers
 
 _FIXED: Final[tuple[tuple[int, bytes, Content], ...]] = (
-    (0, b"\xff\xd8\xff", Content("image/jpeg", image_format="JPEG")),
-    (0, b"\x89PNG\r\n\x1a\n", Content("image/png", image_format="PNG")),
-    (0, b"GIF87a", Content("image/gif", image_format="GIF")),
-    (0, b"GIF89a", Content("image/gif", image_format="GIF")),
-    (0, b"II*\x00", Content("image/tiff", image_format="TIFF")),
-    (0, b"MM\x00*", Content("image/tiff", image_format="TIFF")),
+    (0, b"\xff\xd8\xff", Content("image/jpeg", image_format="jpeg")),
+    (0, b"\x89PNG\r\n\x1a\n", Content("image/png", image_format="png")),
+    (0, b"GIF87a", Content("image/gif", image_format="gif")),
+    (0, b"GIF89a", Content("image/gif", image_format="gif")),
+    (0, b"II*\x00", Content("image/tiff", image_format="tiff")),
+    (0, b"MM\x00*", Content("image/tiff", image_format="tiff")),
+    (0, b"II+\x00", Content("image/tiff", image_format="tiff")),  # BigTIFF
+    (0, b"MM\x00+", Content("image/tiff", image_format="tiff")),
     (0, b"8BPS\x00\x01", Content("image/vnd.adobe.photoshop")),
     (0, b"\x00\x00\x01\x00", Content("image/x-icon")),
     (0, b"\x00\x00\x00\x0cJXL \r\n\x87\n", Content("image/jxl")),
@@ -86,16 +94,18 @@ _FIXED: Final[tuple[tuple[int, bytes, Content], ...]] = (
 )
 
 _RIFF: Final = {
-    b"WEBP": Content("image/webp", image_format="WEBP"),
+    b"WEBP": Content("image/webp", image_format="webp"),
     b"WAVE": Content("audio/wav", demuxer="wav"),
     b"AVI ": Content("video/x-msvideo", demuxer="avi"),
 }
 
 _BRANDS: Final = {
-    b"avif": Content("image/avif", image_format="AVIF"),
-    b"avis": Content("image/avif", image_format="AVIF"),
-    **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"), Content("image/heic")),
-    **dict.fromkeys((b"mif1", b"msf1"), Content("image/heif")),
+    b"avif": Content("image/avif", image_format="avif"),
+    b"avis": Content("image/avif", image_format="avif"),
+    **dict.fromkeys(
+        (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"), Content("image/heic", image_format="heic")
+    ),
+    **dict.fromkeys((b"mif1", b"msf1"), Content("image/heif", image_format="heic")),
     b"crx ": Content("image/x-canon-cr3"),
     b"qt  ": Content("video/quicktime", demuxer="mov"),
     **dict.fromkeys((b"M4A ", b"M4B ", b"M4P ", b"F4A "), Content("audio/mp4", demuxer="mov")),
@@ -133,7 +143,7 @@ def _iso_media(head: bytes) -> Content | None:
     if brand in (b"mif1", b"msf1"):  # generic: the codec is among the compatible brands
         size = int.from_bytes(head[:4])
         compatible = {head[at : at + 4] for at in range(16, min(size, len(head), 256), 4)}
-        brand = next((b for b in (b"avif", b"heic", b"heix", b"hevc") if b in compatible), brand)
+        brand = next((b for b in (b"avif", b"avis", b"heic", b"heix", b"hevc", b"hevx") if b in compatible), brand)
     if brand[:3] == b"3gp":
         return Content("video/3gpp", demuxer="mov")
     if brand[:3] == b"3g2":
@@ -202,7 +212,7 @@ def _transport_stream(head: bytes) -> Content | None:
 
 def _bitmap(head: bytes) -> Content | None:
     is_bitmap = head[:2] == b"BM" and head[14:18] in (bytes([size, 0, 0, 0]) for size in (12, 40, 52, 56, 64, 108, 124))
-    return Content("image/bmp", image_format="BMP") if is_bitmap else None
+    return Content("image/bmp", image_format="bmp") if is_bitmap else None
 
 
 def _zip(head: bytes) -> Content | None:

@@ -5,10 +5,23 @@ import json
 import re
 from typing import Final
 
+SVG: Final = "image/svg+xml"
+
+_PROLOGUE: Final = re.compile(
+    r"""
+    (?> \s++
+      | <\? .*? \?>
+      | <!-- .*? -->
+      | <!DOCTYPE \s+ (?!html\b) (?> [^<>\[\]"']++ | "[^"]*+" | '[^']*+' )*+
+        (?: \[ (?> <!-- .*? --> | <\? .*? \?> | "[^"]*+" | '[^']*+' | <(?!!--|\?) | [^]"'<]++ )*+ \] \s*+ )?+ >
+    )*+
+    """,
+    re.VERBOSE | re.DOTALL | re.IGNORECASE,
+)
+"""What may stand before the first element: https://www.w3.org/TR/xml/#sec-prolog-dtd. Without backtracking, in linear time."""
 _HTML: Final = re.compile(r"<(?:!doctype\s+html|html|head|body|script|iframe|title)\b", re.IGNORECASE)
-_SKIPPED: Final = (("<?", "?>"), ("<!--", "-->"))
+_SVG: Final = re.compile(r"<(?:[A-Za-z_][\w.-]*:)?svg[\s/>]")
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
-_MAX_PROLOGUE: Final = 4096
 
 
 def text_type(head: bytes) -> str | None:
@@ -16,7 +29,7 @@ def text_type(head: bytes) -> str | None:
     text = _decoded(head)
     if not text or not text.strip():
         return None if not text else "text/plain"
-    start = text[:_MAX_PROLOGUE].lstrip()
+    start = text.lstrip()
     if start.startswith("<"):
         return _markup_type(start)
     if start.startswith("#EXTM3U"):
@@ -28,18 +41,12 @@ def text_type(head: bytes) -> str | None:
 
 def _markup_type(start: str) -> str:
     """HTML, SVG, other XML or plain text, by the first element after declarations and comments."""
-    rest = start
-    while opened := next((pair for pair in _SKIPPED if rest.startswith(pair[0])), None):
-        _, closed, rest = rest.partition(opened[1])
-        rest = rest.lstrip()
-        if not closed:
-            break
-    if _HTML.match(rest):
+    prologue = _PROLOGUE.match(start)
+    assert prologue is not None
+    if _HTML.match(start, prologue.end()):
         return "text/html"
-    if rest[:9].lower() == "<!doctype":
-        rest = rest.partition("]>" if "[" in rest.partition(">")[0] else ">")[2].lstrip()
-    if rest.startswith("<svg"):
-        return "image/svg+xml"
+    if _SVG.match(start, prologue.end()):
+        return SVG
     return "application/xml" if start.startswith("<?xml") else "text/plain"
 
 
@@ -47,7 +54,9 @@ def _decoded(head: bytes) -> str | None:
     for bom, encoding in ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")):
         if head.startswith(bom):
             return _if_text(head[len(bom) :], encoding)
-    return _if_text(head, "utf-8")
+    text = _if_text(head, "utf-8")
+    # XML names its encoding; that of Western Europe tells the tags of all the others.
+    return _if_text(head, "iso-8859-1") if text is None and head.lstrip().startswith(b"<?xml") else text
 
 
 def _if_text(data: bytes, encoding: str) -> str | None:

@@ -14,6 +14,7 @@ from libs.runtime.wakeup import Wakeups
 from libs.sandbox.sandbox import Limits, Sandbox
 from libs.sandbox.secrecy import hide_from_children
 from libs.sandbox.workspace import Workspace
+from services.transcoder.adapters.image_inspector import ImageInspector
 from services.transcoder.adapters.inspector import Inspector
 from services.transcoder.adapters.transcoder import Transcoder
 from services.transcoder.domain.job import Lane
@@ -77,4 +78,6 @@ def _processor(settings: Settings, outcomes: Outcomes, store: ObjectStore, works
         max_duration_seconds=settings.transcoder_max_duration_seconds,
         max_output_bytes=settings.transcoder_max_output_bytes,
     )
-    return Processor(store, outcomes, workspace, Inspector(sandbox, settings.transcoder_max_pixels), transcoder)
+    inspector = Inspector(sandbox, settings.transcoder_max_pixels)
+    images = ImageInspector(sandbox, settings.transcoder_max_image_pixels)
+    return Processor(store, outcomes, workspace, inspector, images, transcoder)

@@ -22,7 +22,9 @@ class Settings(ServiceSettings):
     transcoder_threads: int = Field(default=2, ge=1, le=64)
     """Threads of one ffmpeg process."""
     transcoder_max_pixels: int = Field(default=40_000_000, gt=0)
-    """Largest image or video frame."""
+    """Largest video frame."""
+    transcoder_max_image_pixels: int = Field(default=100_000_000, gt=0)
+    """Largest image that gets a thumbnail; what it is, is known of any."""
     transcoder_max_duration_seconds: float = Field(default=4 * 3600, gt=0)
     """Longest video that is transcoded."""
     transcoder_max_seconds: float = Field(default=2 * 3600, gt=0)

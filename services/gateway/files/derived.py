@@ -8,18 +8,18 @@ from typing import Final
 import structlog
 
 from contracts.ids import UploadId
+from libs.media_type.content import SNIFF_BYTES, sniff
 from libs.object_store.port import ObjectInfo, ObjectNotFoundError, ObjectStore
 from libs.runtime.single_flight import SingleFlight
 from libs.sandbox.workspace import Workspace
 from libs.web.route import NotFoundError
 from services.gateway.domain.operation import Chain
-from services.gateway.domain.picture import HEAD_BYTES, picture
 from services.gateway.domain.upload import Upload
 from services.gateway.files.image import ImageError, ImageMaker, NotAnImageError
 from services.gateway.files.metric import IMAGES
 from services.gateway.files.refusal import Refusals
 
-EDITION: Final = 1
+EDITION: Final = 2
 """Raised whenever the same chain comes to make another image: what was made before is not served any more."""
 
 log = structlog.get_logger()
@@ -108,8 +108,8 @@ class Derivatives:
 
     async def _made(self, wanted: Wanted) -> ObjectInfo:
         key, size_bytes = wanted.upload.object_key, wanted.upload.size_bytes or 0
-        head = b"".join([chunk async for chunk in self._store.read(key, length=min(HEAD_BYTES, size_bytes))])
-        found = picture(head)
+        head = b"".join([chunk async for chunk in self._store.read(key, length=min(SNIFF_BYTES, size_bytes))])
+        found = sniff(head).image_format
         if found is None:
             raise NotAnImageError("Only images can be processed, and this file is none.")
         if size_bytes > self._max_source_bytes:

@@ -7,14 +7,14 @@ from typing import Any, Final
 
 import structlog
 
+from libs.image import VARIABLES
+from libs.media_type.content import ImageFormat
 from libs.sandbox.sandbox import PYTHON, Finished, Limits, Sandbox
 from libs.web.route import HttpError
 from services.gateway.domain.operation import Chain
-from services.gateway.domain.picture import CONTENT_TYPES, Picture
+from services.gateway.domain.picture import CONTENT_TYPES
 
 CHILD: Final = Path(__file__).with_name("image_child.py")
-VARIABLES: Final = {"VIPS_CONCURRENCY": "2", "VIPS_DISC_THRESHOLD": "64m", "MALLOC_ARENA_MAX": "2"}
-"""Each thread takes address space; what does not fit into memory lies in the child's folder meanwhile."""
 OUT_OF: Final = "Processing the image takes more {} than one image may take."
 SIGNALS_OF_A_CRASH: Final = (-6, -7, -8, -11)
 
@@ -51,7 +51,7 @@ class ImageMaker:
     max_pixels: int
     max_result_bytes: int
 
-    async def make(self, source: Path, picture: Picture, chain: Chain, *, accepts_webp: bool) -> Made:
+    async def make(self, source: Path, picture: ImageFormat, chain: Chain, *, accepts_webp: bool) -> Made:
         """The result lies beside `source`. Raises ImageError or ImageChildError."""
         result = source.with_name("result")
         order = {

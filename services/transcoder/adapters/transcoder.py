@@ -9,7 +9,7 @@ import structlog
 
 from libs.sandbox.sandbox import Finished, Limits, Sandbox
 from services.transcoder.adapters import ffmpeg
-from services.transcoder.adapters.inspector import ChildFailedError
+from services.transcoder.adapters.child import ChildFailedError
 from services.transcoder.adapters.playlist import Variant, segments, write_master
 from services.transcoder.domain.error import LimitExceededError, UnreadableMediaError
 from services.transcoder.domain.ladder import Rung, ladder, mp4

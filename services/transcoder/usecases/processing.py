@@ -10,9 +10,11 @@ from contracts.events import Rendition
 from libs.media_type.content import Content, sniff_file
 from libs.object_store.port import ObjectStore
 from libs.sandbox.workspace import Workspace
+from services.transcoder.adapters.image_inspector import ImageInspector
 from services.transcoder.adapters.inspector import Inspector
 from services.transcoder.adapters.transcoder import Transcoder
-from services.transcoder.domain.content_type import refined
+from services.transcoder.domain.content_type import is_claimed_media, refined
+from services.transcoder.domain.error import UnreadableMediaError
 from services.transcoder.domain.job import Job
 from services.transcoder.domain.media import MadeFile
 from services.transcoder.usecases.outcome import Outcomes
@@ -59,6 +61,7 @@ class Processor:
     outcomes: Outcomes
     workspace: Workspace
     inspector: Inspector
+    images: ImageInspector
     transcoder: Transcoder
     _writes: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CONCURRENT_WRITES))
 
@@ -79,10 +82,14 @@ class Processor:
             progress.is_done = True
 
     async def _image(self, job: Job, path: Path, content: Content, output: Path, progress: Progress) -> list[MadeFile]:
-        info, thumbnail = await self.inspector.image(path, content, output if job.upload.transcode else None)
-        await self.outcomes.inspected(job, content.mime_type, info, None)
+        found = await self.images.run(path, content, output if job.upload.transcode else None)
+        if isinstance(found.problem, UnreadableMediaError) and not is_claimed_media(job.upload.object.content_type):
+            raise found.problem  # it may well be no image at all
+        await self.outcomes.inspected(job, content.mime_type, found.info, None)
         progress.is_inspected = True
-        return [thumbnail] if thumbnail else []
+        if found.problem is not None:
+            raise found.problem
+        return [found.thumbnail] if found.thumbnail else []
 
     async def _media(self, job: Job, path: Path, content: Content, output: Path, progress: Progress) -> list[MadeFile]:
         source = await self.inspector.media(path, content)

@@ -67,6 +67,19 @@ async def test_a_file_is_there_at_once_and_ready_when_inspected(api: Uploadcare)
     assert (info["mime_type"], info["is_image"], info["is_ready"]) == ("application/octet-stream", True, True)
 
 
+@pytest.mark.parametrize(("code", "is_image"), [("unreadable_media", False), ("limit_exceeded", True)])
+async def test_a_damaged_image_is_described_and_none(api: Uploadcare, code: str, is_image: bool) -> None:
+    # U-23: images can be made of one that is too large for a thumbnail, not of half a one
+    file_id = await api.upload(content_type="image/jpeg")
+    await api.accepted(file_id)
+    await api.inspected(file_id, mime_type="image/jpeg", image=ImageInfo(format="JPEG", width=4, height=3))
+    failed = ProcessingFailed(**api.gateway.about(file_id), version=Stage.PROCESSED, code=code, message="no thumbnail")
+    await api.gateway.handle(failed)
+
+    info = await api.ok(api.info(file_id))
+    assert (info["image_info"]["width"], info["is_image"], info["is_ready"]) == (4, is_image, True)
+
+
 async def test_a_video_has_its_streams(api: Uploadcare) -> None:
     # U-23: milliseconds and kbit/s
     file_id = await api.upload(filename="clip.mp4", content_type="video/mp4")

@@ -16,6 +16,9 @@ from services.gateway.domain.upload import Upload
 UNNAMED: Final = "file"
 """What a file is called whose name has nothing that may stay in it."""
 
+DAMAGED: Final = "unreadable_media"
+"""The code of `ProcessingFailed` for a file whose head is that of an image, and the rest is not."""
+
 _NOT_IN_NAME = re.compile(r"[^A-Za-z0-9_]")
 
 COLOR_MODES: Final = frozenset(["RGB", "RGBA", "RGBa", "RGBX", "L", "LA", "La", "P", "PA", "CMYK", "YCbCr", "HSV", "LAB"])
@@ -119,7 +122,7 @@ def file_fields(upload: Upload) -> dict[str, Any]:
         "video_info": video,
         "content_info": content_view(upload),
         "metadata": upload.metadata,
-        "is_image": image is not None,
+        "is_image": is_image(upload),
         "is_stored": upload.kept_at is not None,
         "is_ready": upload.inspected,
     }
@@ -142,6 +145,11 @@ def sanitized(name: str) -> str:
         stem, dot, extension = name, "", ""
     extension = _NOT_IN_NAME.sub("", extension)
     return (_NOT_IN_NAME.sub("", stem) or UNNAMED) + (dot + extension if extension else "")
+
+
+def is_image(upload: Upload) -> bool:
+    """True where images can be made of it: it is known what image it is, and it was not found to be damaged."""
+    return upload.image is not None and upload.error_code != DAMAGED
 
 
 def image_view(upload: Upload) -> ImageView | None:

@@ -1,4 +1,4 @@
-"""What is told of an image, hostile EXIF included: it is ignored, and the image is none the worse. # U-23"""
+"""What is told of an image, whether or not it can be decoded. Hostile EXIF is ignored, and the image none the worse. # U-23"""
 
 import io
 import struct
@@ -7,14 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pyvips
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
-from services.transcoder.adapters.image_child import inspect
+from services.transcoder.adapters.image_child import make_thumbnail
+from services.transcoder.adapters.image_facts import read_facts
+from tests.image_files.heic import heic
+from tests.image_files.tiff import tiff
 
 # As in the child itself: Pillow warns of much that is wrong with a file.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+
+pyvips.cache_set_max(0)  # in the child, no path ever holds another file
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "AVIF")
 SYDNEY = {1: "S", 2: (33.0, 51.0, 21.96), 3: "E", 4: (151.0, 12.0, 33.48)}
@@ -42,7 +48,10 @@ def image(image_format: str = "JPEG", mode: str = "RGB", **options: Any) -> byte
 def inspected(content: bytes, folder: Path, image_format: str = "JPEG", *, edge: int = 0) -> dict[str, Any]:
     path = folder / "in.bin"
     path.write_bytes(content)
-    return inspect(str(path), image_format, 40_000_000, edge, str(folder))
+    told = read_facts(str(path), image_format.lower())
+    if edge:
+        told["thumbnail"] = make_thumbnail(str(path), image_format.lower(), 40_000_000, edge, str(folder))
+    return told
 
 
 @pytest.mark.parametrize("image_format", FORMATS)
@@ -255,3 +264,132 @@ def test_resolution_is_told_in_dots_per_inch(tmp_path: Path, image_format: str, 
 
     assert (round(x), round(y)) == (dpi, dpi * 2)
     assert inspected(image("PNG"), tmp_path, "PNG")["dpi"] is None
+
+
+# ---------------------------------------------------------------- formats of their own
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_heic_tells_what_jpeg_tells(tmp_path: Path, orientation: int) -> None:
+    """Its own words about how it is turned count, not those of its EXIF."""
+    words = exif(taken="2018:09:13 16:23:40", gps=SYDNEY, orientation=6).removeprefix(b"Exif\0\0")
+    content = heic(Image.new("RGB", (128, 64)), tile=64, orientation=orientation, exif=words)
+
+    told = inspected(content, tmp_path, "HEIC", edge=32)
+
+    size = (16, 32) if orientation in (6, 8) else (32, 16)
+    assert (told["thumbnail"]["width"], told["thumbnail"]["height"]) == size
+    assert (told["format"], told["width"], told["height"], told["color_mode"]) == ("HEIF", 128, 64, "RGB")
+    assert told["orientation"] == (None if orientation == 1 else orientation)
+    assert told["datetime_original"] == "2018-09-13T16:23:40"
+    assert told["geo_location"] == {"latitude": -33.8561, "longitude": 151.2093}
+    assert told["sequence"] is False
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_exif_of_a_heic_is_ignored(tmp_path: Path, name: str) -> None:
+    told = inspected(heic(Image.new("RGB", (64, 64)), exif=HOSTILE[name].removeprefix(b"Exif\0\0")), tmp_path, "HEIC", edge=16)
+
+    assert (told["width"], told["datetime_original"], told["geo_location"]) == (64, None, None)
+
+
+def test_svg_is_as_large_as_it_says(tmp_path: Path) -> None:
+    content = b"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 24 12'><rect width='9' height='9'/></svg>"
+
+    told = inspected(content, tmp_path, "SVG", edge=512)
+
+    assert (told["format"], told["width"], told["height"], told["color_mode"]) == ("SVG", 24, 12, "RGBA")
+    assert told["thumbnail"] == {"name": "thumbnail.png", "width": 24, "height": 12}
+
+
+@pytest.mark.parametrize("mark", [b"IDAT", b"IEND"], ids=["before the picture", "behind it"])
+def test_exif_of_a_png_is_found(tmp_path: Path, mark: bytes) -> None:
+    words = exif(taken="2018:09:13 16:23:40", orientation=6).removeprefix(b"Exif\0\0")
+    added = struct.pack(">I", len(words)) + b"eXIf" + words + struct.pack(">I", zlib.crc32(b"eXIf" + words))
+    content = image("PNG")
+    at = content.index(mark) - 4
+
+    told = inspected(content[:at] + added + content[at:], tmp_path, "PNG")
+
+    assert (told["orientation"], told["datetime_original"]) == (6, "2018-09-13T16:23:40")
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("big", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "bands", "extra", "mode"),
+    [("H", 1, (), "L"), ("H", 2, (2,), "LA"), ("H", 3, (), "RGB"), ("f", 1, (), "L"), ("f", 3, (), "RGB"), ("d", 1, (), "L"),
+     ("f", 4, (1,), "RGBA"), ("I", 3, (), "RGB"), ("H", 7, (0, 0, 0, 0), "RGB")],
+)  # fmt: skip
+def test_any_tiff_is_described(
+    tmp_path: Path, order: str, big: bool, kind: str, bands: int, extra: tuple[int, ...], mode: str
+) -> None:
+    content = tiff([0] * 12 * bands, (4, 3), kind=kind, order=order, big=big, extra_samples=extra, tags={274: [6]})
+
+    told = inspected(content, tmp_path, "TIFF")
+
+    assert (told["width"], told["height"], told["color_mode"], told["orientation"]) == (4, 3, mode, 6)
+    assert (told["sequence"], told["dpi"]) == (False, None)
+
+
+def test_place_and_time_of_a_big_tiff_are_told(tmp_path: Path) -> None:
+    content = image("TIFF", exif=exif(taken="2018:09:13 16:23:40", gps=SYDNEY), big_tiff=True, dpi=(300, 600))
+    assert content[:4] == b"II+\0"
+
+    told = inspected(content, tmp_path, "TIFF", edge=16)
+
+    assert (told["datetime_original"], told["dpi"]) == ("2018-09-13T16:23:40", (300, 600))
+    assert told["geo_location"] == {"latitude": -33.8561, "longitude": 151.2093}
+
+
+# ---------------------------------------------------------------- without decoding
+
+
+def vast_webp() -> bytes:
+    """A small one whose head tells of 16,383 x 16,383 pixels."""
+    content = bytearray(image("WEBP", lossless=True))
+    at = content.index(b"VP8L") + 9
+    size = int.from_bytes(content[at : at + 4], "little")
+    content[at : at + 4] = (size >> 28 << 28 | 16_382 << 14 | 16_382).to_bytes(4, "little")
+    return bytes(content)
+
+
+def noise(image_format: str, **options: Any) -> bytes:
+    file = io.BytesIO()
+    Image.effect_noise((200, 100), 60).convert("RGB").save(file, image_format, **options)
+    return file.getvalue()
+
+
+WORDS = exif(taken="2018:09:13 16:23:40", orientation=3)
+
+
+@pytest.mark.parametrize(
+    ("content", "image_format", "size"),
+    [
+        (noise("JPEG", exif=WORDS)[:-9000], "JPEG", (200, 100)),
+        (noise("PNG", exif=WORDS)[:-9000], "PNG", (200, 100)),
+        (noise("GIF")[:-9000], "GIF", (200, 100)),
+        (noise("TIFF", exif=WORDS)[:-9000], "TIFF", (200, 100)),
+        (noise("AVIF", exif=WORDS)[:-900], "AVIF", (200, 100)),
+        (heic(Image.effect_noise((128, 64), 60), exif=WORDS[6:], orientation=3)[:-900], "HEIC", (128, 64)),
+        (vast_webp(), "WEBP", (16_383, 16_383)),
+    ],
+    ids=["jpeg", "png", "gif", "tiff", "avif", "heic", "webp"],
+)  # fmt: skip
+def test_facts_need_no_pixels(tmp_path: Path, content: bytes, image_format: str, size: tuple[int, int]) -> None:
+    told = inspected(content, tmp_path, image_format)
+
+    assert (told["width"], told["height"]) == size
+    assert told["orientation"] == (3 if image_format not in ("GIF", "WEBP") else None)
+    with pytest.raises(Exception, match=r".*"):
+        inspected(content, tmp_path, image_format, edge=16)
+
+
+def test_facts_do_not_mind_a_wrong_checksum_beside_the_picture(tmp_path: Path) -> None:
+    content = image("PNG", dpi=(300, 300))
+    at = content.index(b"pHYs") + 4 + 9
+    content = content[:at] + bytes(4) + content[at + 4 :]
+
+    told = inspected(content, tmp_path, "PNG", edge=16)
+
+    assert (told["width"], told["color_mode"], told["thumbnail"]["width"]) == (40, "RGB", 16)

@@ -6,7 +6,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from contracts.events import Stage
-from services.gateway.dialects.uploadcare.file_info import content_view, original_filename, sanitized, size_of
+from services.gateway.dialects.uploadcare.file_info import content_view, is_image, original_filename, sanitized, size_of
 from services.gateway.dialects.uploadcare.found_file import is_there
 from services.gateway.dialects.uploadcare.params import to_uuid
 from services.gateway.dialects.uploadcare.rest.errors import MissingError
@@ -30,7 +30,7 @@ def file_fields(upload: Upload, base_url: str) -> dict[str, Any]:
         "url": f"{base_url}/files/{upload.id}/",
         "size": size_of(upload),
         "mime_type": upload.declared_content_type or upload.mime_type or UNDECLARED,
-        "is_image": upload.image is not None,
+        "is_image": is_image(upload),
         "is_ready": upload.completed_at is not None and upload.version >= Stage.INSPECTED,
         "original_filename": original_filename(upload),
         "original_file_url": None if upload.removed else file_url(upload, base_url),

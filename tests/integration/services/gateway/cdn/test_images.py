@@ -8,6 +8,7 @@ from uuid import uuid4
 from PIL import Image, ImageCms
 
 from contracts.ids import UploadId
+from tests.image_files.tiff import tiff
 from tests.integration.services.gateway.cdn.picture import (
     BLUE,
     GREEN,
@@ -93,7 +94,11 @@ INPUTS = [
     ("image/tiff", encoded(halves(), "TIFF")),
     ("image/bmp", encoded(halves(), "BMP")),
     ("image/avif", encoded(halves(), "AVIF")),
-    ("image/heic", encoded(halves(), "HEIF")),
+    ("image/heic", encoded(halves((384, 192)), "HEIF")),
+    (
+        "image/tiff",
+        tiff([share for x in range(256) for share in ((1, 0, 0) if x < 128 else (0, 0, 1))] * 128, (256, 128), kind="f"),
+    ),
     ("image/svg+xml", SVG),
 ]
 
@@ -188,7 +193,7 @@ async def test_what_is_no_image_is_delivered_but_not_processed(gateway: "Gateway
 
 async def test_a_damaged_image_is_refused_clearly(gateway: "Gateway") -> None:
     for image_format in ("JPEG", "PNG", "WEBP", "GIF", "AVIF", "HEIF", "TIFF", "BMP"):
-        whole = encoded(Image.effect_noise((300, 300), 90).convert("RGB"), image_format)
+        whole = encoded(Image.effect_noise((320, 320), 90).convert("RGB"), image_format)
         for body in (whole[: len(whole) // 2], whole[:100] + b"\x00" * 200):
             file_id = await published(gateway, body)
             for operations in ("preview/100x100/", "crop/200x200/50,50/"):
@@ -202,7 +207,7 @@ async def test_a_bomb_is_refused_before_it_is_decoded(open_gateway: Callable[...
     for bomb in bombs:
         status, text = await refused(gateway, f"/{await published(gateway, bomb)}/-/preview/100x100/")
         assert (status, text) == (400, "The image is too large: at most 100 megapixels are processed.")
-    careful = await open_gateway(gateway_image_max_pixels=80_000 - 1)
+    careful = await open_gateway(gateway_image_max_pixels=256 * 128 - 1)
     for content_type, body in INPUTS:
         status, text = await refused(careful, f"/{await published(careful, body)}/-/preview/100x100/")
         assert (status, text) == (400, "The image is too large: at most 0 megapixels are processed."), content_type
@@ -215,7 +220,15 @@ async def test_an_svg_reaches_nothing_outside_of_itself(gateway: "Gateway") -> N
     image = await made(gateway, f"/{await published(gateway, linked)}/-/preview/-/format/png/")
     assert colour(image, 2, 50) == RED and image.getpixel((50, 50)) == (0, 0, 0, 0)
     expanding = b'<?xml version="1.0"?><!DOCTYPE svg [<!ENTITY a SYSTEM "file:///etc/passwd">]><svg>&a;</svg>'
-    assert (await refused(gateway, f"/{await published(gateway, expanding)}/-/preview/"))[0] == 415
+    assert await refused(gateway, f"/{await published(gateway, expanding)}/-/preview/") == (400, DAMAGED)
+
+
+async def test_an_svg_with_a_doctype_that_names_entities_is_an_image(gateway: "Gateway") -> None:
+    doctype = b"""<!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1//EN" "http://www.w3.org/Graphics/SVG/1.1/DTD/svg11.dtd" [
+        <!ENTITY ns_flows "http://ns.adobe.com/Flows/1.0/">
+    ]>"""
+    image = await made(gateway, f"/{await published(gateway, SVG.replace(b'?>', b'?>' + doctype))}/-/preview/800x400/")
+    assert image.size == (400, 200) and is_like(colour(image, 5, 50), RED)
 
 
 async def test_operations_that_there_are_not_are_refused_with_the_reason(gateway: "Gateway") -> None:

@@ -1,0 +1,6 @@
+"""Opens still images that strangers made, for programs that run in the sandbox."""
+
+from typing import Final
+
+VARIABLES: Final = {"VIPS_CONCURRENCY": "2", "VIPS_DISC_THRESHOLD": "64m", "MALLOC_ARENA_MAX": "2"}
+"""The environment of such a program. Each thread takes address space; what does not fit into memory lies in its folder."""

@@ -1,0 +1,43 @@
+"""Decoders for what libvips does not read, or not as it is built for PyPI: BMP, HEVC in HEIF, CIELAB in TIFF."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pyvips
+
+from libs.image.tone import PROFILE, as_srgb
+
+
+def decode_with_pillow(path: str, pillow_format: str, check_size: Callable[[tuple[int, int]], None]) -> pyvips.Image:
+    """All pixels, upright, as sRGB. `check_size` is asked before they are decoded."""
+    from PIL import Image, ImageOps
+
+    Image.MAX_IMAGE_PIXELS = None  # our own limit is in `check_size`
+    with Image.open(path, formats=(pillow_format,)) as image:
+        check_size(image.size)
+        ImageOps.exif_transpose(image, in_place=True)
+        mode = "RGBA" if image.has_transparency_data else "RGB"
+        plain = image if image.mode == mode else image.convert(mode)  # no copy more than is needed: they are large
+        return _pixels(plain.tobytes(), plain.size, len(mode), image.info)
+
+
+def decode_with_libheif(path: str) -> pyvips.Image:
+    """All pixels of HEVC in HEIF, upright, as sRGB.
+
+    `pi_heif` brings libheif with the decoder alone (LGPL); what `pillow_heif` brings includes x265 (GPL).
+    """
+    import pi_heif
+
+    image = pi_heif.open_heif(path)
+    bands = len(image.mode)  # RGB, RGBA, or RGBa where the colours are multiplied by the transparency
+    content = bytes(image.data)  # a copy: `data` looks into memory that goes with `image`
+    pixels = _pixels(content, image.size, bands, image.info)
+    return pixels.unpremultiply().cast("uchar") if image.mode.endswith("a") else pixels
+
+
+def _pixels(content: bytes, size: tuple[int, int], bands: int, info: dict[str | tuple[int, int], Any]) -> pyvips.Image:
+    pixels = pyvips.Image.new_from_memory(content, *size, bands, "uchar")
+    pixels = pixels.copy(interpretation="srgb" if bands > 2 else "b-w")
+    if profile := info.get("icc_profile"):
+        pixels.set_type(pyvips.GValue.blob_type, PROFILE, profile)
+    return as_srgb(pixels)
