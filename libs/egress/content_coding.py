@@ -101,7 +101,7 @@ class _Brotli:
             data = b""
             if piece:
                 yield piece
-            if self._stream.can_accept_more_data():
+            if len(piece) < PIECE_BYTES and self._stream.can_accept_more_data():
                 return
 
 

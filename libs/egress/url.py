@@ -72,6 +72,15 @@ class CheckedUrl:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
+    @property
+    def origin(self) -> str:
+        return f"{self.scheme}://{self.authority}"
+
+    @property
+    def sent(self) -> str:
+        """The URL as it goes out."""
+        return self.origin + self.target
+
 
 Resolve = Callable[[str, int], Awaitable[Sequence[Address]]]
 """Takes a name and a port. Raises OSError where the name has no address now."""
@@ -83,13 +92,36 @@ def check_url(url: str | URL, policy: Policy, *, max_characters: int = MAX_URL_C
     Raises:
         UrlRefusedError
     """
-    checked = _exact(url) if isinstance(url, URL) else _parsed(url.strip(), max_characters)
+    checked = _exact(url) if isinstance(url, URL) else parse_url(url, max_characters=max_characters)
     address = checked.addresses[0] if checked.addresses else None
     if not policy.is_port_allowed(checked.port, address):
         raise UrlRefusedError("port_forbidden", f"Port {checked.port} is not accepted.")
     if address is not None and not policy.is_allowed(address):
         raise UrlRefusedError("address_forbidden", "The URL leads to an address that is not public.")
     return checked
+
+
+def parse_url(url: str, *, max_characters: int = MAX_URL_CHARACTERS) -> CheckedUrl:
+    """A user's words, read as browsers read them; what browsers would only guess is refused. Wherever it leads.
+
+    Raises:
+        UrlRefusedError
+    """
+    url = url.strip()
+    if len(url) > max_characters:
+        raise UrlRefusedError("too_long", f"A URL has at most {max_characters} characters.")
+    if _CONTROLS.search(url):
+        raise UrlRefusedError("malformed", "A URL holds no control characters and no line breaks.")
+    parts = _URL.fullmatch(url)
+    scheme = _scheme(parts["scheme"] if parts else None)
+    assert parts is not None, "there is no scheme where there are no parts"
+    authority, path = parts["authority"], parts["path"]
+    if not authority:
+        raise UrlRefusedError("host_missing", "The URL has no host.")
+    if path.startswith("\\"):
+        raise UrlRefusedError("malformed", "A URL's host does not end with a backslash.")
+    host, port, address = _authority(authority, scheme)
+    return CheckedUrl(url, scheme, host, port, request_target(path, parts["query"]), () if address is None else (address,))
 
 
 async def resolve_name(name: str, port: int) -> Sequence[Address]:
@@ -122,24 +154,6 @@ async def check_host(
     if not all(policy.is_port_allowed(checked.port, address) for address in addresses):
         raise UrlRefusedError("port_forbidden", f"Port {checked.port} is not accepted.")
     return replace(checked, addresses=tuple(addresses))
-
-
-def _parsed(url: str, max_characters: int) -> CheckedUrl:
-    """A user's words, read as browsers read them; what browsers would only guess is refused."""
-    if len(url) > max_characters:
-        raise UrlRefusedError("too_long", f"A URL has at most {max_characters} characters.")
-    if _CONTROLS.search(url):
-        raise UrlRefusedError("malformed", "A URL holds no control characters and no line breaks.")
-    parts = _URL.fullmatch(url)
-    scheme = _scheme(parts["scheme"] if parts else None)
-    assert parts is not None, "there is no scheme where there are no parts"
-    authority, path = parts["authority"], parts["path"]
-    if not authority:
-        raise UrlRefusedError("host_missing", "The URL has no host.")
-    if path.startswith("\\"):
-        raise UrlRefusedError("malformed", "A URL's host does not end with a backslash.")
-    host, port, address = _authority(authority, scheme)
-    return CheckedUrl(url, scheme, host, port, request_target(path, parts["query"]), () if address is None else (address,))
 
 
 def _exact(url: URL) -> CheckedUrl:
