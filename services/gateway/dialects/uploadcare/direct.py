@@ -113,7 +113,9 @@ class Direct:
         except UnsupportedMediaTypeError:
             return Form((await read_params(request)).fields)
 
-    async def _judge(self, request: web.Request, form: Form, admission: Admission) -> tuple[Sequence[Registration], CheckedUrl | None]:
+    async def _judge(
+        self, request: web.Request, form: Form, admission: Admission
+    ) -> tuple[Sequence[Registration], CheckedUrl | None]:
         """Everything that can be wrong. Raises UploadcareError."""
         deps, params = self._deps, Params(form.fields)
         project = await admission.project(params)
