@@ -53,6 +53,8 @@ class HeadReader(ResponseHandler):
     def _pass_on_heads(self, searched: int) -> None:
         """Those that are complete: interim ones, and the final one with what has come of its body."""
         while not self._is_in_body and self.exception() is None:
+            if not b"HTTP/".startswith(self._head.lstrip(b"\r\n")[:5]):
+                raise ResponseHeadError("the answer is not HTTP")
             end = _END.search(self._head, max(0, searched))
             if (end.end() if end else len(self._head)) > HEAD_BYTES:
                 raise ResponseHeadError(f"the head of the answer has more than {HEAD_BYTES // 1024} KiB")

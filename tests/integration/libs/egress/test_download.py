@@ -427,6 +427,13 @@ async def test_a_head_that_is_too_large_or_wrong_is_a_malformed_answer(source: S
     assert failed.value.code == "malformed_answer"
 
 
+@pytest.mark.parametrize("said", [b"SSH-2.0-OpenSSH_9.2\r\n", b"\r\nHTP", b"220 ready\r\n\r\n"])
+async def test_an_answer_that_is_not_http_is_not_waited_for(source: Source, said: bytes) -> None:
+    with pytest.raises(EgressNetworkError, match="not HTTP") as failed:
+        await fetched(source.sends("/", said, asyncio.Event()))
+    assert failed.value.code == "malformed_answer"
+
+
 async def test_a_head_that_never_ends_is_left(source: Source) -> None:
     def without_end() -> Iterator[bytes]:
         yield b"HTTP/1.1 200 OK\r\n"

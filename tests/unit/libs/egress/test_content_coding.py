@@ -114,7 +114,7 @@ async def test_bomb_is_decoded_only_as_far_as_it_is_read(coding: str, encode: Ca
 
 
 async def test_zstd_frame_with_a_larger_window_than_senders_may_use_is_an_error() -> None:
-    options = {zstd.CompressionParameter.window_log: ZSTD_WINDOW_LOG + 1}
+    options: dict[int, int] = {zstd.CompressionParameter.window_log: ZSTD_WINDOW_LOG + 1}
     compressor = zstd.ZstdCompressor(options=options)
     with pytest.raises(UndecodableContentError):
         await decode([compressor.compress(b"content") + compressor.flush()], "zstd")
