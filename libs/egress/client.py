@@ -1,7 +1,7 @@
 """An HTTP client that reaches only addresses which the policy allows, and takes only so much of any answer.
 
 The check sits where the socket is made: it sees the final address of literals, names and every candidate, and between it
-and the connection there is no second look-up that DNS rebinding could use. What is sent is what was judged, byte for byte:
+and the connection there is no second look-up that DNS rebinding could use. What is sent is what was checked, byte for byte:
 the HTTP client gets no chance to spell an address anew. No redirects, cookies or proxies; no connection is used twice, for a
 pooled one would not be checked again. (`download` follows redirects, each as a new call.)
 """
@@ -126,7 +126,7 @@ class GuardedClient:
         """
         session = self._opened()
         with typed_failures():
-            async with session.post(self._judged(url), data=body, headers=headers, allow_redirects=False) as response:
+            async with session.post(self._checked(url), data=body, headers=headers, allow_redirects=False) as response:
                 kept = await beginning(response, keep_bytes)
                 response.close()
                 return Answer(response.status, response.headers, kept)
@@ -147,7 +147,7 @@ class GuardedClient:
             total=total_seconds, sock_connect=min(CONNECT_SECONDS, total_seconds), sock_read=idle_seconds
         )
         with typed_failures():
-            target = self._judged(url)
+            target = self._checked(url)
             return await session.get(target, allow_redirects=False, timeout=timeout, read_bufsize=STREAM_BUFFER_BYTES)
 
     async def send(
@@ -167,11 +167,11 @@ class GuardedClient:
         session = self._opened()
         timeout = aiohttp.ClientTimeout(total=total_seconds, sock_connect=min(CONNECT_SECONDS, total_seconds))
         with typed_failures():
-            target = self._judged(url)
+            target = self._checked(url)
             return await session.request(method, target, data=data, headers=headers, allow_redirects=False, timeout=timeout)
 
-    def _judged(self, url: str | URL) -> URL:
-        """What a request for `url` is made of: the parts that were judged. Raises UrlRefusedError.
+    def _checked(self, url: str | URL) -> URL:
+        """What a request for `url` is made of: the parts that were checked. Raises UrlRefusedError.
 
         Path and query together stand where the path does, so that nothing parses them again: even an empty query stays.
         """
@@ -198,12 +198,11 @@ async def beginning(response: aiohttp.ClientResponse, limit: int, seconds: float
     kept = bytearray()
     with suppress(aiohttp.ClientError, OSError, UnknownCodingError, UndecodableContentError):  # TimeoutError among them
         codings = content_codings(response.headers.getall("Content-Encoding", ()))
-        async with asyncio.timeout(seconds):
-            async with aclosing(decode_content(_pieces(response), codings)) as pieces:
-                async for piece in pieces:
-                    kept += piece
-                    if len(kept) >= limit:
-                        break
+        async with asyncio.timeout(seconds), aclosing(decode_content(_pieces(response), codings)) as pieces:
+            async for piece in pieces:
+                kept += piece
+                if len(kept) >= limit:
+                    break
     return bytes(kept[:limit])
 
 
@@ -224,7 +223,6 @@ def typed_failures() -> Iterator[None]:
 
 
 FAILURES: Final[tuple[tuple[type[Exception], Failure, str], ...]] = (
-    (aiohttp.InvalidURL, "address_refused", "the host is not spelled as an address or a name"),
     (aiohttp.ClientConnectorDNSError, "name_unresolved", "the name has no address"),
     (aiohttp.ClientSSLError, "tls_failed", "no valid TLS connection"),
     (TimeoutError, "timeout", "no answer in time"),
@@ -241,10 +239,4 @@ def _without_answer(error: aiohttp.ClientError | OSError) -> EgressError:
     if isinstance(error, ResponseHeadError):
         return EgressNetworkError("malformed_answer", str(error))
     code, message = next((code, message) for kind, code, message in FAILURES if isinstance(error, kind))
-    match code:
-        case "address_refused":
-            return EgressRefusedError("host_malformed", message)
-        case "timeout":
-            return EgressTimeoutError(message)
-        case _:
-            return EgressNetworkError(code, message)
+    return EgressTimeoutError(message) if code == "timeout" else EgressNetworkError(code, message)

@@ -1,6 +1,6 @@
 """A GET that follows redirects and streams what it finds at their end.
 
-Each hop is judged like the first address, and nothing but the GET itself is carried to the next: no credentials, no cookies,
+Each hop is checked like the first address, and nothing but the GET itself is carried to the next: no credentials, no cookies,
 no referrer. The content comes no faster than it is read. What a source encoded although nobody asked for that is decoded.
 """
 
@@ -171,7 +171,7 @@ async def _last_answer(client: GuardedClient, url: str | URL, limits: Limits, de
 
 
 def _target(response: aiohttp.ClientResponse) -> str:
-    """Where a redirect leads; not judged yet."""
+    """Where a redirect leads; not checked yet."""
     location = response.headers.get("Location")
     if location is None:
         raise EgressNetworkError("malformed_answer", "a redirect without an address")

@@ -32,23 +32,14 @@ def request_target(path: str, query: str | None) -> str:
 def without_dot_segments(path: str) -> str:
     """`/a/./b/%2E%2e/c` is `/a/c`; empty segments are segments like others."""
     kept: list[str] = []
-    *folders, name = path.split("/")[1:] or [""]
-    for segment in folders:
-        match _plain(segment):
-            case "..":
-                del kept[-1:]
-            case ".":
-                pass
-            case _:
-                kept.append(segment)
-    match _plain(name):
-        case "..":
+    segments = path.split("/")[1:] or [""]
+    for segment in segments:
+        if _plain(segment) == "..":
             del kept[-1:]
-            kept.append("")
-        case ".":
-            kept.append("")
-        case _:
-            kept.append(name)
+        elif _plain(segment) != ".":
+            kept.append(segment)
+    if _plain(segments[-1]) in (".", ".."):
+        kept.append("")
     return "/" + "/".join(kept)
 
 

@@ -1,6 +1,6 @@
-"""Judges an address that a user supplied, before anything is sent to it, and says how it goes out.
+"""Checks an address that a user supplied, before anything is sent to it, and says how it goes out.
 
-`check_url` is pure. What it judges is what is dialled and sent: the client makes its request of a `CheckedUrl`, never of the
+`check_url` is pure. What it checks is what is dialled and sent: the client makes its request of a `CheckedUrl`, never of the
 text, so that no two parsers can differ about it. `check_host` also asks DNS, so that a name that leads inside is refused when
 it is registered; a name that does not resolve now is not refused, for it may later. Neither replaces the check at the
 connection (`client`).
@@ -22,7 +22,7 @@ from libs.egress.resolver import addresses_of
 from libs.egress.spelling import request_target
 
 MAX_URL_CHARACTERS: Final = 2048
-"""Of an address that a user supplies; those that redirects name may be longer."""
+"""Of an address that a user supplies; what redirects name may be longer."""
 SCHEMES: Final = ("http", "https")
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 RESOLVE_SECONDS: Final = 2.0

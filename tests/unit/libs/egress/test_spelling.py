@@ -83,7 +83,7 @@ def test_url_that_two_parsers_might_read_differently_is_refused(url: str) -> Non
         ("[0:0::1]:81", "[::1]:81"),
     ],
 )
-def test_host_goes_out_as_it_was_judged(authority: str, sent: str) -> None:
+def test_host_goes_out_as_it_was_checked(authority: str, sent: str) -> None:
     assert parse_url(f"http://{authority}/%7E").sent == f"http://{sent}/%7E"
 
 

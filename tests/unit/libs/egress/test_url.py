@@ -112,7 +112,7 @@ def test_url_that_was_made_here_goes_out_exactly_as_it_is_spelled() -> None:
         ("http:///a", "host_missing"),
     ],
 )
-def test_url_that_was_made_here_is_judged_too(url: str, code: str) -> None:
+def test_url_that_was_made_here_is_checked_too(url: str, code: str) -> None:
     with pytest.raises(UrlRefusedError) as refused:
         check_url(URL(url, encoded=True), PUBLIC_ONLY)
     assert refused.value.code == code
