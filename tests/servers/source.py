@@ -28,7 +28,7 @@ class Source:
     host: str
     port: int = 0
     requests: list[Request] = field(default_factory=list)
-    scripts: dict[str, list[Sequence[Step]]] = field(default_factory=lambda: defaultdict(list))
+    scripts: defaultdict[str, list[Sequence[Step]]] = field(default_factory=lambda: defaultdict(list))
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
     _serving: set[asyncio.Task[None]] = field(default_factory=set)
 
