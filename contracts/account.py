@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, field_validator, model_validator
 
 PLACEHOLDERS: Final = frozenset({"publication_id", "upload_id", "file_name"})
 """What a template may hold in braces, each at most once."""
@@ -25,6 +25,8 @@ _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _VALUE = re.compile(r"[\t\x20-\x7e\xa0-\xff]{0,4000}")
 
 HttpAddress = Annotated[str, Field(pattern=r"^https?://[^\s]+$", max_length=1000)]
+PastedUrl = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^https?://\S[^\r\n\t]*$", max_length=1000)]
+"""It may hold spaces, as the addresses of browsers do: they are percent-encoded when it is called."""
 
 
 class AccountSettings(BaseModel):
@@ -57,7 +59,7 @@ class DirectoryAccount(AccountSettings):
 class HttpAccount(AccountSettings):
     """A URL that takes files."""
 
-    url: HttpAddress
+    url: PastedUrl
     """May hold `{publication_id}`, `{upload_id}` and `{file_name}`, each percent-encoded when it is filled in."""
     method: Literal["PUT", "POST"] = "PUT"
     """PUT sends the file as the body, POST as a file of a form (multipart/form-data)."""
@@ -115,7 +117,7 @@ class S3Account(AccountSettings):
 class WebhookAccount(AccountSettings):
     """Whoever takes signed links to files instead of the files."""
 
-    url: HttpAddress
+    url: PastedUrl
     secret: SecretStr
     """`whsec_` and base64: https://www.standardwebhooks.com signs with it."""
     link_seconds: Annotated[int, Field(ge=60, le=7 * 86400)] = 86400

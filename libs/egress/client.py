@@ -1,14 +1,16 @@
 """An HTTP client that reaches only addresses which the policy allows, and takes only so much of any answer.
 
 The check sits where the socket is made: it sees the final address of literals, names and every candidate, and between it
-and the connection there is no second look-up that DNS rebinding could use. No redirects, cookies, proxies or decompression;
-no connection is used twice, for a pooled one would not be checked again. (`download` follows redirects, each as a new call.)
+and the connection there is no second look-up that DNS rebinding could use. What is sent is what was checked, byte for byte:
+the HTTP client gets no chance to spell an address anew. No redirects, cookies or proxies; no connection is used twice, for a
+pooled one would not be checked again. (`download` follows redirects, each as a new call.)
 """
 
 import asyncio
+import functools
 import socket
-from collections.abc import AsyncIterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterable, Iterator, Mapping
+from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, Final, Literal
@@ -17,23 +19,24 @@ import aiohttp
 from aiohttp.abc import AbstractResolver
 from yarl import URL
 
+from libs.egress.content_coding import UndecodableContentError, UnknownCodingError, content_codings, decode_content
 from libs.egress.policy import Policy
 from libs.egress.resolver import ThreadResolver
+from libs.egress.response_head import HEAD_BYTES, HeadReader, ResponseHeadError
 from libs.egress.url import UrlRefusal, UrlRefusedError, check_url
 
 CONNECT_SECONDS: Final = 10.0
 BODY_SECONDS: Final = 2.0
 """After the head of the answer has come: the status is known, what follows is only for the log."""
-HEADER_BYTES: Final = 8190
 STREAM_BUFFER_BYTES: Final = 2**16
 """Of a streamed answer; twice as much may lie unread, then the sender has to wait."""
 USER_AGENT: Final = "Longshore"
 
 Failure = Literal[
     "address_refused", "timeout", "name_unresolved", "connect_failed", "tls_failed", "disconnected", "malformed_answer",
-    "client_error", "server_error", "too_large", "too_many_redirects",
+    "encoding_unsupported", "client_error", "server_error", "too_large", "too_many_redirects",
 ]  # fmt: skip
-"""The last four are those of `libs.egress.download`."""
+"""The last five are those of `libs.egress.download`."""
 
 
 class EgressError(Exception):
@@ -69,7 +72,7 @@ class Answer:
     headers: Mapping[str, str]
     """Names compare without case."""
     body: bytes
-    """Its beginning, as it came: never decompressed."""
+    """Its beginning, decoded where it came encoded."""
 
 
 class GuardedClient:
@@ -92,14 +95,14 @@ class GuardedClient:
             force_close=True,
             limit=0,
         )
+        # The one place where aiohttp says of what kind a connection is; it is not public.
+        connector._factory = functools.partial(HeadReader, loop=asyncio.get_running_loop())  # type: ignore[assignment]
         self._session = aiohttp.ClientSession(
             connector=connector,
             timeout=self._timeout,
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
             auto_decompress=False,
-            max_line_size=HEADER_BYTES,
-            max_field_size=HEADER_BYTES,
             read_bufsize=2**14,
             headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
         )
@@ -123,8 +126,7 @@ class GuardedClient:
         """
         session = self._opened()
         with typed_failures():
-            check_url(url, self.policy)
-            async with session.post(url, data=body, headers=headers, allow_redirects=False) as response:
+            async with session.post(self._checked(url), data=body, headers=headers, allow_redirects=False) as response:
                 kept = await beginning(response, keep_bytes)
                 response.close()
                 return Answer(response.status, response.headers, kept)
@@ -132,7 +134,8 @@ class GuardedClient:
     async def get(self, url: str | URL, *, total_seconds: float, idle_seconds: float) -> aiohttp.ClientResponse:
         """The head of the answer, whatever its status; the caller reads the body as it comes, and closes it.
 
-        A `URL` goes out exactly as it is spelled: its signature covers that. Only its origin is a user's word.
+        A `URL` was made here, signed perhaps: it goes out exactly as it is spelled. Only its origin is a user's word. The
+        answer's `url` is what went out.
 
         `total_seconds` includes the body. Reading it raises aiohttp's errors: see `typed_failures`.
 
@@ -144,13 +147,19 @@ class GuardedClient:
             total=total_seconds, sock_connect=min(CONNECT_SECONDS, total_seconds), sock_read=idle_seconds
         )
         with typed_failures():
-            check_url(url if isinstance(url, str) else str(url.origin()), self.policy)
-            return await session.get(url, allow_redirects=False, timeout=timeout, read_bufsize=STREAM_BUFFER_BYTES)
+            target = self._checked(url)
+            return await session.get(target, allow_redirects=False, timeout=timeout, read_bufsize=STREAM_BUFFER_BYTES)
 
     async def send(
-        self, method: str, url: URL, data: bytes | AsyncIterable[bytes], headers: Mapping[str, str], *, total_seconds: float
+        self,
+        method: str,
+        url: str | URL,
+        data: bytes | AsyncIterable[bytes],
+        headers: Mapping[str, str],
+        *,
+        total_seconds: float,
     ) -> aiohttp.ClientResponse:
-        """The head of the answer to a request with a body; `libs.egress.upload` is what a caller wants.
+        """The head of the answer to a request with a body; `libs.egress.upload` is what a caller wants. `url` as in `get`.
 
         Raises:
             EgressRefusedError, EgressTimeoutError, EgressNetworkError
@@ -158,8 +167,16 @@ class GuardedClient:
         session = self._opened()
         timeout = aiohttp.ClientTimeout(total=total_seconds, sock_connect=min(CONNECT_SECONDS, total_seconds))
         with typed_failures():
-            check_url(str(url), self.policy)
-            return await session.request(method, url, data=data, headers=headers, allow_redirects=False, timeout=timeout)
+            target = self._checked(url)
+            return await session.request(method, target, data=data, headers=headers, allow_redirects=False, timeout=timeout)
+
+    def _checked(self, url: str | URL) -> URL:
+        """What a request for `url` is made of: the parts that were checked. Raises UrlRefusedError.
+
+        Path and query together stand where the path does, so that nothing parses them again: even an empty query stays.
+        """
+        checked = check_url(url, self.policy, max_characters=HEAD_BYTES)  # as many as a redirect can name
+        return URL.build(scheme=checked.scheme, authority=checked.authority, path=checked.target, encoded=True)
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -179,11 +196,19 @@ class GuardedClient:
 async def beginning(response: aiohttp.ClientResponse, limit: int, seconds: float = BODY_SECONDS) -> bytes:
     """Of the answer's body: as much as comes within `seconds`, at most `limit` bytes. Whatever breaks it off is no failure."""
     kept = bytearray()
-    with suppress(aiohttp.ClientError, OSError):  # TimeoutError among them
-        async with asyncio.timeout(seconds):
-            while len(kept) < limit and (chunk := await response.content.read(limit - len(kept))):
-                kept += chunk
-    return bytes(kept)
+    with suppress(aiohttp.ClientError, OSError, UnknownCodingError, UndecodableContentError):  # TimeoutError among them
+        codings = content_codings(response.headers.getall("Content-Encoding", ()))
+        async with asyncio.timeout(seconds), aclosing(decode_content(_pieces(response), codings)) as pieces:
+            async for piece in pieces:
+                kept += piece
+                if len(kept) >= limit:
+                    break
+    return bytes(kept[:limit])
+
+
+async def _pieces(response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
+    while piece := await response.content.readany():
+        yield piece
 
 
 @contextmanager
@@ -198,7 +223,6 @@ def typed_failures() -> Iterator[None]:
 
 
 FAILURES: Final[tuple[tuple[type[Exception], Failure, str], ...]] = (
-    (aiohttp.InvalidURL, "address_refused", "the host is not spelled as an address or a name"),
     (aiohttp.ClientConnectorDNSError, "name_unresolved", "the name has no address"),
     (aiohttp.ClientSSLError, "tls_failed", "no valid TLS connection"),
     (TimeoutError, "timeout", "no answer in time"),
@@ -206,17 +230,13 @@ FAILURES: Final[tuple[tuple[type[Exception], Failure, str], ...]] = (
     (aiohttp.ServerDisconnectedError, "disconnected", "the connection ended before the answer"),
     (aiohttp.ClientPayloadError, "disconnected", "the connection ended within the answer"),
     (OSError, "disconnected", "the connection ended before the answer"),
-    (Exception, "malformed_answer", "the answer is not HTTP, or its head is too large"),
+    (Exception, "malformed_answer", "the answer is not HTTP"),
 )
 """The first that fits."""
 
 
 def _without_answer(error: aiohttp.ClientError | OSError) -> EgressError:
+    if isinstance(error, ResponseHeadError):
+        return EgressNetworkError("malformed_answer", str(error))
     code, message = next((code, message) for kind, code, message in FAILURES if isinstance(error, kind))
-    match code:
-        case "address_refused":
-            return EgressRefusedError("host_malformed", message)
-        case "timeout":
-            return EgressTimeoutError(message)
-        case _:
-            return EgressNetworkError(code, message)
+    return EgressTimeoutError(message) if code == "timeout" else EgressNetworkError(code, message)

@@ -1,24 +1,32 @@
 """A GET that follows redirects and streams what it finds at their end.
 
-Each hop is judged like the first address, and nothing but the GET itself is carried to the next: no credentials, no cookies,
-no referrer. The body comes as it was sent, never decompressed, and no faster than it is read.
+Each hop is checked like the first address, and nothing but the GET itself is carried to the next: no credentials, no cookies,
+no referrer. The content comes no faster than it is read. What a source encoded although nobody asked for that is decoded.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
+from urllib.parse import urlsplit
 
 import aiohttp
 from yarl import URL
 
 from libs.egress.client import EgressError, EgressNetworkError, EgressTimeoutError, GuardedClient, typed_failures
+from libs.egress.content_coding import UndecodableContentError, UnknownCodingError, content_codings, decode_content
+from libs.egress.spelling import resolve_reference
 
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 CLOCK_SLACK_SECONDS: Final = 0.05
 """A timer may go off a little early."""
+GZIP_TYPES: Final = frozenset({"application/gzip", "application/x-gzip", "application/x-gunzip", "application/x-tgz"})
+GZIP_ENDINGS: Final = (".gz", ".tgz")
+
+_WHOLE_RANGE = re.compile(r"bytes 0-(?P<last>[0-9]{1,18})/(?P<total>[0-9]{1,18})", re.IGNORECASE)
 
 
 class EgressDeadlineError(EgressTimeoutError):
@@ -58,22 +66,30 @@ class Limits:
     """For the head of each answer, and between two pieces of the body."""
     max_redirects: int
     max_bytes: int
-    """Of the content as it is sent."""
+    """Of the content, decoded where its source encoded it."""
 
 
 class Download:
     """What was found: the head at once, the content piece by piece."""
 
-    def __init__(self, response: aiohttp.ClientResponse, limits: Limits, deadline: float) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, limits: Limits, deadline: float, *, decodes: bool) -> None:
+        """Raises EgressNetworkError where the head says that its content cannot be read."""
         self.url = str(response.url)
         """Where the redirects led."""
         self.headers: Mapping[str, str] = response.headers
-        self.size_bytes = response.content_length
-        """As announced; None where it is not."""
+        self._codings = _codings_of(response) if decodes else ()
+        self._sent_bytes = _sent_bytes(response)
+        self.size_bytes = None if self._codings else self._sent_bytes
+        """As announced; None where it is not, or where only the size of the encoded content is."""
         self._response = response
         self._limits = limits
         self._deadline = deadline
         self._ending = _ending_of(response)
+
+    @property
+    def is_encoded(self) -> bool:
+        """`chunks` are decoded: they are not the bytes that the source stores, or sent."""
+        return bool(self._codings)
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The content, once; in any task, as long as the `download` block lasts. Ends only where the content does.
@@ -82,21 +98,30 @@ class Download:
             EgressTimeoutError (EgressDeadlineError among them), EgressNetworkError, EgressTooLargeError
         """
         received = 0
+        async with aclosing(decode_content(self._as_sent(), self._codings)) as pieces:
+            with _typed_decoding():
+                async for piece in pieces:
+                    received += len(piece)
+                    if received > self._limits.max_bytes:
+                        raise EgressTooLargeError(received, self._limits.max_bytes)
+                    yield piece
+
+    async def _as_sent(self) -> AsyncGenerator[bytes, None]:
+        received = 0
         while True:
             with _timed(self._deadline):
                 chunk = await self._response.content.readany()
             if not chunk:
-                self._check_end()
+                self._check_end(received)
                 return
             received += len(chunk)
-            if received > self._limits.max_bytes:
-                raise EgressTooLargeError(received, self._limits.max_bytes)
             yield chunk
 
-    def _check_end(self) -> None:
+    def _check_end(self, received: int) -> None:
         """A content without announced length ends with the connection; the client does not tell whether that broke."""
         ending = self._ending
-        if ending is not None and ending.done() and not ending.cancelled() and ending.exception() is not None:
+        is_broken = ending is not None and ending.done() and not ending.cancelled() and ending.exception() is not None
+        if is_broken or (self._sent_bytes is not None and received != self._sent_bytes):
             raise EgressNetworkError("disconnected", "the connection ended within the answer")
 
 
@@ -110,8 +135,8 @@ def _ending_of(response: aiohttp.ClientResponse) -> asyncio.Future[None] | None:
 
 
 @asynccontextmanager
-async def download(client: GuardedClient, url: str | URL, limits: Limits) -> AsyncIterator[Download]:
-    """The content that `url` leads to, to be read inside the block.
+async def download(client: GuardedClient, url: str | URL, limits: Limits, *, decodes: bool = True) -> AsyncIterator[Download]:
+    """The content that `url` leads to, to be read inside the block; `decodes` False: as its source stores it, encoded perhaps.
 
     Raises:
         EgressRefusedError: `url`, or what it redirects to.
@@ -121,15 +146,17 @@ async def download(client: GuardedClient, url: str | URL, limits: Limits) -> Asy
     deadline = asyncio.get_running_loop().time() + limits.total_seconds
     response = await _last_answer(client, url, limits, deadline)
     try:
-        found = Download(response, limits, deadline)
-        _check_head(found, limits)
+        _check_status(response.status)
+        found = Download(response, limits, deadline, decodes=decodes)
+        if found.size_bytes is not None and found.size_bytes > limits.max_bytes:
+            raise EgressTooLargeError(found.size_bytes, limits.max_bytes)
         yield found
     finally:
         response.close()  # whoever still reads gets an error, not the end of the content
 
 
 async def _last_answer(client: GuardedClient, url: str | URL, limits: Limits, deadline: float) -> aiohttp.ClientResponse:
-    """The first answer that has content."""
+    """The first answer that is no redirect."""
     clock = asyncio.get_running_loop().time
     for _ in range(limits.max_redirects + 1):
         with _timed(deadline):
@@ -137,11 +164,6 @@ async def _last_answer(client: GuardedClient, url: str | URL, limits: Limits, de
                 raise EgressTimeoutError("no answer in time")
             response = await client.get(url, total_seconds=left, idle_seconds=limits.idle_seconds)
         if response.status not in REDIRECTS:
-            try:
-                _check_status(response.status)
-            except EgressError:
-                response.close()
-                raise
             return response
         response.close()
         url = _target(response)
@@ -149,23 +171,54 @@ async def _last_answer(client: GuardedClient, url: str | URL, limits: Limits, de
 
 
 def _target(response: aiohttp.ClientResponse) -> str:
-    """Where a redirect leads; not judged yet."""
-    try:
-        return str(response.url.join(URL(response.headers["Location"])).with_fragment(None))
-    except (KeyError, ValueError):
-        raise EgressNetworkError("malformed_answer", "a redirect without an address that can be read") from None
+    """Where a redirect leads; not checked yet."""
+    location = response.headers.get("Location")
+    if location is None:
+        raise EgressNetworkError("malformed_answer", "a redirect without an address")
+    return resolve_reference(str(response.url), location)
 
 
 def _check_status(status: int) -> None:
     if 400 <= status < 600:
         raise EgressStatusError(status)
-    if not 200 <= status < 300 or status == HTTPStatus.PARTIAL_CONTENT:
-        raise EgressNetworkError("malformed_answer", f"an answer that nobody asked for: {_phrase(status)}")
+    if not 200 <= status < 300:
+        raise _unasked(status)
 
 
-def _check_head(found: Download, limits: Limits) -> None:
-    if found.size_bytes is not None and found.size_bytes > limits.max_bytes:
-        raise EgressTooLargeError(found.size_bytes, limits.max_bytes)
+def _codings_of(response: aiohttp.ClientResponse) -> Sequence[str]:
+    """What the content has to be decoded from. A file that is gzip itself was not encoded, whatever its server says."""
+    headers = response.headers
+    content_type = headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    is_gzip = content_type in GZIP_TYPES or urlsplit(str(response.url)).path.lower().endswith(GZIP_ENDINGS)
+    try:
+        codings = content_codings(headers.getall("Content-Encoding", ()))
+    except UnknownCodingError as error:
+        raise EgressNetworkError("encoding_unsupported", str(error)) from None
+    return () if is_gzip and codings in (["gzip"], ["x-gzip"]) else codings
+
+
+def _sent_bytes(response: aiohttp.ClientResponse) -> int | None:
+    """How many will come, as the head says. Nobody asked for a part: 206 is taken where the part is the whole."""
+    announced = response.content_length
+    if response.status != HTTPStatus.PARTIAL_CONTENT:
+        return announced
+    part = _WHOLE_RANGE.fullmatch(response.headers.get("Content-Range", "").strip())
+    whole = int(part["total"]) if part is not None and int(part["last"]) + 1 == int(part["total"]) else None
+    if whole is None or announced not in (None, whole):
+        raise _unasked(response.status)
+    return whole
+
+
+def _unasked(status: int) -> EgressError:
+    return EgressNetworkError("malformed_answer", f"an answer that nobody asked for: {_phrase(status)}")
+
+
+@contextmanager
+def _typed_decoding() -> Iterator[None]:
+    try:
+        yield
+    except UndecodableContentError as error:
+        raise EgressNetworkError("malformed_answer", str(error)) from None
 
 
 def _phrase(status: int) -> str:

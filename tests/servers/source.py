@@ -28,7 +28,7 @@ class Source:
     host: str
     port: int = 0
     requests: list[Request] = field(default_factory=list)
-    scripts: dict[str, list[Sequence[Step]]] = field(default_factory=lambda: defaultdict(list))
+    scripts: defaultdict[str, list[Sequence[Step]]] = field(default_factory=lambda: defaultdict(list))
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
     _serving: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -72,6 +72,7 @@ class Source:
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
             first, *lines = head.split("\r\n")
             headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines if line)}
+            await reader.readexactly(int(headers.get("content-length", 0)))
             request = Request(first.split(" ")[1], headers)
             self.requests.append(request)
             self._arrived.set()

@@ -10,7 +10,7 @@ from contracts.webhook import WebhookFormat
 from services.gateway.domain.delivery_log import LoggedDelivery
 from services.gateway.domain.webhook_endpoint import DisabledReason, WebhookEndpoint
 
-Url = Annotated[str, StringConstraints(min_length=1, max_length=2048)]
+Url = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2048)]
 Description = Annotated[str, StringConstraints(max_length=500, strip_whitespace=True)]
 Events = Annotated[list[Annotated[str, StringConstraints(max_length=50)]], Field(max_length=20)]
 

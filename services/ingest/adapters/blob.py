@@ -53,10 +53,10 @@ class BlobSource:
 
 
 def _copy(own: S3Store, bucket: str, key: str, answered: Download) -> Callable[[str], Awaitable[ObjectInfo]] | None:
-    """Of exactly what was answered; None where the answer does not say which version that is, or how large."""
+    """Of exactly what was answered; None where the answer does not say which version that is or how large, or is encoded."""
     etag = answered.headers.get("ETag", "").strip('"')
     content_type = declared_type(answered.headers.get("Content-Type")) or UNKNOWN
-    if not etag or answered.size_bytes is None:
+    if not etag or answered.size_bytes is None or answered.is_encoded:
         return None
 
     async def copy(target: str) -> ObjectInfo:

@@ -85,7 +85,7 @@ class Bucket:
     async def open(self, file: WatchedFile) -> AsyncIterator[AsyncIterator[bytes]]:
         limits = Limits(self._timeout_seconds, self._idle_seconds, max_redirects=0, max_bytes=file.size_bytes)
         try:
-            async with download(self._client, self._url("GET", file.path), limits) as answered:
+            async with download(self._client, self._url("GET", file.path), limits, decodes=False) as answered:
                 _check_version(answered, file)
                 yield answered.chunks()
         except EgressError as error:

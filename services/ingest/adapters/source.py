@@ -32,16 +32,18 @@ CODES: Final[dict[str, FetchCode]] = {
     "timeout": "fetch_timeout",
     "client_error": "fetch_client_error",
     "server_error": "fetch_server_error",
+    "encoding_unsupported": "fetch_network_error",
     "too_large": "fetch_too_large",
     "too_many_redirects": "fetch_too_many_redirects",
 }
-"""Any other failure of the egress guard is a `fetch_network_error`."""
+"""Any other failure of the egress guard is a `fetch_network_error`, and another attempt may succeed."""
 
 REFUSALS: Final[dict[UrlRefusal, str]] = {
     "scheme_invalid": "only http and https are accepted",
     "scheme_missing": "only http and https are accepted",
     "host_missing": "no host",
     "host_malformed": "the host is malformed",
+    "malformed": "it holds control characters, or a backslash after the host",
     "userinfo": "a user name or password is not accepted",
     "port_forbidden": "the port is not accepted",
     "too_long": "too long",

@@ -197,10 +197,11 @@ async def test_the_callback_travels_with_the_registration(make_gateway: Callable
     # E-06
     gateway = await make_gateway(egress_allow="127.0.0.0/8")
 
-    answer = await created(gateway, content_type="image/png", file_type="image", callback_url="http://127.0.0.1:9999/hook?a=b")
+    pasted = " http://127.0.0.1:9999/my%2Fhook 1?a=b%3d\n"
+    answer = await created(gateway, content_type="image/png", file_type="image", callback_url=pasted)
 
     [event] = await gateway.emitted(UploadRegistered)
-    assert (event.callback.url, event.callback.format) == ("http://127.0.0.1:9999/hook?a=b", "eachlabs")
+    assert (event.callback.url, event.callback.format) == (pasted.strip(), "eachlabs")
     assert set(event.callback.view) == {
         "id", "public_url", "expires_at", "owner", "uploader", "file_type", "content_type", "created_at", "renditions_url"
     }  # fmt: skip

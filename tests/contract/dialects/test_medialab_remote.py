@@ -35,6 +35,14 @@ async def test_a_url_is_fetched(api: MediaLab, path: str) -> None:
     assert file == {"file_id": body["file_id"], "title": "A title", "folder_id": folder, "size": None}
 
 
+@pytest.mark.parametrize("url", [f"\t{SOURCE} ", "http://93.184.216.34/my%2Ffile (1).mp4?a=%7e"])
+async def test_a_pasted_url_is_kept_as_it_is_spelled(api: MediaLab, url: str) -> None:
+    # M-05
+    await api.ok("POST", PATH, json={"url": url})
+    [fetch] = await api.gateway.emitted(FetchRequested)
+    assert fetch.source_url == url.strip()
+
+
 async def test_its_file_appears_under_the_name_that_the_source_tells(api: MediaLab) -> None:
     # M-05
     file_id = (

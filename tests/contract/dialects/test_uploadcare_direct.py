@@ -317,6 +317,22 @@ async def test_a_browser_is_led_on_after_the_upload(api: Uploadcare) -> None:
     assert response.headers["Location"] == f"https://shop.example.com/done?order=7&file={file_id}"
 
 
+@pytest.mark.parametrize(
+    ("action", "before", "after"),
+    [
+        ("https://shop.example.com/a%2Fb/%7E?c=%28'", "https://shop.example.com/a%2Fb/%7E?c=%28'&", ""),
+        (" https://shop.example.com/my page#/done?x ", "https://shop.example.com/my%20page?", "#/done?x"),
+        ("https://shop.example.com?", "https://shop.example.com/?&", ""),
+    ],
+)
+async def test_a_browser_is_led_to_the_address_as_it_is_spelled(api: Uploadcare, action: str, before: str, after: str) -> None:
+    # U-42
+    response = await api.send(api.direct(("UPLOADCARE_ACTION", action)))
+
+    file_id = (await response.json())["file"]
+    assert response.headers["Location"] == f"{before}file={file_id}{after}"
+
+
 async def test_where_a_browser_is_led_must_be_an_address_of_the_project(api: Uploadcare) -> None:
     # U-42, U-E68, U-E69, U-E49
     for action in (

@@ -58,6 +58,14 @@ async def test_a_url_is_a_token_and_a_fetch(api: Uploadcare) -> None:
     await api.refused("U-E45", api.info(file_id))
 
 
+@pytest.mark.parametrize("url", [f" {SOURCE}\n", f"{SOURCE}&a=%2F%7e'b c", "http://93.184.216.34/my file.csv"])
+async def test_a_pasted_url_is_kept_as_it_is_spelled(api: Uploadcare, url: str) -> None:
+    # U-24
+    await fetching(api, url=url)
+    [requested] = await api.gateway.emitted(FetchRequested)
+    assert requested.source_url == url.strip()
+
+
 async def test_everything_may_stand_in_the_query(api: Uploadcare) -> None:
     # U-24, U-25, U-29: as the JavaScript client sends it
     query = [api.key(), ("source_url", SOURCE), ("store", "1"), ("metadata[pet]", "a cat"), ("filename", "photo 1.png")]
@@ -171,7 +179,8 @@ async def is_error(api: Uploadcare, token: str, row: str, *words: object) -> Non
 URLS: list[tuple[str, str]] = [
     ("U-E82", "http://93.184.216.34:22/"),  # U-E82
     ("U-E83", "http://[::1"),  # U-E83
-    ("U-E83", "http://exa mple.com/".replace(" ", "%20")),
+    ("U-E83", "http://exa mple.com/"),
+    ("U-E83", "http://exa%20mple.com/"),
     ("U-E83", "http://-a-.example/"),
     ("U-E83", "http://example.com:99999/"),
     ("U-E84", "http://127.0.0.1/"),  # U-E84
@@ -182,8 +191,8 @@ URLS: list[tuple[str, str]] = [
     ("U-E84", "http://localhost/"),
     ("U-E85", "http://"),  # U-E85
     ("U-E85", "http:///path"),
-    ("U-E86", "http://example.com/a b"),  # U-E86
-    ("U-E86", "http://example.com\\@127.0.0.1/"),
+    ("U-E86", "http://example.com\\@127.0.0.1/"),  # U-E86
+    ("U-E86", "http://example.com/a\tb"),
     ("U-E86", "http://example.com/\r\nHost: x"),
     ("U-E86", "http://example.com/" + "a" * 3000),
     ("U-E88", "ftp://example.com/a"),  # U-E88

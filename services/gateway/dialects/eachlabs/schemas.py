@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt
+from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StringConstraints
 
 OwnerName = Annotated[str, Field(pattern=r"^org-[A-Za-z0-9_-]{1,100}$", examples=["org-your-org-id"])]
 FileType = Literal["image", "video", "audio", "other"]
@@ -20,7 +20,7 @@ class UploadRequest(BaseModel):
     file_type: FileType = "other"
     content_type: Annotated[str, Field(max_length=200)] | None = None
     """MIME type of the file, e.g. `video/mp4`; `application/octet-stream` when it is not given."""
-    callback_url: Annotated[str, Field(max_length=2048)] | None = None
+    callback_url: Annotated[str, StringConstraints(strip_whitespace=True, max_length=2048)] | None = None
     """Called once, when processing has ended either way."""
     audio_duration_seconds: Number | None = None
     """Audio files only."""

@@ -4,7 +4,7 @@ import re
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 MAX_BIGINT: Final = 2**63 - 1
 MAX_EXTENSIONS: Final = 200
@@ -74,7 +74,7 @@ class UploadIdFinish(_Fields):
 class RemoteRequest(_Fields):
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
-    url: Annotated[str, Field(max_length=2048)]
+    url: Annotated[str, StringConstraints(strip_whitespace=True, max_length=2048)]
     """http or https, public."""
     folder_id: FolderNumber = 0
     title: Annotated[str, Field(max_length=MAX_TITLE)] | None = None

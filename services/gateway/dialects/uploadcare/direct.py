@@ -10,17 +10,17 @@ parameters stand in the published errors alone (U-42) and mean here:
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Final
+from urllib.parse import quote, urlencode
 from uuid import UUID, uuid4
 
 from aiohttp import web
-from yarl import URL
 
 from contracts.ids import UploadId, new_upload_id
-from libs.egress.url import SCHEMES
+from libs.egress.url import CheckedUrl, UrlRefusedError, parse_url
 from libs.media_type.policy import TypePolicy
 from libs.object_store.port import StoreUnavailableError
 from libs.web.form import Field, FilePart, Form, FormLimits, ReceivedFile, receive_form
@@ -47,6 +47,7 @@ MAX_FILES: Final = 100
 MAX_REQUEST_BYTES: Final = 2**30
 """U-E22: of all files of one request together."""
 MAX_ACTION_CHARACTERS: Final = 2048
+IN_A_FRAGMENT: Final = "!$%&'()*+,/:;=?@"
 LIMITS: Final = FormLimits(
     body_bytes=MAX_REQUEST_BYTES, fields=MAX_FIELDS, value_bytes=4096, files=MAX_FILES, file_bytes=MAX_FILE_BYTES
 )
@@ -93,7 +94,7 @@ class Direct:
         ids = {file.part.field: str(new.id) for file, new in zip(form.files, registrations, strict=True)}
         if action is None:
             return answer(ids)
-        return answer(ids, status=303, headers={"Location": str(action.update_query(ids))})
+        return answer(ids, status=303, headers={"Location": _location(action, ids)})
 
     async def _register(self, registrations: Sequence[Registration]) -> None:
         try:
@@ -112,7 +113,9 @@ class Direct:
         except UnsupportedMediaTypeError:
             return Form((await read_params(request)).fields)
 
-    async def _judge(self, request: web.Request, form: Form, admission: Admission) -> tuple[Sequence[Registration], URL | None]:
+    async def _judge(
+        self, request: web.Request, form: Form, admission: Admission
+    ) -> tuple[Sequence[Registration], CheckedUrl | None]:
         """Everything that can be wrong. Raises UploadcareError."""
         deps, params = self._deps, Params(form.fields)
         project = await admission.project(params)
@@ -191,19 +194,23 @@ def _check_files(files: Sequence[ReceivedFile], max_bytes: int) -> None:
         raise UploadcareError("UploadViewsError")
 
 
-def _action(params: Params, project: Project) -> URL | None:
+def _action(params: Params, project: Project) -> CheckedUrl | None:
     text = params.get("UPLOADCARE_ACTION")
     if text is None:
         return None
     if not text:
         raise UploadcareError("UploadcareActionRequiredError")
     try:
-        action = URL(text)
-        is_valid = action.scheme in SCHEMES and bool(action.host) and action.user is None
-    except ValueError:
-        is_valid = False
-    if not is_valid or len(text) > MAX_ACTION_CHARACTERS:
-        raise UploadcareError("UploadcareActionInvalidError")
-    if project.allowed_origins and str(action.origin()).lower() not in map(str.lower, project.allowed_origins):
+        action = parse_url(text, max_characters=MAX_ACTION_CHARACTERS)
+    except UrlRefusedError:
+        raise UploadcareError("UploadcareActionInvalidError") from None
+    if project.allowed_origins and action.origin not in map(str.lower, project.allowed_origins):
         raise UploadcareError("InternalRequestForbiddenError")
     return action
+
+
+def _location(action: CheckedUrl, ids: Mapping[str, str]) -> str:
+    """Spelled as the client spelled it, the ids added to its query."""
+    separator = "&" if "?" in action.target else "?"
+    _, mark, fragment = action.url.partition("#")
+    return f"{action.sent}{separator}{urlencode(ids)}{mark}{quote(fragment, safe=IN_A_FRAGMENT)}"

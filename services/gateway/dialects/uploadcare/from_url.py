@@ -33,12 +33,12 @@ class FromUrl:
     async def fetch(self, request: web.Request) -> web.Response:
         params = await read_params(request)
         project = await admit(self._deps, request, params, PUB_KEY)
-        url = params.filled("source_url")
-        if url is None:
+        given = params.filled("source_url")
+        if given is None:
             raise UploadcareError("SourceURLRequiredError")
         checks = _flag(params, CHECK, default=False)
         saves = _flag(params, SAVE, default=checks)
-        await check_source(url, self._deps.egress)
+        url = await check_source(given, self._deps.egress)
         source = Source(url, saved_hash=source_hash(url) if saves else None)
         new = self._registration(params, project, source)
         await authorize(self._deps, request, params, project, files=1)

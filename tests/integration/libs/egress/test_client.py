@@ -1,6 +1,7 @@
 """Nothing reaches this machine unless a network is opened. The canary counts connections."""
 
 import asyncio
+import gzip
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -13,6 +14,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from libs.egress.client import Answer, EgressNetworkError, EgressRefusedError, GuardedClient
 from libs.egress.policy import Policy, parse_networks
 from tests.integration.libs.egress.conftest import Canary
+from tests.servers.source import ok, serving
 from tests.unit.libs.egress.corpus import lines
 
 
@@ -129,6 +131,36 @@ async def test_a_redirect_inside_is_an_answer_and_is_not_followed(canary: Canary
         assert (await post(client, f"http://127.0.0.2:{runner.addresses[0][1]}/")).status == 302
     await runner.cleanup()
     assert canary.connections == 0
+
+
+async def test_a_webhook_goes_to_its_address_as_it_is_spelled() -> None:
+    async with serving("127.0.0.2") as receiver, opened("127.0.0.2/32") as client:
+        for target in ("/a%2Fb%28c%29%7E//d+e%20f?signature=%2Fq%3D%3d&g=h'i", "/?"):
+            assert (await post(client, receiver.sends(target, ok(b"taken")))).body == b"taken"
+        receiver.sends("/K%C3%A4se%20?a%20b", ok(b"taken"))
+        assert (await post(client, f" {receiver.url('/./Käse ?a b')} ")).body == b"taken"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        ok(b"taken", "Content-Security-Policy: " + "x" * 60_000),
+        ok(b"taken", "Content-Length: 5"),
+        ok(gzip.compress(b"taken"), "Content-Encoding: gzip"),
+        ok(gzip.compress(b"taken" + bytes(10_000_000)), "Content-Encoding: gzip"),
+    ],
+    ids=["long head", "two lengths", "gzip", "bomb"],
+)
+async def test_an_answer_is_read_as_receivers_send_it(answer: bytes) -> None:
+    async with serving("127.0.0.2") as receiver, opened("127.0.0.2/32") as client:
+        taken = await post(client, receiver.sends("/", answer))
+    assert (taken.status, len(taken.body) <= 100, taken.body[:5]) == (200, True, b"taken")
+
+
+async def test_a_body_that_nobody_decodes_is_no_failure() -> None:
+    async with serving("127.0.0.2") as receiver, opened("127.0.0.2/32") as client:
+        answer = await post(client, receiver.sends("/", ok(b"taken", "Content-Encoding: compress")))
+    assert (answer.status, answer.body) == (200, b"")
 
 
 async def test_a_proxy_of_the_environment_is_not_used(canary: Canary, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,13 +4,18 @@ import asyncio
 import gzip
 import hashlib
 import tracemalloc
-from collections.abc import AsyncIterator, Iterator
+import zlib
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
+import brotli
 import pytest
 import pytest_asyncio
 from aiohttp.abc import AbstractResolver
+from aiohttp.http_parser import HttpResponseParser, HttpResponseParserPy
+from backports import zstd
+from yarl import URL
 
 from libs.egress.client import EgressError, EgressNetworkError, EgressRefusedError, EgressTimeoutError, GuardedClient
 from libs.egress.download import (
@@ -147,6 +152,41 @@ async def test_redirects_are_followed_absolute_or_relative(source: Source, statu
     assert (found.url, found.content) == (source.url("/end"), b"content")
 
 
+SPELLED = "/a%2Fb%28c%29%7E//d+e%20f?X-Signature=%2Fq%3D%3d&g=h'i&j"
+
+
+async def test_an_address_is_asked_for_as_it_is_spelled(source: Source) -> None:
+    for target in (SPELLED, "/?", "//", "/?a=[]{}|^`\\"):
+        assert (await fetched(source.sends(target, ok(b"content")))).url == source.url(target)
+    pasted, sent = source.url("/my file.csv"), source.sends("/my%20file.csv", ok(b"content"))
+    assert await fetched(f"  {pasted}\n") == Found(sent, 7, b"content")
+
+
+async def test_a_url_that_was_signed_here_is_asked_for_exactly_so(source: Source) -> None:
+    url = URL(source.sends("/a/../%2e/b?c", ok(b"content")), encoded=True)
+    async with opened() as client, download(client, url, LIMITS) as found:
+        assert (found.url, await _all(found)) == (str(url), b"content")
+
+
+@pytest.mark.parametrize(
+    ("location", "target"),
+    [
+        (SPELLED.encode(), SPELLED),
+        (b"next%2Fone?", "/next%2Fone?"),
+        ("/Käse?ü".encode(), "/K%C3%A4se?%C3%BC"),
+        (b"/K\xe4se", "/K%E4se"),
+        (b"/a b", "/a%20b"),
+        (b"/" + b"a" * 60_000, "/" + "a" * 60_000),
+    ],
+    ids=["encoded", "relative", "UTF-8", "ISO-8859-1", "space", "long"],
+)
+async def test_a_redirect_is_followed_as_it_is_spelled(source: Source, location: bytes, target: str) -> None:
+    source.sends(target, ok(b"content"))
+    asked = source.sends("/", b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: " + location + b"\r\n\r\n")
+    assert (await fetched(asked)).content == b"content"
+    assert [request.path for request in source.requests] == ["/", target]
+
+
 async def test_nothing_is_carried_to_the_next_hop(source: Source) -> None:
     source.sends("/", head("302 Found", f"Location: {source.url('/end')}", "Set-Cookie: a=b", "Content-Length: 0"))
     source.sends("/end", ok(b"content"))
@@ -205,10 +245,113 @@ async def test_content_that_ends_with_the_connection(source: Source) -> None:
     assert await fetched(source.sends("/", head(), b"con", b"tent")) == Found(source.url("/"), None, b"content")
 
 
-async def test_content_is_not_decompressed(source: Source) -> None:
-    sent = gzip.compress(b"content" * 100)
-    assert (await fetched(source.sends("/", ok(sent, "Content-Encoding: gzip")))).content == sent
+PARTIAL = "206 Partial Content"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        head(PARTIAL, "Content-Range: bytes 0-6/7", "Content-Length: 7") + b"content",
+        head(PARTIAL, "content-range: Bytes 0-6/7") + b"content",
+        head(PARTIAL, "Content-Range: bytes 0-6/7", "Transfer-Encoding: chunked") + chunk(b"content") + chunk(b""),
+    ],
+    ids=["length", "no length", "chunked"],
+)
+async def test_a_part_that_is_the_whole_is_taken(source: Source, answer: bytes) -> None:
+    assert await fetched(source.sends("/", answer)) == Found(source.url("/"), 7, b"content")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        ["Content-Range: bytes 0-6/8", "Content-Length: 7"],
+        ["Content-Range: bytes 1-7/8", "Content-Length: 7"],
+        ["Content-Range: bytes 0-6/*", "Content-Length: 7"],
+        ["Content-Range: bytes 0-7/8", "Content-Length: 7"],
+        ["Content-Range: bytes 0-7/8"],
+        ["Content-Range: bytes */7", "Content-Length: 7"],
+        ["Content-Type: multipart/byteranges; boundary=b", "Content-Length: 7"],
+    ],
+)
+async def test_a_part_is_not_taken_for_the_whole(source: Source, headers: list[str]) -> None:
+    with pytest.raises(EgressNetworkError):
+        await fetched(source.sends("/", head(PARTIAL, *headers) + b"content"))
+
+
+@pytest.mark.parametrize(
+    ("coding", "encode"),
+    [
+        ("gzip", gzip.compress),
+        ("X-GZIP", gzip.compress),
+        ("deflate", zlib.compress),
+        ("br", brotli.compress),
+        ("zstd", zstd.compress),
+        ("gzip, br", lambda content: brotli.compress(gzip.compress(content))),
+    ],
+    ids=["gzip", "x-gzip", "deflate", "br", "zstd", "gzip, br"],
+)
+async def test_content_that_is_encoded_although_nobody_asked_for_that_is_decoded(
+    source: Source, coding: str, encode: Callable[[bytes], bytes]
+) -> None:
+    found = await fetched(source.sends("/", ok(encode(b"content" * 100), f"Content-Encoding: {coding}")))
+    assert found == Found(source.url("/"), None, b"content" * 100)
     assert source.requests[0].headers["accept-encoding"] == "identity"
+
+
+async def test_content_that_is_said_to_be_encoded_in_no_way_is_taken(source: Source) -> None:
+    asked = source.sends("/", ok(b"content", "Content-Encoding: identity"))
+    assert await fetched(asked) == Found(asked, 7, b"content")
+
+
+async def test_encoded_content_in_chunks_and_in_a_part_that_is_the_whole(source: Source) -> None:
+    sent = gzip.compress(b"content")
+    encoding, parts = "Content-Encoding: gzip", f"Content-Range: bytes 0-{len(sent) - 1}/{len(sent)}"
+    chunked = source.sends("/chunked", head("200 OK", encoding, "Transfer-Encoding: chunked"), chunk(sent), chunk(b""))
+    for url in (chunked, source.sends("/part", head(PARTIAL, encoding, parts) + sent)):
+        assert (await fetched(url)).content == b"content"
+
+
+async def test_content_is_left_as_its_source_stores_it_where_that_is_wanted(source: Source) -> None:
+    sent = gzip.compress(b"content")
+    asked = source.sends("/", ok(sent, "Content-Encoding: gzip"))
+    async with opened() as client, download(client, asked, LIMITS, decodes=False) as found:
+        assert (found.size_bytes, found.is_encoded, await _all(found)) == (len(sent), False, sent)
+
+
+@pytest.mark.parametrize(
+    ("path", "content_type"), [("/a", "application/x-gzip"), ("/a", "Application/GZIP; x=y"), ("/a.tar.GZ?b", "text/plain")]
+)
+async def test_a_gzip_file_is_not_unpacked(source: Source, path: str, content_type: str) -> None:
+    sent = gzip.compress(b"content")
+    asked = source.sends(path, ok(sent, "Content-Encoding: gzip", f"Content-Type: {content_type}"))
+    assert await fetched(asked) == Found(asked, len(sent), sent)
+
+
+async def test_encoded_content_that_is_cut_off_or_wrong_is_no_content(source: Source) -> None:
+    for sent in (gzip.compress(b"content" * 100)[:-1], b"content"):
+        with pytest.raises(EgressNetworkError) as failed:
+            await fetched(source.sends("/", ok(sent, "Content-Encoding: gzip")))
+        assert failed.value.code == "malformed_answer"
+
+
+async def test_an_encoding_that_nobody_decodes_says_so(source: Source) -> None:
+    with pytest.raises(EgressNetworkError, match="encoded as `compress`: only gzip, deflate, br and zstd") as failed:
+        await fetched(source.sends("/", ok(b"content", "Content-Encoding: compress")))
+    assert failed.value.code == "encoding_unsupported"
+
+
+async def test_a_bomb_is_left_as_soon_as_it_is_too_large(source: Source) -> None:
+    asked = source.sends("/", ok(gzip.compress(bytes(100_000_000)), "Content-Encoding: gzip"))
+    with pytest.raises(EgressTooLargeError) as failed:
+        await fetched(asked)
+    assert 1000 < failed.value.size_bytes <= 2**16
+
+
+async def test_encoded_content_may_be_larger_than_the_limit_where_what_it_stands_for_is_not(source: Source) -> None:
+    content = bytes(range(256)) * 3 + b"x" * 232
+    sent = gzip.compress(content, 0)
+    assert len(sent) > LIMITS.max_bytes == len(content)
+    assert (await fetched(source.sends("/", ok(sent, "Content-Encoding: gzip")))).content == content
 
 
 @pytest.mark.parametrize(
@@ -235,13 +378,75 @@ async def test_bytes_beyond_the_announced_length_are_not_content(source: Source)
         assert (await fetched(source.sends("/", ok(b"content"), b" and more"))).content == b"content"
 
 
+@pytest.fixture(params=[HttpResponseParser, HttpResponseParserPy], ids=["C", "Python"])
+def parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The HTTP client has two parsers; which one there is depends on its build."""
+    monkeypatch.setattr("aiohttp.client_proto.HttpResponseParser", request.param)
+
+
+LENGTH = b"Content-Length: 7\r\n"
+
+
+@pytest.mark.usefixtures("parser")
 @pytest.mark.parametrize(
-    "line", [b"X-Large: " + b"x" * 20_000, b"x" * 20_000 + b": 1", b"Content-Length: -1", b"Content-Length: x"]
+    "lines",
+    [
+        b"Content-Security-Policy: " + b"x" * 60_000 + b"\r\n" + LENGTH,
+        b"".join(b"Link: <https://a.example/%d>; rel=next\r\n" % number for number in range(1500)) + LENGTH,
+        b"".join(b"A%d:\r\n" % number for number in range(8000)) + LENGTH,
+        LENGTH * 2,
+        LENGTH + b"X: y\r\ncontent-length: 7 , 7\r\n",
+        b"Transfer-Encoding: chunked\r\nX: " + b"x" * 60_000 + b"\r\n\r\n7\r\ncontent\r\n0\r\nY: z\r\n",
+    ],
+    ids=["one long line", "many lines", "very many lines", "two lengths", "three lengths", "chunked"],
 )
-async def test_a_head_that_is_too_large_or_wrong_is_a_malformed_answer(source: Source, line: bytes) -> None:
-    with pytest.raises(EgressNetworkError) as failed:
-        await fetched(source.sends("/", b"HTTP/1.1 200 OK\r\n" + line + b"\r\n\r\ncontent"))
+@pytest.mark.parametrize("interim", [b"", b"HTTP/1.1 103 Early Hints\r\nLink: <a>\r\n\r\n" * 3], ids=["", "early hints"])
+async def test_a_head_may_be_long_and_repeat_its_length(source: Source, lines: bytes, interim: bytes) -> None:
+    asked = source.sends("/", interim + b"HTTP/1.1 200 OK\r\n" + lines + b"\r\n", b"content" if LENGTH in lines else b"")
+    assert (await fetched(asked)).content == b"content"
+
+
+@pytest.mark.usefixtures("parser")
+async def test_a_head_may_come_in_any_pieces(source: Source) -> None:
+    answer = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nX: " + b"x" * 9000 + b"\r\nContent-Length: 7\n\ncontent"
+    pieces = [answer[start : start + 1] for start in range(60)] + [answer[60:9090]] + [answer[9090:]]
+    assert (await fetched(source.sends("/", *pieces))).content == b"content"
+
+
+@pytest.mark.usefixtures("parser")
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (b"X-Large: " + b"x" * 2**16 + b"\r\n", "more than 64 KiB"),
+        (b"x" * 2**16 + b": 1\r\n", "more than 64 KiB"),
+        (b"X: y\r\n" * 11_000, "more than 64 KiB"),
+        (b"Content-Length: 7\r\nContent-Length: 8\r\n", "two different Content-Length headers"),
+        (b"Content-Length: -1\r\n", "not HTTP"),
+        (b"Content-Length: x\r\n", "not HTTP"),
+    ],
+    ids=["long value", "long name", "many lines", "two lengths", "negative length", "no length"],
+)
+async def test_a_head_that_is_too_large_or_wrong_is_a_malformed_answer(source: Source, lines: bytes, message: str) -> None:
+    with pytest.raises(EgressNetworkError, match=message) as failed:
+        await fetched(source.sends("/", b"HTTP/1.1 200 OK\r\n" + lines + b"\r\ncontent"))
     assert failed.value.code == "malformed_answer"
+
+
+@pytest.mark.parametrize("said", [b"SSH-2.0-OpenSSH_9.2\r\n", b"\r\nHTP", b"220 ready\r\n\r\n"])
+async def test_an_answer_that_is_not_http_is_not_waited_for(source: Source, said: bytes) -> None:
+    with pytest.raises(EgressNetworkError, match="not HTTP") as failed:
+        await fetched(source.sends("/", said, asyncio.Event()))
+    assert failed.value.code == "malformed_answer"
+
+
+async def test_a_head_that_never_ends_is_left(source: Source) -> None:
+    def without_end() -> Iterator[bytes]:
+        yield b"HTTP/1.1 200 OK\r\n"
+        while True:
+            yield b"X: " + b"x" * 1000 + b"\r\n"
+
+    with pytest.raises(EgressNetworkError, match="more than 64 KiB"):
+        await fetched(source.sends("/", without_end))
 
 
 async def test_a_source_that_nobody_serves_or_knows_is_a_network_error() -> None:

@@ -1,6 +1,7 @@
 """What an upload sends, waits for and refuses. Receivers are on 127.0.0.2, which is opened."""
 
 import asyncio
+import gzip
 import tracemalloc
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
@@ -107,10 +108,25 @@ async def test_the_content_goes_out_with_its_length_and_the_answer_comes_back(re
     assert source.is_closed
 
 
-async def test_an_encoded_url_is_sent_as_it_is_spelled(receiver: Receiver) -> None:
-    url = URL(f"{receiver.url}/a%40b%7E?c=%2F%3A", encoded=True)
-    await sent(url, Source(1), MIB)
-    assert receiver.head.startswith("PUT /a%40b%7E?c=%2F%3A HTTP/1.1\r\n")
+@pytest.mark.parametrize(
+    ("target", "is_signed", "spelled"),
+    [
+        ("/a%40b%7E?c=%2F%3A", True, "/a%40b%7E?c=%2F%3A"),
+        ("/a%40b%7E?c=%2F%3A", False, "/a%40b%7E?c=%2F%3A"),
+        ("/a/../b", True, "/a/../b"),
+        ("/a/../my folder?", False, "/my%20folder?"),
+    ],
+)
+async def test_a_url_is_sent_as_it_is_spelled(receiver: Receiver, target: str, is_signed: bool, spelled: str) -> None:
+    url = receiver.url + target
+    await sent(URL(url, encoded=True) if is_signed else url, Source(1), MIB)
+    assert receiver.head.startswith(f"PUT {spelled} HTTP/1.1\r\n")
+
+
+async def test_an_answer_that_came_encoded_is_decoded(receiver: Receiver) -> None:
+    body = gzip.compress(b'{"id": "7"}')
+    receiver.answer = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+    assert (await sent(receiver.url, Source(1), MIB)).body == b'{"id": "7"}'
 
 
 async def test_nothing_may_be_sent_too(receiver: Receiver) -> None:

@@ -20,6 +20,19 @@ from tests.integration.services.delivery.scene import (
     status,
     webhook,
 )
+from tests.servers.source import ok, serving
+
+
+async def test_a_webhook_goes_to_the_address_as_it_is_spelled_and_long_answers_are_read(outbox: Outbox) -> None:  # E-06
+    upload_id, target = an_upload(), "/a%2Fb%28%7E//my hook?signature=%2Fq%3D%3d&g=h'i"
+    async with serving() as source, sender(outbox) as sender_:
+        answered = ok(b"taken", "Content-Security-Policy: " + "x" * 60_000, "Content-Length: 5")
+        source.sends(target.replace(" ", "%20"), answered)
+        await happen(outbox, [configured(), *ready(upload_id, source.url(target))])
+        await sender_.once()
+
+    assert [request.path for request in source.requests] == [target.replace(" ", "%20")]
+    assert (await webhook(outbox, upload_id))["status"] == "delivered"
 
 
 async def test_a_processed_upload_is_announced_signed_and_in_the_words_of_its_api(outbox: Outbox) -> None:  # E-06

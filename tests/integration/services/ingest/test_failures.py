@@ -1,6 +1,7 @@
 """How fetches fail: one event with its code, and nothing in the store."""
 
 import asyncio
+import gzip
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -69,6 +70,22 @@ async def test_a_source_that_always_breaks_off_leaves_nothing(rig: Rig, source: 
     assert await rig.keys() == []
 
 
+async def test_content_in_an_encoding_that_nobody_decodes_is_asked_for_once(rig: Rig, source: Source) -> None:
+    # U-E33
+    code, message = await failure(rig, source.sends("/", ok(b"content", "Content-Encoding: compress")))
+    assert code == "fetch_network_error"
+    assert message == "the content is encoded as `compress`: only gzip, deflate, br and zstd can be decoded"
+    assert source.asked("/") == 1
+
+
+async def test_a_bomb_leaves_nothing(rig: Rig, source: Source) -> None:
+    # U-E38
+    url = source.sends("/", ok(gzip.compress(bytes(10_000_000)), "Content-Encoding: gzip"))
+    code, _ = await failure(rig, url, max_size_bytes=1_000_000)
+    assert code == "fetch_too_large"
+    assert await rig.keys() == []
+
+
 async def test_a_name_without_an_address_is_a_network_error(rig: Rig) -> None:
     # U-E81
     assert await failure(rig, "http://nowhere.invalid/") == ("fetch_network_error", "the name has no address")
@@ -89,6 +106,7 @@ async def test_an_address_where_nobody_listens_is_a_network_error(rig: Rig) -> N
         ("http://[::ffff:127.0.0.1]/", "only public IPs are allowed"),
         ("file:///etc/passwd", "only http and https are accepted"),
         ("http://a..b/", "the host is malformed"),
+        ("http://a.example/\tb", "it holds control characters, or a backslash after the host"),
     ],
 )
 async def test_where_it_must_not_go_it_does_not_go(rig: Rig, source: Source, location: str, message: str) -> None:

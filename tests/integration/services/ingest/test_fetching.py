@@ -79,13 +79,23 @@ async def test_content_comes_in_many_ways(rig: Rig, source: Source, steps: tuple
     assert stored[1] == b"content"
 
 
-async def test_compressed_content_is_kept_as_it_was_sent(rig: Rig, source: Source) -> None:
-    sent = gzip.compress(b"content" * 1000)
-    event, end = await rig.fetched(source.sends("/", ok(sent, "Content-Encoding: gzip")), max_size_bytes=len(sent))
+async def test_content_that_its_source_encoded_is_stored_decoded(rig: Rig, source: Source) -> None:
+    content = b"content" * 1000
+    url = source.sends("/", ok(gzip.compress(content), "Content-Encoding: gzip"))
+    event, end = await rig.fetched(url, max_size_bytes=len(content))
     assert isinstance(end, FetchCompleted)
     stored = await rig.stored(event)
-    assert stored is not None
-    assert stored[1] == sent
+    assert (end.size_bytes, stored and stored[1]) == (len(content), content)
+
+
+async def test_an_address_is_asked_for_as_its_user_spelled_it(rig: Rig, source: Source) -> None:
+    # U-24
+    target = "/a%2Fb%28c%29%7E//d+e?signature=%2Fq%3D%3d"
+    source.sends("/my%20file", redirect(target))
+    source.sends(target, ok(b"content"))
+    _, end = await rig.fetched(source.url("/my file"))
+    assert isinstance(end, FetchCompleted)
+    assert [request.path for request in source.requests] == ["/my%20file", target]
 
 
 async def test_a_large_source_flows_through_and_tells_how_far_it_is(rig: Rig, source: Source) -> None:

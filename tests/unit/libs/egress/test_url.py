@@ -1,4 +1,5 @@
 import asyncio
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from ipaddress import ip_address
@@ -7,6 +8,7 @@ from threading import Event, Semaphore
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from yarl import URL
 
 from libs.egress.policy import Address, Policy, parse_networks
 from libs.egress.url import CheckedUrl, Resolve, UrlRefusal, UrlRefusedError, check_host, check_url
@@ -69,7 +71,8 @@ def test_urls_that_may_be_called(url: str, host: str, port: int) -> None:
         ("http://a..b/", "host_malformed"),
         ("http://-a.example/", "host_malformed"),
         ("http://exa mple.com/", "host_malformed"),
-        ("http://example.com/a b", "host_malformed"),
+        ("http://example.com/a\nb", "malformed"),
+        ("http://example.com\\@127.0.0.1/", "malformed"),
         ("http://example.com:http/", "host_malformed"),
         ("http://example.com:99999/", "host_malformed"),
         ("http://1.2.3.4.5/", "host_malformed"),
@@ -92,6 +95,29 @@ def test_refusals_have_stable_codes(url: str, code: str) -> None:
     assert refusal(url) == code
 
 
+def test_url_that_was_made_here_goes_out_exactly_as_it_is_spelled() -> None:
+    spelled = "https://example.com:8443/a/../b//%2e%2E/c?d='e'"
+    assert check_url(URL(spelled, encoded=True), PUBLIC_ONLY).sent == spelled
+
+
+@pytest.mark.parametrize(
+    ("url", "code"),
+    [
+        ("http://10.0.0.1/", "address_forbidden"),
+        ("http://user@example.com/", "userinfo"),
+        ("http://example.com:25/", "port_forbidden"),
+        ("http://example.com/a b", "malformed"),
+        ("ftp://example.com/", "scheme_invalid"),
+        ("/a", "scheme_missing"),
+        ("http:///a", "host_missing"),
+    ],
+)
+def test_url_that_was_made_here_is_checked_too(url: str, code: str) -> None:
+    with pytest.raises(UrlRefusedError) as refused:
+        check_url(URL(url, encoded=True), PUBLIC_ONLY)
+    assert refused.value.code == code
+
+
 def test_an_allowed_network_opens_its_literals_on_every_port() -> None:
     for url in ("http://127.0.0.1:81/", "http://[::1]:81/", "http://[::ffff:127.0.0.1]/", "http://2130706433/"):
         assert refusal(url, LOOPBACK_TOO) is None
@@ -103,6 +129,8 @@ def test_whatever_the_text_the_answer_is_a_checked_url_or_a_refusal(url: str) ->
     with suppress(UrlRefusedError):
         checked = check_url(url, PUBLIC_ONLY)
         assert all(map(PUBLIC_ONLY.is_allowed, checked.addresses))
+        assert re.fullmatch(r"https?://[a-z0-9_.:\[\]-]+/[\x21-\x7e]*", checked.sent)
+        assert check_url(checked.sent, PUBLIC_ONLY, max_characters=len(checked.sent)).sent == checked.sent
 
 
 async def test_a_name_with_one_forbidden_address_is_refused() -> None:
@@ -113,7 +141,7 @@ async def test_a_name_with_one_forbidden_address_is_refused() -> None:
 
 async def test_a_name_with_public_addresses_is_accepted() -> None:
     checked = await check_host("https://example.com/", PUBLIC_ONLY, resolve=answering("8.8.8.8"))
-    assert checked == CheckedUrl("https://example.com/", "https", "example.com", 443, (ip_address("8.8.8.8"),))
+    assert checked == CheckedUrl("https://example.com/", "https", "example.com", 443, "/", (ip_address("8.8.8.8"),))
 
 
 async def test_an_odd_port_of_a_name_is_accepted_only_where_its_addresses_are_opened() -> None:

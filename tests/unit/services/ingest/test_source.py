@@ -27,6 +27,7 @@ LIMITS = Limits(total_seconds=300, idle_seconds=60, max_redirects=3, max_bytes=1
         (EgressNetworkError("name_unresolved", "no address"), "fetch_network_error", "no address", True),
         (EgressNetworkError("disconnected", "it broke"), "fetch_network_error", "it broke", True),
         (EgressNetworkError("tls_failed", "no valid TLS"), "fetch_network_error", "no valid TLS", True),
+        (EgressNetworkError("encoding_unsupported", "no"), "fetch_network_error", "no", False),
         (EgressTimeoutError("no answer in time"), "fetch_timeout", "60", True),
         (EgressDeadlineError("it took too long"), "fetch_timeout", "300", False),
         (EgressTooLargeError(1001, 1000), "fetch_too_large", "1001 > 1000", False),

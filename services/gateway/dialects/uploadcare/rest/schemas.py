@@ -132,7 +132,7 @@ class ProjectView(_Documented):
     collaborators: list[dict[str, Any]] = []
 
 
-TargetUrl = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+TargetUrl = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
 SigningSecret = Annotated[str, StringConstraints(max_length=32)]
 
 

@@ -142,8 +142,8 @@ async def test_disabling_and_enabling_and_a_new_address(owner: Owner) -> None:
     assert (disabled["enabled"], disabled["disabled_reason"]) == (False, "owner")
     _, enabled = await owner.call("PATCH", f"/{created['id']}", {"enabled": True, "events": ["file.deleted"]})
     assert (enabled["enabled"], enabled["disabled_reason"], enabled["disabled_at"]) == (True, None, None)
-    _, moved = await owner.call("PATCH", f"/{created['id']}", {"url": "https://other.invalid/"})
-    assert moved["url"] == "https://other.invalid/"
+    _, moved = await owner.call("PATCH", f"/{created['id']}", {"url": " https://other.invalid/a b%2f\n"})
+    assert moved["url"] == "https://other.invalid/a b%2f"
     status, refused = await owner.call("PATCH", f"/{created['id']}", {"url": "http://10.0.0.1/"})
     assert (status, refused["code"]) == (400, "url_not_accepted")
 
