@@ -5,7 +5,7 @@ import hashlib
 import os
 import re
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from tests.integration.libs.object_store.disk_server import Disk
 
 KEY = "staging/1/token"
 SOON = timedelta(minutes=5)
-DIGESTS = {
+DIGESTS: dict[str, Callable[[bytes], bytes]] = {
     "Content-MD5": lambda body: hashlib.md5(body).digest(),
     "x-amz-checksum-crc32": lambda body: zlib.crc32(body).to_bytes(4, "big"),
     "x-amz-checksum-crc32c": lambda body: google_crc32c.value(body).to_bytes(4, "big"),
