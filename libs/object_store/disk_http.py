@@ -1,8 +1,8 @@
 """The disk store's upload URLs: `PUT /storage/{key}` as S3 has it, for curl, SDKs and browsers.
 
 With `partNumber` and `uploadId` it is a part of a multipart upload. A request is judged before its body is asked for
-(`Expect: 100-continue`). The object or the part appears when exactly the announced number of bytes came; whatever else happens
-leaves nothing.
+(`Expect: 100-continue`). The object or the part appears when exactly the announced number of bytes came, with the digests that
+the request states (`digest`); whatever else happens leaves nothing.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ from xml.sax.saxutils import escape
 import structlog
 from aiohttp import HttpVersion11, hdrs, web
 
+from libs.object_store.digest import BodyDigests, DigestError, stated_digests
 from libs.object_store.disk import BUCKET, DiskStore
 from libs.object_store.incoming import Incoming
 from libs.object_store.port import MultipartNotFoundError, ObjectInfo, Part
@@ -29,6 +30,10 @@ MAX_BYTES = 5 * 1024**3
 SMALL_BYTES = 256 * 1024
 """Up to here a body is read the ordinary way, which costs less than taking over the socket."""
 IDLE_SECONDS = 60.0
+AWS_CHUNKED = (
+    "A body in aws-chunked framing, or with a checksum behind it, is not supported. "
+    "Send the bytes as they are, and their checksum in an x-amz-checksum-* header."
+)
 _DEFAULT_TYPE = "binary/octet-stream"
 _MakeResponse = Callable[..., web.Response]
 _CORS = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "ETag"}
@@ -74,14 +79,18 @@ class _Face:
     async def put(self, request: web.Request) -> web.StreamResponse:
         answer: _MakeResponse = web.Response
         try:
-            target = await self._target(request, self._judge(request))
+            part = self._judge(request)
+            digests = stated_digests(request.headers)
+            target = await self._target(request, part)
+            if digests is not None:
+                target = _checking(target, digests)
             await _say_continue(request)
             if (request.content_length or 0) > SMALL_BYTES and can_take_over(request):
                 answer = partial(_LastResponse, request)
                 stored = await self._from_socket(request, target)
             else:
                 stored = await self._from_reader(request, target)
-        except (PresignError, StorageError) as error:
+        except (PresignError, DigestError, StorageError) as error:
             return _refusal(answer, request, error.status, error.code, str(error))
         except MultipartNotFoundError:
             return _refusal(
@@ -115,6 +124,8 @@ class _Face:
 
     def _judge(self, request: web.Request) -> Mapping[str, str]:
         """Everything that can be said before the body, without looking at the disk. Returns which part it is, if any."""
+        if _is_aws_chunked(request):
+            raise StorageError(501, "NotImplemented", AWS_CHUNKED)
         pairs = [(name, value) for name, value in request.headers.items()]
         key, query = request.match_info["key"], request.rel_url.raw_query_string
         part = self._store.presigner.verify(PresignedRequest(request.method, key, query, pairs), self._clock())
@@ -183,6 +194,28 @@ class _LastResponse(web.Response):
             await super().write_eof(data)
         finally:
             self._of.protocol.force_close()
+
+
+def _checking(target: _Target, digests: BodyDigests) -> _Target:
+    """The same, but what has other digests is not committed."""
+
+    def create() -> Incoming:
+        incoming = target.create()
+        incoming.digests = digests
+        return incoming
+
+    def commit(body: Incoming) -> ObjectInfo | Part:
+        digests.check(body.crc32c)
+        return target.commit(body)
+
+    return _Target(create, commit)
+
+
+def _is_aws_chunked(request: web.Request) -> bool:
+    """As SDKs send what they sign or check in pieces ("Signature calculations for the Authorization header", S3 API)."""
+    headers = request.headers
+    streamed = headers.get("x-amz-content-sha256", "").startswith("STREAMING-")
+    return streamed or "x-amz-trailer" in headers or "aws-chunked" in headers.get(hdrs.CONTENT_ENCODING, "").lower()
 
 
 def _metadata(request: web.Request) -> dict[str, str]:

@@ -10,6 +10,8 @@ from typing import Self
 
 import google_crc32c
 
+from libs.object_store.digest import BodyDigests
+
 BUFFER_BYTES = 1024 * 1024
 MANY = 32
 """More chunks than this are joined: a system call costs as much as copying some 30 KiB."""
@@ -36,6 +38,8 @@ class Incoming:
         self.path = path
         self.size_bytes = 0
         self.crc32c = 0
+        self.digests: BodyDigests | None = None
+        """What else is to be computed of the bytes."""
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | self.NEW, 0o640)
 
     def fileno(self) -> int:
@@ -44,6 +48,8 @@ class Incoming:
 
     def write(self, chunk: bytes) -> None:
         self.crc32c = google_crc32c.extend(self.crc32c, chunk)
+        if self.digests is not None:
+            self.digests.update(memoryview(chunk))
         _write_all(self._fd, memoryview(chunk))
         self.size_bytes += len(chunk)
 
@@ -58,7 +64,10 @@ class Incoming:
         """`count` bytes of `buffer`, uncopied."""
         # The extension takes no memoryview; a ctypes array over the same memory it does.
         self.crc32c = google_crc32c.extend(self.crc32c, (ctypes.c_char * count).from_buffer(buffer, start))
-        _write_all(self._fd, memoryview(buffer)[start : start + count])
+        view = memoryview(buffer)[start : start + count]
+        if self.digests is not None:
+            self.digests.update(view)
+        _write_all(self._fd, view)
         self.size_bytes += count
 
     def take(self, buffer: bytearray, count: int) -> int:

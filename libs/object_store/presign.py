@@ -1,20 +1,24 @@
 """AWS Signature Version 4 in its query form, for one object: making a URL and judging a request that uses one.
 
 Pure CPU, no I/O. What `Presigner.url` binds (method, key, host, headers, query, expiry) is what `verify` insists on; beyond
-AWS it refuses every query parameter but those of a part, and every `x-amz-*` header that the signature does not cover,
-because stores have been talked into copying other people's objects that way (CVE-2026-97731).
+AWS it refuses every query parameter but those of a part. Like AWS it refuses every `x-amz-*` header that the signature does
+not cover, because stores have been talked into copying other people's objects that way (CVE-2026-97731); but other than AWS it
+lets those pass that only state a checksum of the body: no URL of ours could be used with a checksum otherwise.
 
 Source: "Authenticating Requests: Using Query Parameters (AWS Signature Version 4)", Amazon S3 API reference.
 """
 
 import hmac
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import ClassVar, NamedTuple
 from urllib.parse import parse_qsl, quote, urlsplit
+
+from libs.object_store.digest import ALGORITHM as CHECKSUM_ALGORITHM
+from libs.object_store.digest import SIZES as DIGEST_HEADERS
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 MAX_EXPIRY = timedelta(days=7)
@@ -27,6 +31,9 @@ _PARAMETERS = (
     "X-Amz-Signature",
 )
 _PART_PARAMETERS = frozenset({"partNumber", "uploadId"})
+_UNSIGNED = frozenset(DIGEST_HEADERS) | {CHECKSUM_ALGORITHM}
+"""Headers that only make the store refuse more."""
+_HEADER_NAMES = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+(;[a-z0-9!#$%&'*+.^_`|~-]+)*")
 _CLOCK_SKEW = timedelta(minutes=15)
 _PLAIN = re.compile(r"[A-Za-z0-9/_.~-]*").fullmatch
 _DATE = re.compile(r"\d{8}T\d{6}Z")
@@ -131,18 +138,17 @@ class Presigner:
             lower = name.lower()
             got[lower] = f"{got[lower]},{value}" if lower in got else value
         names = query["X-Amz-SignedHeaders"].split(";")
-        for name in got:
-            if name.startswith("x-amz-") and name not in names:
-                raise UnsignedHeaderError("There were headers present in the request which were not signed")
-        if "host" not in names or not got.keys() >= set(names):
-            raise SignatureMismatchError("A signed header is missing")
+        _check_names(got.keys(), names)
         bound = {name: got[name] for name in names}
         _path, expected, signature = self._sign(
             request.method, request.key, query["X-Amz-Date"], expires, bound, more=_encoded(more.items())
         )
         given = _encoded([(name, query[name]) for name in _PARAMETERS[:-1]])
         if not hmac.compare_digest(f"{expected}&{signature}".encode(), f"{given}&{query[_PARAMETERS[-1]]}".encode()):
-            raise SignatureMismatchError("The request signature we calculated does not match the signature you provided.")
+            raise SignatureMismatchError(
+                "The request signature we calculated does not match the signature you provided. The URL is good for one method "
+                f"and path, and for certain values of the headers {', '.join(names)}."
+            )
         return more
 
     def _sign(
@@ -179,6 +185,21 @@ class Presigner:
         return self._day
 
 
+def _check_names(got: Collection[str], signed: Sequence[str]) -> None:
+    """Raises UnsignedHeaderError or SignatureMismatchError, which say what the client has to add or to leave out."""
+    unsigned = [name for name in got if name.startswith("x-amz-") and name not in signed and name not in _UNSIGNED]
+    if unsigned:
+        raise UnsignedHeaderError(
+            f"There were headers present in the request which were not signed: {', '.join(unsigned)}. Leave them out."
+        )
+    if missing := [name for name in signed if name not in got]:
+        raise SignatureMismatchError(
+            f"The request lacks headers that its URL was signed with: {', '.join(missing)}. Send them with the values given."
+        )
+    if "host" not in signed:
+        raise SignatureMismatchError("The URL was not signed for a host.")
+
+
 def _encoded(pairs: Iterable[tuple[str, str]]) -> str:
     return "&".join([f"{quote(name, safe='-_.~')}={quote(value, safe='-_.~')}" for name, value in pairs])  # beats urlencode
 
@@ -200,6 +221,8 @@ def _query_of(raw: str) -> tuple[dict[str, str], dict[str, str]]:
     known = len(query) == len(_PARAMETERS) and more.keys() in (set(), _PART_PARAMETERS)
     if not known or len(pairs) != len(query) + len(more) or query["X-Amz-Algorithm"] != ALGORITHM:
         raise MalformedQueryError("Query-string authentication needs exactly the signature's own parameters")
+    if not _HEADER_NAMES.fullmatch(query["X-Amz-SignedHeaders"]):
+        raise MalformedQueryError("X-Amz-SignedHeaders must be names of headers in lower case, with semicolons between them")
     return query, more
 
 

@@ -64,6 +64,7 @@ class Registration:
     view: dict[str, Any] = field(default_factory=dict)
     callback: Callback | None = None
     token: str = field(default_factory=lambda: uuid4().hex)
+    """The last segment of its staging key, which nobody can guess."""
 
     @property
     def staging_key(self) -> str:

@@ -9,6 +9,7 @@ from typing import Final
 
 from aiohttp import web
 
+from libs.file_name.name import clean_name
 from libs.object_store.port import ObjectStore
 from libs.runtime.single_flight import BusyError
 from libs.web.problem import RETRY_AFTER_SECONDS, UNAVAILABLE_ERRORS
@@ -100,14 +101,14 @@ class Cdn:
 
     async def _send_original(self, request: web.Request, upload: Upload, name: str | None) -> web.StreamResponse:
         published = original(upload)
-        return await send(request, self._store, replace(published, file_name=name) if name else published)
+        return await send(request, self._store, replace(published, file_name=clean_name(name or "") or published.file_name))
 
     async def _send_image(self, request: web.Request, upload: Upload, operations: str) -> web.StreamResponse:
         asked = read(operations)
         wanted = Wanted(upload, asked.chain, accepts_webp="image/webp" in request.headers.get("Accept", ""))
         found = await self._derivatives.get(wanted)
         assert found.content_type is not None
-        name = asked.file_name or _renamed(original(upload).file_name, found.content_type)
+        name = clean_name(asked.file_name or "") or _renamed(original(upload).file_name, found.content_type)
         vary = "Accept" if asked.chain.negotiates else None
         return await send_found(request, self._store, Published(found.key, found.content_type, name, vary), found)
 

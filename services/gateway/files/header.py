@@ -15,9 +15,11 @@ PLAYLIST: Final = "application/vnd.apple.mpegurl"
 
 CORS: Final = {
     "Access-Control-Allow-Origin": "*",
-    "Access-Control-Expose-Headers": "Accept-Ranges, Content-Length, Content-Range, ETag, X-Request-Id",
+    "Access-Control-Expose-Headers": (
+        "Accept-Ranges, Content-Disposition, Content-Length, Content-Range, ETag, Last-Modified, Retry-After, X-Request-Id"
+    ),
 }
-"""HLS players in pages of other sites read playlists and segments."""
+"""Of every answer, refusals too: scripts in pages of other sites play, seek in and save files."""
 
 PREFLIGHT: Final = {
     "Access-Control-Allow-Origin": "*",

@@ -11,12 +11,13 @@ from aiohttp import web
 from contracts.events import Stage
 from libs.object_store.port import ObjectStore
 from libs.postgres.database import Database
-from libs.web.problem import CONTENT_TYPE, Problem, problem, problem_error
+from libs.web.problem import CONTENT_TYPE, Problem, problem_error
 from libs.web.route import Answer, Api, NotFoundError, Parameter
 from libs.web.signed_link import PATH, PURPOSE, LinkRefusedError, LinkSigner
 from services.gateway.deps import Clock, Deps
 from services.gateway.domain.upload import Upload
 from services.gateway.files.header import CORS
+from services.gateway.files.problem import public_problem
 from services.gateway.files.published import Published, original_by_id, original_by_name, original_of_link, rendition
 from services.gateway.files.readable import CONTENT, PROBLEMS, readable
 from services.gateway.files.send import send
@@ -66,7 +67,7 @@ class FileDelivery:
         try:
             self._links.verify(UUID(upload_id), request.query, self._clock())
         except (LinkRefusedError, ValueError):
-            return problem(403, LinkRefusedError.code, "The link is not valid, or not any more.")
+            return public_problem(403, LinkRefusedError.code, "The link is not valid, or not any more.")
         return await self._send(request, lambda uploads: original_of_link(uploads, upload_id))
 
     async def _send(self, request: web.Request, find: Find) -> web.StreamResponse:

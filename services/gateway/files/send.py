@@ -8,10 +8,10 @@ import structlog
 from aiohttp import web
 
 from libs.object_store.port import ObjectChangedError, ObjectInfo, ObjectNotFoundError, ObjectStore
-from libs.web.problem import problem
 from libs.web.route import NotFoundError
 from services.gateway.files.condition import Validators, Verdict
 from services.gateway.files.header import CORS, HARMLESS, disposition
+from services.gateway.files.problem import public_problem
 from services.gateway.files.published import Published
 from services.gateway.files.span import Span, UnsatisfiableRangeError, parse_range
 
@@ -34,12 +34,12 @@ async def send_found(request: web.Request, store: ObjectStore, file: Published, 
         case Verdict.NOT_MODIFIED:
             return web.Response(status=304, headers={k: v for k, v in headers.items() if k != "Content-Type"})
         case Verdict.PRECONDITION_FAILED:
-            return problem(412, "precondition_failed", "The file is not the one that the request names.")
+            return public_problem(412, "precondition_failed", "The file is not the one that the request names.")
     honoured = request.headers.get("Range") if validators.range_counts(request.headers.get("If-Range")) else None
     try:
         span = parse_range(honoured, found.size_bytes) if request.method == "GET" else None
     except UnsatisfiableRangeError:
-        answer = problem(416, "range_not_satisfiable", f"The file has {found.size_bytes} bytes.")
+        answer = public_problem(416, "range_not_satisfiable", f"The file has {found.size_bytes} bytes.")
         answer.headers["Content-Range"] = f"bytes */{found.size_bytes}"
         return answer
     return await _stream(request, store, found, span, headers)

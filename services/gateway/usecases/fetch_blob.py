@@ -8,12 +8,13 @@ from urllib.parse import quote
 from uuid import UUID
 
 from contracts.ids import TenantId, UploadId, new_upload_id
+from libs.file_name.name import clean_name
 from libs.outbox.unit_of_work import Outbox
 from services.gateway.domain.container import ContainerId, LinkedContainer
 from services.gateway.domain.content_type import UNDECLARED
 from services.gateway.domain.error import ContainerNotFoundError, InvalidFieldError
 from services.gateway.domain.registration import Registration, Source
-from services.gateway.domain.source_name import last_segment, safe_extension
+from services.gateway.domain.source_name import safe_extension
 from services.gateway.store import ContainerStore
 from services.gateway.usecases.register import Registrar
 
@@ -49,6 +50,7 @@ async def fetch_blob(outbox: Outbox, registrar: Registrar, blob: Blob, now: date
     """
     key = _checked(blob.key)
     container = await _container(outbox, blob)
+    key_name = clean_name(key.rstrip("/"))
     new = Registration(
         id=new_upload_id(),
         tenant_id=blob.tenant_id,
@@ -62,8 +64,8 @@ async def fetch_blob(outbox: Outbox, registrar: Registrar, blob: Blob, now: date
         transfer="fetched",
         source=Source(blob_url(container, key), container_sealed=container.settings_sealed),
         folder=blob.folder,
-        name=blob.name or last_segment(key),
-        extension=safe_extension(key),
+        name=blob.name or key_name,
+        extension=safe_extension(key_name or ""),
         transcode=blob.transcode,
         view=blob.view,
     )

@@ -4,6 +4,7 @@ import re
 from typing import Final
 
 from contracts.ids import TenantId
+from libs.file_name.name import without_invisible
 from libs.outbox.unit_of_work import UnitOfWork
 from services.gateway.domain.error import FolderNotFoundError, InvalidFieldError
 from services.gateway.domain.name import MAX_FOLDER_LENGTH, MAX_NAME_LENGTH, TEMPORARY_FOLDER
@@ -14,14 +15,14 @@ MAX_ALIKE: Final = 1000
 """Folders of one parent whose names differ only in characters that a path cannot hold."""
 
 _NOT_IN_PATH = re.compile(r"[^a-zA-Z0-9_-]")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 async def create_numbered_folder(work: UnitOfWork, tenant_id: TenantId, parent: int, title: str) -> NumberedFolder:
     """The one of that name in `parent`, made where there is none. Raises FolderNotFoundError or InvalidFieldError."""
     title = title.strip()
-    if not 0 < len(title) <= MAX_NAME_LENGTH or _CONTROL.search(title):
-        raise InvalidFieldError("name", f"name must have 1 to {MAX_NAME_LENGTH} characters, none of which controls anything")
+    if not 0 < len(title) <= MAX_NAME_LENGTH or title != without_invisible(title):
+        message = f"name must have 1 to {MAX_NAME_LENGTH} characters, without control characters and marks of text direction"
+        raise InvalidFieldError("name", message)
     store = NumberedFolderStore(work.connection)
     above = await store.find(tenant_id, parent)
     if above is None:

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from contracts.events import Stage, UploadAbortRequested, UploadEvent, WatchedFileFound
+from libs.file_name.name import clean_name, without_invisible
 from libs.outbox.unit_of_work import RELAY, UnitOfWork, envelop
 from services.gateway.domain.content_type import UNDECLARED
 from services.gateway.domain.error import InvalidFieldError
 from services.gateway.domain.registration import Registration, Source
-from services.gateway.domain.source_name import last_segment, safe_extension
+from services.gateway.domain.source_name import safe_extension
 from services.gateway.store import NumberedFolderStore, RegistrationStore, TenantStore
 from services.gateway.store.numbered_folder import ROOT
 from services.gateway.usecases.fetch_blob import FETCHED_WITHIN
@@ -23,6 +24,7 @@ async def register_watched(work: UnitOfWork, found: WatchedFileFound, now: datet
 
     One that is larger than `max_size_bytes` is refused by ingest, which keeps it likewise.
     """
+    name = clean_name(found.file_name)
     new = Registration(
         id=found.file_id,
         tenant_id=found.tenant_id,
@@ -37,8 +39,8 @@ async def register_watched(work: UnitOfWork, found: WatchedFileFound, now: datet
         transfer="fetched",
         source=Source(f"watch:{found.file_id}"),
         folder=await _folder(work, found),
-        name=last_segment(found.file_name),
-        extension=safe_extension(found.file_name),
+        name=name,
+        extension=safe_extension(name or ""),
         view={"watch_folder_id": str(found.watch_folder_id)},
     )
     events: Sequence[UploadEvent] = new.events()
@@ -61,6 +63,6 @@ async def _folder(work: UnitOfWork, found: WatchedFileFound) -> str:
     if not (label := found.folder_label or found.folder_id):
         return ""
     try:
-        return (await create_numbered_folder(work, found.tenant_id, ROOT, label)).path
+        return (await create_numbered_folder(work, found.tenant_id, ROOT, without_invisible(label))).path
     except InvalidFieldError:  # no folder can be called so
         return ""

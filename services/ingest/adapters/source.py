@@ -18,11 +18,11 @@ from libs.egress.download import (
     download,
 )
 from libs.egress.url import UrlRefusal
+from libs.file_name.download import download_name
 from libs.object_store.port import ObjectInfo
 from services.ingest.domain.content_type import declared_type
 from services.ingest.domain.error import FetchCode, FetchError
 from services.ingest.domain.fetch import Found
-from services.ingest.domain.file_name import file_name
 
 PASSING_STATUSES: Final = frozenset({408, 425, 429})
 """4xx that ask for patience."""
@@ -92,7 +92,7 @@ class HttpSource:
 
 def found_in(answered: Download) -> Found:
     return Found(
-        file_name=file_name(answered.headers.get("Content-Disposition"), answered.url),
+        file_name=download_name(answered.headers.get("Content-Disposition"), answered.url),
         content_type=declared_type(answered.headers.get("Content-Type")),
         total_bytes=answered.size_bytes,
     )

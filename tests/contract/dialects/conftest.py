@@ -161,6 +161,10 @@ class Gateway:
             ),
         )
 
+    def here(self, url: str) -> str:
+        """The gateway's own address as it can be reached from here."""
+        return url.replace(BASE_URL, str(self.http.make_url("/")).rstrip("/"))
+
     async def put(self, key: str) -> None:
         """Bytes that a client sent; the gateway is not told."""
 

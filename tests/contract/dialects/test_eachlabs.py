@@ -6,6 +6,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID, uuid4
 
+from yarl import URL
+
 from contracts.events import (
     FileDeleteRequested,
     FileExpired,
@@ -59,6 +61,7 @@ async def test_the_published_example_passes(gateway: Gateway) -> None:
     assert set(answer) == {"id", "upload_url", "public_url", "expires_at", "status", "required_headers"}
     assert answer["status"] == "PENDING"
     assert answer["public_url"] == f"{BASE_URL}/public/{upload_id}.m4a"
+    assert urlsplit(answer["upload_url"]).path.endswith(".m4a")
     assert answer["required_headers"] == {
         "Content-Type": "audio/mp4",
         "x-amz-meta-file-id": upload_id,
@@ -66,6 +69,21 @@ async def test_the_published_example_passes(gateway: Gateway) -> None:
         "x-amz-meta-audio-duration-seconds": "1008.32",
         "x-amz-tagging": "uploader=customer&ttl_days=30",
     }
+
+
+async def test_a_put_to_the_url_with_an_extension_is_stored(gateway: Gateway) -> None:
+    # E-15, E-17
+    answer = await created(gateway, file_type="image", content_type="image/svg+xml; charset=utf-8")
+
+    [event] = await gateway.emitted(UploadRegistered)
+    assert urlsplit(answer["upload_url"]).path.endswith(event.staging_key)
+    assert event.staging_key.endswith(".svg")
+    target = URL(gateway.here(answer["upload_url"]), encoded=True)
+    async with gateway.http.session.put(target, data=b"<svg/>", headers=answer["required_headers"]) as response:
+        assert response.status == 200
+    stored = await gateway.store.stat(event.staging_key)
+    assert stored is not None
+    assert (stored.size_bytes, stored.content_type) == (6, "image/svg+xml; charset=utf-8")
 
 
 async def test_the_upload_url_takes_one_put_within_fifteen_minutes(gateway: Gateway) -> None:

@@ -68,6 +68,24 @@ async def test_an_object_of_a_container_is_registered(api: MediaLab, settings: d
     assert file == {"file_id": body["file_id"], "title": "Käse & Brot?.mp4", "folder_id": folder, "size": None}
 
 
+@pytest.mark.parametrize(
+    ("key", "name", "extension"),
+    [
+        ("a/photo\u202egpj.exe", "photogpj.exe", ".exe"),
+        ("a.b/c\\d.mp4\u202c", "d.mp4", ".mp4"),
+        ("folder.d/", "folder.d", ".d"),
+    ],
+)
+async def test_its_name_keeps_only_what_a_name_may(api: MediaLab, key: str, name: str, extension: str) -> None:
+    # M-06
+    title = "My\u202e title"
+    await api.ok("POST", PATH, json={"container_id": await linked(api, S3), "key": key, "title": title})
+    [event] = await api.registered()
+    assert (event.file_name, event.object_key) == (name, f"files/{event.upload_id}/original{extension}")
+    [file] = (await api.ok("GET", "/api/folders/0/contents"))["files"]
+    assert file["title"] == "My title"
+
+
 async def test_forms_and_titles_are_taken(api: MediaLab) -> None:
     # M-06
     container_id = await linked(api, S3)

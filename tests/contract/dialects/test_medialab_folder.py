@@ -111,7 +111,7 @@ async def test_temp_is_no_place_to_keep_files(api: MediaLab) -> None:
     assert [folder["name"] for folder in listed["folders"]] == ["temp_2"]
 
 
-@pytest.mark.parametrize("name", ["", " ", "x" * 256, "a\nb", "\x7f", None, 5, ["a"]])
+@pytest.mark.parametrize("name", ["", " ", "x" * 256, "a\nb", "\x7f", "a\u202eb", None, 5, ["a"]])
 async def test_a_name_that_is_none_is_refused(api: MediaLab, name: object) -> None:
     await api.refused(await api.call("POST", "/api/folders/0", json={"name": name}), 400, "invalid_request")
 

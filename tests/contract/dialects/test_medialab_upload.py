@@ -52,6 +52,17 @@ async def test_the_form_says_folder_and_title_of_a_file(api: MediaLab, fields_fi
     assert (file["title"], file["folder_id"]) == (fields[1][1], folder["folder_id"])
 
 
+async def test_names_and_titles_keep_only_what_they_may(api: MediaLab) -> None:
+    # M-24
+    url = (await api.register(file_extensions="exe", autofinish=0))["url_upload_direct"]
+
+    named = await api.upload(url, File(filename="photo\u202egpj.exe\u202c"))
+    titled = await api.upload(url, File(filename="\u202e", field="a.exe"), fields=[("title", "A \u202etitle / more")])
+
+    assert [event.file_name for event in await api.registered()] == ["photogpj.exe", "a.exe"]
+    assert [body["files"][0]["title"] for body in (named, titled)] == ["photogpj.exe", "A title / more"]
+
+
 async def test_the_folder_is_the_forms_or_the_urls_or_the_upload_ids(api: MediaLab) -> None:
     # M-24, part 2.1: sdk-php appends `&folder_id=` to the upload URL
     first, second, third = [

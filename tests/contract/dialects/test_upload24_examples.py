@@ -115,7 +115,7 @@ async def test_the_session_of_the_text_is_opened_as_printed(shell: Shell) -> Non
 async def test_a_put_and_its_completion(shell: Shell) -> None:
     # T-08, T-26, T-27, T-28
     session = await shell.run(PRESIGN, ("734003200", str(len(VIDEO))))
-    shell.variables["UPLOAD_URL"] = shell.api.here(session["uploadUrl"])
+    shell.variables["UPLOAD_URL"] = shell.api.gateway.here(session["uploadUrl"])
     shell.variables["SESSION_TOKEN"] = session["sessionToken"]
     await shell.run(PUT)
     done = await shell.run(COMPLETE)

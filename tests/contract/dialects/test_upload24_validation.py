@@ -264,6 +264,9 @@ async def test_a_name_with_folders_keeps_its_last_part(api: Upload24) -> None:
         ("C:\\videos\\clip.mp4", "clip.mp4"),
         ("a/", "file"),
         ("🎬.mp4", "🎬.mp4"),
+        ("photo\u202egpj.exe", "photogpj.exe"),
+        ("\u2066\u2069", "file"),
+        ("日" * 200 + ".mp4", "日" * 83 + ".mp4"),
     ):
         await api.presign(fileName=given)
         assert (await api.registered()).file_name == kept

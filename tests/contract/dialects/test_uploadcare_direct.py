@@ -67,6 +67,32 @@ async def test_a_file_is_named_by_its_field_where_it_has_no_name(api: Uploadcare
     assert (await api.registered(body["photo.jpg"])).file_name == "photo.jpg"
 
 
+@pytest.mark.parametrize(
+    ("disposition", "name"),
+    [
+        (b'name="file"; filename="caf\xe9.txt"', "café.txt"),
+        (b'name="file"; filename="\xd6\xd0\xce\xc4.txt"', "ÖÐÎÄ.txt"),
+        (b'name="file"; filename="cafe.txt"; filename*=windows-1252\'\'caf%E9.txt', "café.txt"),
+        (b'name="file"; filename="a.txt"; filename*=', "a.txt"),
+        (b'name="file"; filename="a.txt"; filename*=UTF-8\'\'%E9.txt', "a.txt"),
+        ('name="file"; filename="photo\u202egpj.exe"'.encode(), "photogpj.exe"),
+        (b"name=\"file\"; filename*=UTF-8''..%2Fphoto%E2%80%AEgpj.exe", "photogpj.exe"),
+        (b'name="caf\xe9.txt"; filename=""', "café.txt"),
+        ('name="\u202e.txt"; filename="\u202e"'.encode(), ".txt"),
+        (b'name="file"; filename="' + b"x" * 300 + b'.jpeg"', "x" * 250 + ".jpeg"),
+    ],
+)
+async def test_a_name_never_costs_the_upload_and_keeps_only_what_it_may(api: Uploadcare, disposition: bytes, name: str) -> None:
+    # U-10
+    key = f'--b\r\nContent-Disposition: form-data; name="UPLOADCARE_PUB_KEY"\r\n\r\n{api.project.public_key}\r\n--b\r\n'
+    body = key.encode() + b"Content-Disposition: form-data; " + disposition + b"\r\n\r\nhello\r\n--b--\r\n"
+    headers = {"Content-Type": "multipart/form-data; boundary=b"}
+
+    [file_id] = (await api.ok(Request("/base/", body=body, headers=headers))).values()
+
+    assert (await api.registered(file_id)).file_name == name
+
+
 @pytest.mark.parametrize("store", ["0", "1", "auto", None])
 @pytest.mark.parametrize("auto_store", [True, False])
 async def test_a_file_is_temporary_unless_it_is_stored(api: Uploadcare, store: str | None, auto_store: bool) -> None:

@@ -68,7 +68,7 @@ async def test_a_pasted_url_is_kept_as_it_is_spelled(api: Uploadcare, url: str) 
 
 async def test_everything_may_stand_in_the_query(api: Uploadcare) -> None:
     # U-24, U-25, U-29: as the JavaScript client sends it
-    query = [api.key(), ("source_url", SOURCE), ("store", "1"), ("metadata[pet]", "a cat"), ("filename", "photo 1.png")]
+    query = [api.key(), ("source_url", SOURCE), ("store", "1"), ("metadata[pet]", "a cat"), ("filename", "a/\u202ephoto 1.png")]
     body = await api.ok(Request("/from_url/", query=query))
     event = await api.registered()
     assert (event.file_expires_at, event.file_name) == (None, "photo 1.png")

@@ -40,7 +40,7 @@ async def put_all(api: Uploadcare, parts: list[str], content: bytes = CONTENT, c
 
 async def test_a_file_in_parts_is_an_upload(api: Uploadcare) -> None:
     # U-14, U-16, U-20, U-21, U-22, U-23
-    upload_id, parts = await started(api, ("filename", "/var/folders/x/IMG-0412_123.JPG"), ("content_type", "image/jpeg"))
+    upload_id, parts = await started(api, ("filename", "/var/x/\u202eIMG-0412_123.JPG"), ("content_type", "image/jpeg"))
     assert len(parts) == 3
     event = await api.registered(upload_id)
     assert (event.transfer, event.transcode, event.file_name) == ("multipart", False, "IMG-0412_123.JPG")

@@ -15,7 +15,7 @@ from contracts.events import PublicationChanged, PublicationRequested, UploadReg
 from contracts.ids import publication_id
 from services.gateway.domain.account import parse_id
 from services.gateway.jobs import ExpireSubmissions
-from tests.contract.dialects.conftest import BASE_URL, Gateway, link_accounts
+from tests.contract.dialects.conftest import Gateway, link_accounts
 
 MIB = 2**20
 VIDEO = b"\x00\x00\x00\x18ftypmp42" + b"v" * 2000
@@ -76,14 +76,10 @@ class Upload24:
 
     async def put(self, url: str, body: bytes, **headers: str) -> tuple[int, str]:
         """To whichever store: status and ETag."""
-        target = URL(self.here(url), encoded=True)
+        target = URL(self.gateway.here(url), encoded=True)
         headers = {"Content-Type": "video/mp4", **headers}
         async with self.gateway.http.session.put(target, data=BytesIO(body), headers=headers) as response:
             return response.status, response.headers.get("ETag", "")
-
-    def here(self, url: str) -> str:
-        """The gateway's own address as it can be reached from here."""
-        return url.replace(BASE_URL, str(self.gateway.http.make_url("/")).rstrip("/"))
 
     async def uploaded(self, **changes: Any) -> str:
         """A completed upload of one PUT; its id."""

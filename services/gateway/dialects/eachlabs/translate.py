@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from math import ceil
 from typing import Final
+from uuid import uuid4
 
 from contracts.events import Callback
 from contracts.ids import UploadId, new_upload_id
@@ -75,6 +76,7 @@ def to_registration(body: UploadRequest, principal: Principal, deps: Deps, now: 
         content_type=content_type,
         max_size_bytes=deps.limits.max_upload_bytes,
         extension=extension,
+        token=f"{uuid4().hex}{extension}",  # E-17: the path of the upload URL ends in it, too
         view=view,
         callback=Callback(
             url=body.callback_url,

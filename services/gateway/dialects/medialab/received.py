@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from pydantic import TypeAdapter
 
-from libs.web.form import Field, ReceivedFile
+from libs.file_name.name import clean_name, without_invisible
+from libs.web.form import Field, FilePart, ReceivedFile
 from libs.web.route import HttpError
 from services.gateway.dialects.medialab.schemas import MAX_TITLE, FolderNumber
 from services.gateway.domain.error import FolderNotFoundError, InvalidFieldError
-from services.gateway.domain.file_name import base_name
 
 _FOLDER_NUMBER: TypeAdapter[int] = TypeAdapter(FolderNumber)
 
@@ -54,12 +54,17 @@ def _for_each(name: str, fields: Sequence[Field], files: int) -> list[str | None
     return values
 
 
+def name_of(part: FilePart) -> str:
+    """What the file is called: by itself, or by its field."""
+    return clean_name(part.filename) or clean_name(part.field) or "file"
+
+
 def _describe(file: ReceivedFile, title: str | None, folder: str | None) -> Described:
-    name = base_name(file.part.filename) or base_name(file.part.field) or "file"
+    name = name_of(file.part)
     if title is not None and len(title) > MAX_TITLE:
         raise InvalidFieldError("title", f"title may have at most {MAX_TITLE} characters")
     try:
         number = _FOLDER_NUMBER.validate_python(folder) if folder else None
     except ValueError:
         raise FolderNotFoundError from None
-    return Described(file, name, title or name, number)
+    return Described(file, name, without_invisible(title or "") or name, number)

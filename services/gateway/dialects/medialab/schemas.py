@@ -4,7 +4,9 @@ import re
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+
+from libs.file_name.name import without_invisible
 
 MAX_BIGINT: Final = 2**63 - 1
 MAX_EXTENSIONS: Final = 200
@@ -13,6 +15,7 @@ MAX_TITLE: Final = 255
 FolderNumber = Annotated[int, Field(ge=0, le=MAX_BIGINT)]
 """0: the root."""
 Limit = Annotated[int, Field(ge=1, le=MAX_BIGINT)]
+Title = Annotated[str, Field(max_length=MAX_TITLE), AfterValidator(without_invisible)]
 
 _BETWEEN = re.compile(r"[\s,;|]+")
 
@@ -77,7 +80,7 @@ class RemoteRequest(_Fields):
     url: Annotated[str, StringConstraints(strip_whitespace=True, max_length=2048)]
     """http or https, public."""
     folder_id: FolderNumber = 0
-    title: Annotated[str, Field(max_length=MAX_TITLE)] | None = None
+    title: Title | None = None
     """The file's name as its source tells it, where this is not given."""
 
 
@@ -89,7 +92,7 @@ class BlobRequest(_Fields):
     key: Annotated[str, Field(max_length=1024)]
     """Of the object in it."""
     folder_id: FolderNumber = 0
-    title: Annotated[str, Field(max_length=MAX_TITLE)] | None = None
+    title: Title | None = None
     """The last segment of its key where this is not given."""
 
 
@@ -105,7 +108,7 @@ class UploadForm(BaseModel):
     file: Annotated[str, Field(json_schema_extra={"type": "string", "contentMediaType": "application/octet-stream"})]
     folder_id: FolderNumber | None = None
     """Instead of the upload id's own."""
-    title: Annotated[str, Field(max_length=MAX_TITLE)] | None = None
+    title: Title | None = None
     """Its file name where this is not given."""
 
 

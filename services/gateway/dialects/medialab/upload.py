@@ -21,7 +21,7 @@ from services.gateway.dialects.medialab.answer import answer
 from services.gateway.dialects.medialab.caller import Callers
 from services.gateway.dialects.medialab.errors import UploadUrlRefusedError
 from services.gateway.dialects.medialab.params import LIMITS, query_value
-from services.gateway.dialects.medialab.received import Described, describe
+from services.gateway.dialects.medialab.received import Described, describe, name_of
 from services.gateway.dialects.medialab.schemas import FileView, Uploaded
 from services.gateway.dialects.medialab.translate import to_registration
 from services.gateway.dialects.medialab.upload_id import DATABASE_SECONDS, to_batch_id
@@ -36,7 +36,6 @@ from services.gateway.domain.batch import (
 )
 from services.gateway.domain.content_type import UNDECLARED, extension_of
 from services.gateway.domain.error import FileTooLargeError, FolderNotFoundError, GatewayError, StorageBlockedError
-from services.gateway.domain.file_name import base_name
 from services.gateway.domain.registration import Registration
 from services.gateway.store import BatchStore, NumberedFolderStore, TenantStore
 from services.gateway.store.numbered_folder import NumberedFolder
@@ -113,7 +112,7 @@ class Uploads:
 
     async def _receive(self, request: web.Request, batch: Batch) -> Form:
         async def place(part: FilePart, _fields: Sequence[Field]) -> str:
-            batch.check_name(base_name(part.filename) or part.field)
+            batch.check_name(name_of(part))
             return f"staging/{new_upload_id()}/{uuid4().hex}"
 
         try:

@@ -7,12 +7,12 @@ from uuid import UUID, uuid4
 
 from contracts.events import Transfer
 from contracts.ids import UploadId
+from libs.file_name.name import clean_name
 from services.gateway.auth import Principal
 from services.gateway.deps import Deps
 from services.gateway.dialects.upload24.errors import Upload24Error
 from services.gateway.dialects.upload24.schemas import (
     MAX_FILE_BYTES,
-    MAX_NAME_CHARACTERS,
     AccountStatus,
     Metadata,
     Status,
@@ -138,9 +138,7 @@ def stored_entry(view: Mapping[str, Any]) -> Entry:
 
 
 def file_name(given: str) -> str:
-    """The last segment of what may be a path, within the limit."""
-    name = given.replace("\\", "/").rpartition("/")[2].strip()
-    return name[-MAX_NAME_CHARACTERS:] or "file"
+    return clean_name(given) or "file"
 
 
 def status_of(publications: Sequence[Publication]) -> Status:

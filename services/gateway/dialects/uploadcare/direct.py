@@ -21,6 +21,7 @@ from aiohttp import web
 
 from contracts.ids import UploadId, new_upload_id
 from libs.egress.url import CheckedUrl, UrlRefusedError, parse_url
+from libs.file_name.name import clean_name
 from libs.media_type.policy import TypePolicy
 from libs.object_store.port import StoreUnavailableError
 from libs.web.form import Field, FilePart, Form, FormLimits, ReceivedFile, receive_form
@@ -36,7 +37,6 @@ from services.gateway.dialects.uploadcare.translate import max_file_bytes, to_re
 from services.gateway.dialects.uploadcare.verdict import Verdicts
 from services.gateway.domain.content_type import UNDECLARED, extension_of
 from services.gateway.domain.error import IdTakenError
-from services.gateway.domain.file_name import base_name
 from services.gateway.domain.project import Project
 from services.gateway.domain.registration import Registration
 from services.gateway.store import ProjectUploadStore
@@ -145,7 +145,7 @@ class Direct:
             content_type=content_type,
             size_bytes=file.stored.size_bytes,
             max_size_bytes=file.stored.size_bytes,
-            name=base_name(file.part.filename) or base_name(file.part.field),
+            name=clean_name(file.part.filename) or clean_name(file.part.field),
             extension=extension_of(content_type),
         )
 

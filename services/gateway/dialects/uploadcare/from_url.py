@@ -5,6 +5,7 @@ from typing import Final
 from aiohttp import web
 
 from contracts.ids import new_upload_id
+from libs.file_name.name import clean_name
 from services.gateway.deps import Deps
 from services.gateway.dialects.uploadcare.answer import answer
 from services.gateway.dialects.uploadcare.errors import UploadcareError
@@ -16,7 +17,6 @@ from services.gateway.dialects.uploadcare.signature import authorize
 from services.gateway.dialects.uploadcare.source_url import check_source, source_hash
 from services.gateway.dialects.uploadcare.translate import max_file_bytes, to_registration
 from services.gateway.domain.content_type import UNDECLARED
-from services.gateway.domain.file_name import base_name
 from services.gateway.domain.project import Project
 from services.gateway.domain.registration import Registration, Source
 from services.gateway.domain.upload import Upload
@@ -70,7 +70,7 @@ class FromUrl:
             source=source,
             content_type=UNDECLARED,
             max_size_bytes=max_file_bytes(self._deps, project),
-            name=base_name(params.filled("filename") or ""),
+            name=clean_name(params.filled("filename") or ""),
         )
 
     async def _saved(self, project: Project, url: str) -> Upload | None:

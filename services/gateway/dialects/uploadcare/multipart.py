@@ -18,6 +18,7 @@ from aiohttp import web
 
 from contracts.events import Stage, UploadFinishRequested
 from contracts.ids import UploadId, new_upload_id
+from libs.file_name.name import clean_name
 from libs.media_type.policy import TypePolicy
 from libs.object_store.port import MAX_PARTS, InvalidPartsError, MultipartNotFoundError, ObjectNotFoundError, Part
 from services.gateway.deps import Deps
@@ -31,7 +32,6 @@ from services.gateway.dialects.uploadcare.sniffing import actual_type
 from services.gateway.dialects.uploadcare.translate import max_file_bytes, to_registration
 from services.gateway.dialects.uploadcare.verdict import Verdicts, refusal_of
 from services.gateway.domain.content_type import UNDECLARED, extension_of, is_content_type
-from services.gateway.domain.file_name import base_name
 from services.gateway.domain.project import Project
 from services.gateway.domain.registration import Registration
 from services.gateway.domain.upload import State, Upload
@@ -71,7 +71,7 @@ class Multipart:
 
     def _registration(self, params: Params, project: Project) -> tuple[Registration, int]:
         """With the size of its parts. Raises UploadcareError."""
-        name = base_name(_required(params, "filename"))
+        name = clean_name(_required(params, "filename"))
         size = _number(_required(params, "size"), "MultipartSizeInvalidError")
         declared = _required(params, "content_type")
         _check_size(size, max_file_bytes(self._deps, project))

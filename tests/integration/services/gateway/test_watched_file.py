@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
+import pytest
 import pytest_asyncio
 
 from contracts.envelope import Envelope
@@ -112,8 +113,29 @@ async def test_its_subfolder_names_the_folder(outbox: Outbox, tenant_id: TenantI
     by_label = found(tenant_id, folder_id="123456789012345678", folder_label="Été")
     again = found(tenant_id, folder_label="Été")
     root = found(tenant_id, folder_id="0", folder_label="whatever")
-    unspeakable = found(tenant_id, folder_label="a\x01b")
-    for event in (by_number, by_label, again, root, unspeakable):
+    turned = found(tenant_id, folder_label="a\x01\u202eb")
+    unspeakable = found(tenant_id, folder_label="\x01\u202e")
+    events = (by_number, by_label, again, root, turned, unspeakable)
+    for event in events:
         await hear(outbox, event)
-    titles = [await folder_title(outbox, event) for event in (by_number, by_label, again, root, unspeakable)]
-    assert titles == ["Clips of 2026", "Été", "Été", "", ""]
+    titles = [await folder_title(outbox, event) for event in events]
+    assert titles == ["Clips of 2026", "Été", "Été", "", "ab", ""]
+
+
+@pytest.mark.parametrize(
+    ("found_name", "name", "extension"),
+    [
+        ("photo\u202egpj.exe", "photogpj.exe", ".exe"),
+        ("clip.mp4\u202c", "clip.mp4", ".mp4"),
+        ("C:\\films\\clip.mp4", "clip.mp4", ".mp4"),
+        ("\u202e", None, ""),
+    ],
+)
+async def test_its_name_keeps_only_what_a_name_may(
+    outbox: Outbox, tenant_id: TenantId, found_name: str, name: str | None, extension: str
+) -> None:
+    # M-07
+    event = found(tenant_id, file_name=found_name)
+    await hear(outbox, event)
+    [registered, _fetch] = await emitted(outbox)
+    assert (registered.file_name, registered.object_key) == (name, f"files/{event.file_id}/original{extension}")

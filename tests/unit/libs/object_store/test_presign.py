@@ -157,14 +157,19 @@ def test_a_url_from_the_future_is_refused() -> None:
 
 @pytest.mark.parametrize("missing", ["content-type", "content-length", "x-amz-meta-id"])
 def test_a_missing_bound_header_is_refused(missing: str) -> None:  # E-15
-    with pytest.raises(SignatureMismatchError):
+    with pytest.raises(SignatureMismatchError, match=f"lacks headers that its URL was signed with: {missing}\\."):
         verify(headers=[pair for pair in SENT if pair[0].lower() != missing])
+
+
+def test_all_missing_bound_headers_are_named() -> None:  # E-15
+    with pytest.raises(SignatureMismatchError, match="content-length, content-type, x-amz-meta-id"):
+        verify(headers=SENT[:1])
 
 
 @pytest.mark.parametrize("name", ["content-type", "content-length", "x-amz-meta-id"])
 @pytest.mark.parametrize("other", ["", "other", "10, 10"])
 def test_another_value_of_a_bound_header_is_refused(name: str, other: str) -> None:  # E-15
-    with pytest.raises(SignatureMismatchError):
+    with pytest.raises(SignatureMismatchError, match=name):
         verify(headers=[(n, other if n.lower() == name else v) for n, v in SENT])
 
 
@@ -173,10 +178,17 @@ def test_a_bound_header_sent_twice_is_refused() -> None:
         verify(headers=[*SENT, ("X-Amz-Meta-Id", "7")])
 
 
-@pytest.mark.parametrize("name", ["x-amz-copy-source", "X-Amz-Acl", "x-amz-meta-other"])
+@pytest.mark.parametrize("name", ["x-amz-copy-source", "X-Amz-Acl", "x-amz-meta-other", "x-amz-checksum-type"])
 def test_an_unsigned_amazon_header_is_refused(name: str) -> None:
-    with pytest.raises(UnsignedHeaderError):
+    with pytest.raises(UnsignedHeaderError, match=name.lower()):
         verify(headers=[*SENT, (name, "x")])
+
+
+@pytest.mark.parametrize(
+    "name", ["X-Amz-Checksum-Sha256", "x-amz-checksum-crc32c", "x-amz-sdk-checksum-algorithm", "Content-MD5"]
+)
+def test_an_unsigned_header_that_only_states_a_checksum_passes(name: str) -> None:
+    verify(headers=[*SENT, (name, "x")])
 
 
 @pytest.mark.parametrize(
@@ -210,6 +222,9 @@ def test_a_changed_request_is_refused(changed: dict[str, str]) -> None:
         QUERY.replace("Expires=900", "Expires=٣"),
         QUERY.replace("Date=20261121", "Date=20269921"),
         QUERY.replace("SHA256", "SHA1"),
+        QUERY.replace("SignedHeaders=", "SignedHeaders=%00%3B"),
+        QUERY.replace("SignedHeaders=content-length%3B", "SignedHeaders=Content-Length%3B"),
+        QUERY.replace("SignedHeaders=", "SignedHeaders=%3B"),
     ],
 )
 def test_a_malformed_query_is_refused(query: str) -> None:

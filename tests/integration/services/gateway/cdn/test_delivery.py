@@ -67,6 +67,9 @@ async def test_a_file_is_delivered_as_it_is_under_all_its_addresses(gateway: "Ga
             assert await response.read() == PHOTO
             assert response.headers["Content-Disposition"].startswith("inline; filename=")
     assert 'filename="a"' in response.headers["Content-Disposition"]
+    for path in (f"/{file_id}/photo%E2%80%AEgpj.exe", f"/{file_id}/-/preview/photo%E2%80%AEgpj.exe"):
+        async with gateway.client.head(path) as response:
+            assert (response.status, response.headers["Content-Disposition"]) == (200, 'inline; filename="photogpj.exe"')
     async with gateway.client.head(f"/{file_id}/") as response:
         assert (response.status, response.headers["Content-Length"]) == (200, str(len(PHOTO)))
     async with gateway.client.get(f"/{file_id}/", headers={"Range": "bytes=1-3"}) as response:
@@ -170,7 +173,8 @@ async def test_a_result_is_as_good_a_file_as_any(gateway: "Gateway") -> None:
     ]
     for headers, status in conditions:
         async with gateway.client.get(path, headers=headers) as response:
-            assert response.status == status
+            assert (response.status, response.headers["Access-Control-Allow-Origin"]) == (status, "*")
+            assert "Content-Range" in response.headers["Access-Control-Expose-Headers"]
             if status == 206:
                 assert await response.read() == whole[5:10]
     async with gateway.client.options(path, headers={"Origin": "https://page.test"}) as response:

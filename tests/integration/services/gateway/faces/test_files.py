@@ -2,10 +2,11 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import pytest
 
@@ -245,12 +246,19 @@ async def test_conditions_and_ranges_together(gateway: "Gateway") -> None:
     for headers, status in expected:
         async with gateway.client.get(path, headers=headers) as response:
             assert response.status == status, headers
+            assert response.headers["Access-Control-Allow-Origin"] == "*"
+            assert {"Content-Range", "ETag"} <= exposed(response.headers)
             if status in (200, 304):
                 assert response.headers["ETag"] == etag
             if status == 416:
                 assert response.headers["Content-Range"] == f"bytes */{len(BODY)}"
     async with gateway.client.head(path, headers={"Range": "bytes=0-1"}) as response:
         assert response.status == 200
+
+
+def exposed(headers: Mapping[str, str]) -> set[str]:
+    """The headers that a script in a page of another site may read."""
+    return {name.strip() for name in headers["Access-Control-Expose-Headers"].split(",")}
 
 
 async def test_an_empty_file_has_no_ranges(gateway: "Gateway") -> None:
@@ -265,11 +273,22 @@ async def test_browsers_may_ask_from_other_sites(gateway: "Gateway") -> None:
     for path in ("/public/x", "/c0123456789abcdef/files/x", "/renditions/x/y"):
         async with gateway.client.options(path, headers={"Origin": "https://player.test"}) as response:
             assert response.status == 204
-            assert "Range" in response.headers["Access-Control-Allow-Headers"]
+            allowed = {name.strip() for name in response.headers["Access-Control-Allow-Headers"].split(",")}
+            assert {"Range", "If-Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"} <= allowed
+            assert response.headers["Access-Control-Allow-Origin"] == "*"
         async with gateway.client.get(path) as response:
             assert response.headers["Access-Control-Allow-Origin"] == "*"
+            assert {"Retry-After", "X-Request-Id"} <= exposed(response.headers)
         async with gateway.client.post(path) as response:
             assert (response.status, response.headers["Allow"]) == (405, "GET, HEAD, OPTIONS")
+            assert response.headers["Access-Control-Allow-Origin"] == "*"
+
+
+@pytest.mark.parametrize("query", ["", "?expires=1&signature=00", "?expires=x&signature=%C3%BC"])
+async def test_a_page_of_another_site_may_read_why_a_link_is_refused(gateway: "Gateway", query: str) -> None:
+    async with gateway.client.get(f"/downloads/{uuid4()}{query}") as response:
+        assert (response.status, response.headers["Access-Control-Allow-Origin"]) == (403, "*")
+        assert "X-Request-Id" in exposed(response.headers)
 
 
 async def test_an_object_that_is_cut_off_midway_breaks_the_connection(gateway: "Gateway", tmp_path: Path) -> None:
