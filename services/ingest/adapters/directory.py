@@ -30,6 +30,7 @@ from services.ingest.domain.watch import (
     Sighting,
     WatchedFile,
     beside,
+    draft_of,
     error_note,
     other_name,
 )
@@ -190,7 +191,8 @@ class Directory:
                 return
             lock = beside(file.name, LOCK)
             # Before the file has a name again: without its reason beside it, it would be found once more.
-            draft = write_draft(folder, file.name, error_note(reason))
+            draft = draft_of(file.name)
+            write_draft(folder, draft, error_note(reason))
             if status(folder, lock) is not None:
                 _give_back(file, folder, lock, folder)
             for name in (file.name, other_name(file)):

@@ -82,9 +82,8 @@ def move(folder: int, name: str, target_folder: int, target: str) -> bool:
     return True
 
 
-def write_draft(folder: int, name: str, content: bytes) -> str:
-    """Under a hidden name, which is answered; on disk when this returns, which may take a while."""
-    draft = f".{name[:200]}.draft"
+def write_draft(folder: int, draft: str, content: bytes) -> None:
+    """On disk when this returns, which may take a while. Another file that is called `draft` is replaced."""
     try:
         descriptor = os.open(draft, _WRITE, 0o644, dir_fd=folder)
     except FileExistsError:  # of a worker that did not live to place it, or somebody's link
@@ -94,7 +93,6 @@ def write_draft(folder: int, name: str, content: bytes) -> str:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    return draft
 
 
 def place_draft(folder: int, draft: str, name: str) -> None:

@@ -26,8 +26,7 @@ DONE: Final = ".done"
 EMPTY: Final = "fetch_empty: the file is empty"
 """The reason of an error note for a file that nobody has filled."""
 NOTE_END: Final = (
-    "Longshore tries again when the file changes or this note is deleted.\n"
-    "It deletes the note when it has taken the file.\n"
+    "Longshore tries again when the file changes or this note is deleted.\nIt deletes the note when it has taken the file.\n"
 )
 """By which an error note of ours is known."""
 MAX_DEPTH: Final = 8
@@ -118,10 +117,15 @@ def folder_of(path: str) -> tuple[str | None, str | None]:
     return (numbered[1], numbered[2] or None) if numbered else (None, top)
 
 
-def beside(name: str, suffix: str) -> str:
+def beside(name: str, suffix: str, *, max_bytes: int = MAX_NAME_BYTES) -> str:
     """`<name><suffix>`, or where that is too long a name that stands for it."""
     full = name + suffix
-    return full if len(full.encode()) <= MAX_NAME_BYTES else sha256(name.encode()).hexdigest()[:32] + suffix
+    return full if len(full.encode()) <= max_bytes else sha256(name.encode()).hexdigest()[:32] + suffix
+
+
+def draft_of(name: str) -> str:
+    """The hidden name of an error note that is not complete."""
+    return "." + beside(name, ".draft", max_bytes=MAX_NAME_BYTES - 1)
 
 
 def other_name(file: WatchedFile) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -101,6 +102,23 @@ async def test_changes_are_noticed_without_polling(database_dsn: str, store: Obj
         assert set(await watcher.ended(3)) == {"first.mp4", "7_New/second.mp4", "7_New/third.mp4"}
 
 
+async def test_a_folder_that_is_removed_and_made_again_is_watched_again(
+    database_dsn: str, store: ObjectStore, root: Path, demo: Path
+) -> None:
+    # M-07
+    async with watching(database_dsn, store, root, named(DEMO), ingest_watch_poll_seconds=3600) as watcher:
+        drop(demo, "7_New/first.mp4")
+        await watcher.ended(1)
+        shutil.rmtree(demo)
+        await until(lambda: _is_there(demo))  # ingest makes it
+        drop(demo, "7_New/second.mp4")
+        assert set(await watcher.ended(2)) == {"7_New/first.mp4", "7_New/second.mp4"}
+
+
+async def _is_there(folder: Path) -> bool:
+    return folder.is_dir()
+
+
 async def test_polling_finds_what_nothing_tells_of(
     database_dsn: str, store: ObjectStore, root: Path, demo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,18 +160,21 @@ async def test_a_clock_that_is_ahead_delays_nothing_for_long(
         assert await watcher.ended(2) == {"film.mp4": ["kept"], "other.mp4": ["taken"]}
 
 
-async def test_hidden_unfinished_and_linked_files_are_left_alone(
+async def test_ignored_and_linked_files_are_left_alone(
     database_dsn: str, store: ObjectStore, root: Path, demo: Path, tmp_path: Path
 ) -> None:
     # M-07
     secret = drop(tmp_path / "outside", "secret.mp4")
-    for name in (".hidden", ".cache/film.mp4", "film.mp4.part", "film.mp4.lock", "old.mp4.error.txt", "film.tmp"):
+    for name in (
+        ".hidden", ".cache/film.mp4", "film.mp4.part", "film.mp4.lock", "old.mp4.error.txt", "film.tmp", "101_Clips/Thumbs.db",
+        "101_Clips/@eaDir/film.mp4/SYNOPHOTO_THUMB_M.jpg", "#recycle/old.mp4", "$RECYCLE.BIN/$R1.mp4", "Proxies/film.mp4",
+    ):  # fmt: skip
         drop(demo, name)
     (demo / "link.mp4").symlink_to(secret)
     (demo / "folder").symlink_to(secret.parent)
     os.mkfifo(demo / "pipe.mp4")
     before = names_in(demo)
-    async with watching(database_dsn, store, root, named(DEMO)) as watcher:
+    async with watching(database_dsn, store, root, named(DEMO), ingest_watch_ignore="*.xmp,proxies") as watcher:
         drop(demo, "film2.mp4")
         assert await watcher.ended(1) == {"film2.mp4": ["taken"]}
     assert names_in(demo) == before

@@ -12,6 +12,7 @@ from services.ingest.domain.watch import (
     WatchedFile,
     beside,
     clear_pause_seconds,
+    draft_of,
     error_note,
     folder_of,
     is_candidate,
@@ -65,6 +66,10 @@ def test_names_beside_a_file_fit_into_the_file_system() -> None:
     longest = "ä" * 127
     assert len(beside(longest, ERROR).encode()) <= 255
     assert beside(longest, ERROR) != beside(longest[:-1] + "x", ERROR)
+    assert draft_of("film.mp4") == ".film.mp4.draft"
+    for name in (longest, "x" * 249, "x" * 248):
+        assert len(draft_of(name).encode()) <= 255
+        assert IgnoredNames().match(draft_of(name))
 
 
 @pytest.mark.parametrize("name", ["film.mp4", "film", "a.b.mp4", "ä" * 125 + ".mp4", ".x"])
