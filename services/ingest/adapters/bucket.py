@@ -61,9 +61,11 @@ class Bucket:
 
     async def survey(self) -> Survey:
         found: dict[str, Sighting] = {}
+        orphaned: list[str] = []
         async with aclosing(self._pages()) as pages:
             async for entries in pages:
                 errors: dict[str, float] = {}
+                listed = {sighting.path for sighting in entries}
                 for sighting in entries:
                     if sighting.path.endswith(ERROR):
                         errors[sighting.path.removesuffix(ERROR)] = sighting.changed_at
@@ -73,9 +75,10 @@ class Bucket:
                 for path, told_at in errors.items():
                     if path in found and found[path].changed_at <= told_at:
                         del found[path]
+                orphaned += errors.keys() - listed - found.keys()
                 if len(found) >= MAX_SIGHTINGS:
                     break
-        return Survey(list(found.values()))
+        return Survey(list(found.values()), orphaned_notes=orphaned)
 
     async def _pages(self) -> AsyncGenerator[Sequence[Sighting], None]:
         """In the order of their keys. The rest of an ignored folder is skipped: `.done/` and recycle bins only grow."""
@@ -113,9 +116,7 @@ class Bucket:
 
     async def accept(self, file: WatchedFile, on_success: Literal["delete", "move"]) -> str | None:
         await self._dispose(file, on_success)
-        note = file.path + ERROR
-        if await self._is_note(note):
-            _check(await self._answer("DELETE", note))
+        await self._remove_note(file.path)
         return None
 
     async def recheck(self, file: WatchedFile, aside_path: str, *, remove: bool) -> bool:
@@ -153,6 +154,15 @@ class Bucket:
             _check(await self._answer("PUT", note, body=error_note(reason), headers={"content-type": "text/plain"}))
 
     # ------------------------------------------------------------ requests
+
+    async def remove_orphaned_note(self, path: str) -> None:
+        if (await self._answer("HEAD", path)).status == NOT_FOUND:
+            await self._remove_note(path)
+
+    async def _remove_note(self, path: str) -> None:
+        """Of the object at `path`, where there is one."""
+        if await self._is_note(path + ERROR):
+            _check(await self._answer("DELETE", path + ERROR))
 
     async def _is_note(self, path: str) -> bool | None:
         """Whether the object there is an error note of ours; None where there is none."""

@@ -76,6 +76,9 @@ class Directory:
     async def refuse(self, file: WatchedFile, reason: str) -> None:
         await self._try(lambda: self._refuse(file, reason))
 
+    async def remove_orphaned_note(self, path: str) -> None:
+        await self._try(lambda: self._remove_orphaned_note(path))
+
     async def _try(self, work: Callable[[], T]) -> T:
         thread = OwnThread("watch")  # a mount that hangs holds up nobody else
         try:
@@ -184,6 +187,13 @@ class Directory:
             if remove:
                 os.unlink(name, dir_fd=done)
             return remove
+
+    def _remove_orphaned_note(self, path: str) -> None:
+        name = path.rpartition("/")[2]
+        with self._parent(path, missing_is_fine=True) as folder:
+            # One of the first two is there while the file is renamed, and while it is renamed back one of the last two.
+            if folder >= 0 and all(status(folder, other) is None for other in (name, beside(name, LOCK), name)):
+                remove_note(folder, name)
 
     def _refuse(self, file: WatchedFile, reason: str) -> None:
         with self._parent(file.path, missing_is_fine=True) as folder:

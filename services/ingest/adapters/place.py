@@ -33,6 +33,8 @@ class Survey:
     """Candidates; without those beside which the reason of their refusal lies."""
     directories: frozenset[LocalDirectory] = frozenset()
     """Of this machine, in which a change is worth another survey."""
+    orphaned_notes: Sequence[str] = ()
+    """Paths of files that seem to be gone, while something that is called like the error note of each is there."""
 
 
 class Place(Protocol):
@@ -60,6 +62,9 @@ class Place(Protocol):
 
         False where it still lies there. Raises PlaceUnavailableError.
         """
+
+    async def remove_orphaned_note(self, path: str) -> None:
+        """Removes the error note of a file that is not there any more. Raises PlaceUnavailableError."""
 
     async def refuse(self, file: WatchedFile, reason: str) -> None:
         """It stays, with the reason beside it; where it has gone, nothing. Raises PlaceUnavailableError."""

@@ -116,6 +116,15 @@ class WatchStore:
         )
         return [(UploadId(row["id"]), by_id[row["id"]]) for row in rows]
 
+    async def kept(self, folder: WatchFolder, paths: Sequence[str]) -> Sequence[str]:
+        """Those of them at which a file was refused, as long as that is known."""
+        rows = await self.connection.fetch(
+            "SELECT DISTINCT path FROM watched_files WHERE watch_folder_id = $1 AND path = ANY ($2) AND state = 'kept'",
+            folder.id,
+            paths,
+        )
+        return [row["path"] for row in rows]
+
     async def file(self, file_id: UUID) -> tuple[WatchedFile, UUID] | None:
         """The file and its watch folder's id."""
         row = await self.connection.fetchrow(

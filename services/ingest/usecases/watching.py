@@ -14,7 +14,7 @@ from contracts.ids import UploadId
 from libs.outbox.unit_of_work import Outbox
 from libs.postgres.database import TRANSIENT_ERRORS
 from services.ingest import metrics
-from services.ingest.adapters.place import LocalDirectory, PlaceUnavailableError
+from services.ingest.adapters.place import LocalDirectory, Place, PlaceUnavailableError
 from services.ingest.domain.watch import (
     CLEARING,
     EMPTY,
@@ -69,7 +69,15 @@ class Finding:
         if settled := [sighting for sighting in survey.files if waits[sighting] <= 0]:
             oldest = sorted(settled, key=lambda sighting: (sighting.changed_at, sighting.path))
             await self._insert(folder, await place.closed(oldest, MAX_OPEN), began_at)
+        if survey.orphaned_notes:
+            await self._remove_orphaned_notes(folder, place, survey.orphaned_notes)
         return Seen(survey.directories, min((wait for wait in waits.values() if wait > 0), default=None))
+
+    async def _remove_orphaned_notes(self, folder: WatchFolder, place: Place, paths: Sequence[str]) -> None:
+        async with self._outbox.database.connection() as connection:
+            refused = await WatchStore(connection).kept(folder, paths)
+        for path in refused:
+            await place.remove_orphaned_note(path)
 
     def _waits(self, folder: WatchFolder, sightings: Sequence[Sighting], now: float) -> dict[Sighting, float]:
         """How long each has to wait. A clock that is ahead of ours does not count: then it is what we saw ourselves.

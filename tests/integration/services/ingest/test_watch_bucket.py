@@ -156,6 +156,23 @@ async def test_an_empty_object_waits_until_it_is_filled(
     assert await keys_in(bucket) == []
 
 
+async def test_the_note_of_an_object_that_was_removed_goes(
+    database_dsn: str, store: ObjectStore, inbox: tuple[S3Store, S3Container], tmp_path: Path
+) -> None:
+    # M-07
+    bucket, container = inbox
+    await drop(bucket, f"{PREFIX}film.mp4", b"")
+    folder = named(WatchedBucket(container=container, prefix=PREFIX))
+    async with watching(database_dsn, store, tmp_path, folder, ingest_watch_empty_seconds=0.3) as watcher:
+        await watcher.ended(1)
+        await bucket.delete([f"{PREFIX}film.mp4"])
+
+        async def is_empty() -> bool:
+            return await keys_in(bucket) == []
+
+        await until(is_empty)
+
+
 async def test_an_object_of_somebody_else_that_is_called_like_a_note_stays(
     inbox: tuple[S3Store, S3Container], client: GuardedClient
 ) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from contracts.container import WatchedDirectory
 from libs.object_store.port import ObjectStore
+from services.ingest.domain.watch import error_note
 from tests.integration.services.ingest.rig import until
 from tests.integration.services.ingest.watched import named, names_in, watching
 
@@ -74,6 +75,20 @@ async def test_a_file_that_was_never_read_is_taken_again_without_its_note(
     assert names_in(demo) == []
 
 
+async def test_the_note_of_a_file_that_was_removed_goes(database_dsn: str, store: ObjectStore, demo: Path) -> None:
+    # M-07: a browser that begins with an empty file, and whose user gives up
+    (demo / "film.mp4").touch()
+    (demo / "else.mp4.error.txt").write_bytes(error_note("infected: Eicar"))  # of a file that was never here
+    async with watching(database_dsn, store, demo.parent, named(DEMO), ingest_watch_empty_seconds=0.3) as watcher:
+        await watcher.ended(1)
+        (demo / "film.mp4").unlink()
+
+        async def is_alone() -> bool:
+            return names_in(demo) == ["else.mp4.error.txt"]
+
+        await until(is_alone)
+
+
 async def test_a_file_of_somebody_else_that_is_called_like_a_note_stays(
     database_dsn: str, store: ObjectStore, demo: Path
 ) -> None:
@@ -88,7 +103,7 @@ async def test_a_file_of_somebody_else_that_is_called_like_a_note_stays(
         (demo / "film.mp4").write_bytes(b"content")
 
         async def is_tried_again() -> bool:
-            return (await watcher.rows())[-1]["attempts"] >= 2
+            return bool((await watcher.rows())[-1]["attempts"] >= 2)
 
         await until(is_tried_again)
         assert (demo / NOTE).read_text() == "what went wrong in the film\n"

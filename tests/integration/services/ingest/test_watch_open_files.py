@@ -132,7 +132,7 @@ async def test_a_file_that_is_open_when_its_upload_ends_waits_for_its_writer(
 
 
 async def _attempts(watcher: Watcher, count: int) -> bool:
-    return (await watcher.rows())[0]["attempts"] >= count
+    return bool((await watcher.rows())[0]["attempts"] >= count)
 
 
 # ------------------------------------------------------------ where nobody knows who writes
