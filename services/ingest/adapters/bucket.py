@@ -122,6 +122,10 @@ class Bucket:
     async def recheck(self, file: WatchedFile, aside_path: str, *, remove: bool) -> bool:
         return True  # nothing is set aside in a bucket
 
+    async def remove_orphaned_note(self, path: str) -> None:
+        if (await self._answer("HEAD", path)).status == NOT_FOUND:
+            await self._remove_note(path)
+
     async def _dispose(self, file: WatchedFile, on_success: Literal["delete", "move"]) -> None:
         if on_success == "move" and not await self._is_moved(file):
             return
@@ -154,10 +158,6 @@ class Bucket:
             _check(await self._answer("PUT", note, body=error_note(reason), headers={"content-type": "text/plain"}))
 
     # ------------------------------------------------------------ requests
-
-    async def remove_orphaned_note(self, path: str) -> None:
-        if (await self._answer("HEAD", path)).status == NOT_FOUND:
-            await self._remove_note(path)
 
     async def _remove_note(self, path: str) -> None:
         """Of the object at `path`, where there is one."""
