@@ -101,7 +101,7 @@ class Bucket:
         ignored = self._ignored.first_in(path)
         return ignored if ignored != path else None
 
-    async def closed(self, files: Sequence[Sighting], limit: int) -> Sequence[Sighting]:
+    async def select_closed(self, files: Sequence[Sighting], limit: int) -> Sequence[Sighting]:
         return files[:limit]  # an object is there as a whole or not at all
 
     @asynccontextmanager

@@ -55,8 +55,8 @@ class Directory:
     async def survey(self) -> Survey:
         return await self._try(lambda: scan(self._root, self._segments, self._ignored))
 
-    async def closed(self, files: Sequence[Sighting], limit: int) -> Sequence[Sighting]:
-        return await self._try(lambda: self._closed(files, limit))
+    async def select_closed(self, files: Sequence[Sighting], limit: int) -> Sequence[Sighting]:
+        return await self._try(lambda: self._select_closed(files, limit))
 
     @asynccontextmanager
     async def open(self, file: WatchedFile) -> AsyncIterator[AsyncIterator[bytes]]:
@@ -93,7 +93,7 @@ class Directory:
 
     # ------------------------------------------------------------ in a thread
 
-    def _closed(self, files: Sequence[Sighting], limit: int) -> Sequence[Sighting]:
+    def _select_closed(self, files: Sequence[Sighting], limit: int) -> Sequence[Sighting]:
         closed: list[Sighting] = []
         for file in files:
             if len(closed) == limit:

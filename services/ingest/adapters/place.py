@@ -43,7 +43,7 @@ class Place(Protocol):
     async def survey(self) -> Survey:
         """Raises PlaceUnavailableError."""
 
-    async def closed(self, files: Sequence[Sighting], limit: int) -> Sequence[Sighting]:
+    async def select_closed(self, files: Sequence[Sighting], limit: int) -> Sequence[Sighting]:
         """The first `limit` of them that nobody has open for writing, as far as that can be known. Raises
         PlaceUnavailableError."""
 

@@ -34,7 +34,7 @@ def hold_off_writers(descriptor: int) -> Iterator[Writers]:
 
     `descriptor` is open for reading. Renaming and unlinking the file does not end the lease.
     """
-    writers = _lease(descriptor)
+    writers = _take_lease(descriptor)
     try:
         yield writers
     finally:
@@ -47,7 +47,7 @@ def writers_of(descriptor: int) -> Writers:
         return writers
 
 
-def _lease(descriptor: int) -> Writers:
+def _take_lease(descriptor: int) -> Writers:
     if _file_system(descriptor) not in LOCAL_FILE_SYSTEMS:
         return Writers.UNKNOWN
     try:

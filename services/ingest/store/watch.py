@@ -116,7 +116,7 @@ class WatchStore:
         )
         return [(UploadId(row["id"]), by_id[row["id"]]) for row in rows]
 
-    async def kept(self, folder: WatchFolder, paths: Sequence[str]) -> Sequence[str]:
+    async def refused_paths(self, folder: WatchFolder, paths: Sequence[str]) -> Sequence[str]:
         """Those of them at which a file was refused, as long as that is known."""
         rows = await self.connection.fetch(
             "SELECT DISTINCT path FROM watched_files WHERE watch_folder_id = $1 AND path = ANY ($2) AND state = 'kept'",

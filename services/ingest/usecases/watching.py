@@ -68,14 +68,14 @@ class Finding:
         waits = self._waits(folder, survey.files, looked_at)
         if settled := [sighting for sighting in survey.files if waits[sighting] <= 0]:
             oldest = sorted(settled, key=lambda sighting: (sighting.changed_at, sighting.path))
-            await self._insert(folder, await place.closed(oldest, MAX_OPEN), began_at)
+            await self._insert(folder, await place.select_closed(oldest, MAX_OPEN), began_at)
         if survey.orphaned_notes:
             await self._remove_orphaned_notes(folder, place, survey.orphaned_notes)
         return Seen(survey.directories, min((wait for wait in waits.values() if wait > 0), default=None))
 
     async def _remove_orphaned_notes(self, folder: WatchFolder, place: Place, paths: Sequence[str]) -> None:
         async with self._outbox.database.connection() as connection:
-            refused = await WatchStore(connection).kept(folder, paths)
+            refused = await WatchStore(connection).refused_paths(folder, paths)
         for path in refused:
             await place.remove_orphaned_note(path)
 

@@ -1,4 +1,4 @@
-"""Notifications of the kernel: told, lost, and told again by themselves."""
+"""Notifications of the kernel: received, lost, and received again without a restart."""
 
 import asyncio
 import shutil
@@ -16,8 +16,8 @@ from services.ingest.adapters.changes import Changes
 from services.ingest.adapters.place import LocalDirectory
 
 
-class Told:
-    """How often it was told that something has changed."""
+class Notifications:
+    """How often something has changed."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -39,13 +39,13 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def told() -> Told:
-    return Told()
+def notifications() -> Notifications:
+    return Notifications()
 
 
 @pytest_asyncio.fixture
-async def changes(told: Told) -> AsyncIterator[Changes]:
-    opened = Changes(told)
+async def changes(notifications: Notifications) -> AsyncIterator[Changes]:
+    opened = Changes(notifications)
     await opened.open()
     yield opened
     await opened.close()
@@ -56,24 +56,26 @@ def directory(path: Path, inode: int = 1) -> frozenset[LocalDirectory]:
     return frozenset({LocalDirectory(path, 1, inode)})
 
 
-async def is_told_of_files(told: Told, path: Path) -> None:
-    """Returns when files in the directory are told of: those that come before its watch is set again may not be."""
-    before = told.count
+async def receives_notifications(notifications: Notifications, path: Path) -> None:
+    """Returns when a file in the directory was noticed: those that come before its watch is set again may not be."""
+    before = notifications.count
     async with asyncio.timeout(60):
         for number in range(10_000):
             (path / f"{number}.mp4").touch()
             await asyncio.sleep(0.1)
-            if told.count > before + 1:  # once may be the setting of the watch
+            if notifications.count > before + 1:  # once may be the setting of the watch
                 return
 
 
-async def test_what_changes_is_told_and_what_changed_before(changes: Changes, told: Told, tmp_path: Path) -> None:
+async def test_a_change_is_noticed_and_what_changed_before(
+    changes: Changes, notifications: Notifications, tmp_path: Path
+) -> None:
     # M-07
     changes.watch(directory(tmp_path / "demo"))
-    await told.more_than(0)
-    before = told.count
+    await notifications.more_than(0)
+    before = notifications.count
     (tmp_path / "demo/film.mp4").touch()
-    await told.more_than(before)
+    await notifications.more_than(before)
 
 
 async def _remove(demo: Path) -> None:
@@ -86,31 +88,33 @@ async def _move_away(demo: Path) -> None:
 
 @pytest.mark.parametrize("take_away", [_remove, _move_away])
 async def test_a_directory_that_went_away_and_came_again_is_watched_again(
-    changes: Changes, told: Told, tmp_path: Path, take_away: Callable[[Path], Any]
+    changes: Changes, notifications: Notifications, tmp_path: Path, take_away: Callable[[Path], Any]
 ) -> None:
     # M-07
     demo = tmp_path / "demo"
     changes.watch(directory(demo))
-    await told.more_than(0)
-    before = told.count
+    await notifications.more_than(0)
+    before = notifications.count
     await take_away(demo)
-    await told.more_than(before)
+    await notifications.more_than(before)
     demo.mkdir()
-    await is_told_of_files(told, demo)
+    await receives_notifications(notifications, demo)
 
 
-async def test_another_directory_at_the_same_path_is_watched_instead(changes: Changes, told: Told, tmp_path: Path) -> None:
-    """Of a file system that was mounted there nobody tells."""
+async def test_another_directory_at_the_same_path_is_watched_instead(
+    changes: Changes, notifications: Notifications, tmp_path: Path
+) -> None:
+    """The kernel says nothing of a file system that was mounted there."""
     changes.watch(directory(tmp_path / "demo"))
-    await told.more_than(0)
-    before = told.count
+    await notifications.more_than(0)
+    before = notifications.count
     changes.watch(directory(tmp_path / "demo"))
     changes.watch(directory(tmp_path / "demo", inode=2))
-    await told.more_than(before)
+    await notifications.more_than(before)
 
 
 async def test_a_kernel_without_free_watches_is_asked_again(
-    changes: Changes, told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    changes: Changes, notifications: Notifications, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # M-07
     refused: list[int] = []
@@ -123,13 +127,13 @@ async def test_a_kernel_without_free_watches_is_asked_again(
 
     monkeypatch.setattr(changes_module, "watch", watch)
     changes.watch(directory(tmp_path / "demo"))
-    await told.more_than(0)
+    await notifications.more_than(0)
     assert len(refused) == 3
-    await is_told_of_files(told, tmp_path / "demo")
+    await receives_notifications(notifications, tmp_path / "demo")
 
 
 async def test_a_mount_that_hangs_holds_up_nothing_but_notifications(
-    changes: Changes, told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    changes: Changes, notifications: Notifications, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers = threading.Event()
     asked = threading.Event()
@@ -144,5 +148,5 @@ async def test_a_mount_that_hangs_holds_up_nothing_but_notifications(
     await asyncio.to_thread(asked.wait)
     changes.watch(directory(tmp_path / "other"))
     answers.set()
-    await told.more_than(0)
-    await is_told_of_files(told, tmp_path / "other")
+    await notifications.more_than(0)
+    await receives_notifications(notifications, tmp_path / "other")

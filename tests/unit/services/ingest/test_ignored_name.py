@@ -1,8 +1,10 @@
 """Names in watch folders that are left alone."""
 
 import pytest
+from pydantic import ValidationError
 
 from services.ingest.domain.ignored_name import IgnoredNames, parse_patterns
+from services.ingest.settings import Settings
 
 
 @pytest.mark.parametrize(
@@ -53,3 +55,11 @@ def test_an_operator_adds_patterns_that_match_in_any_case() -> None:
 def test_a_pattern_with_a_slash_is_refused() -> None:
     with pytest.raises(ValueError, match=r"Proxies/.*slash"):
         parse_patterns("*.xmp,Proxies/*")
+
+
+def test_the_setting_is_a_list_of_patterns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LONGSHORE_INGEST_WATCH_IGNORE", "*.xmp, Proxies")
+    assert Settings().ingest_watch_ignore == ("*.xmp", "Proxies")
+    monkeypatch.setenv("LONGSHORE_INGEST_WATCH_IGNORE", "Proxies/*")
+    with pytest.raises(ValidationError, match="slash"):
+        Settings()
