@@ -15,6 +15,7 @@ from services.ingest.adapters.blob import BlobSource
 from services.ingest.adapters.changes import Changes
 from services.ingest.adapters.source import HttpSource
 from services.ingest.domain.fetch import Retries
+from services.ingest.domain.ignored_name import IgnoredNames
 from services.ingest.domain.watch import WATCH
 from services.ingest.handlers import HANDLERS
 from services.ingest.jobs import ClearingLoop, FetchLoop, Upkeep, WatchLoop
@@ -39,6 +40,7 @@ def build(settings: Settings, store: ObjectStore) -> Service:
         settings.watch_root,
         client,
         secrets_box,
+        IgnoredNames(settings.ingest_watch_ignore),
         timeout_seconds=settings.ingest_timeout_seconds,
         idle_seconds=settings.ingest_idle_seconds,
     )
@@ -47,17 +49,23 @@ def build(settings: Settings, store: ObjectStore) -> Service:
         settings, outbox, store, _sources(settings, outbox, store, client=client, secrets_box=secrets_box, places=places)
     )
     poll_seconds = settings.ingest_watch_poll_seconds
-    finding = Finding(outbox, places, settle_seconds=settings.ingest_watch_settle_seconds)
+    settle_seconds = settings.ingest_watch_settle_seconds
+    finding = Finding(outbox, places, settle_seconds=settle_seconds, empty_seconds=settings.ingest_watch_empty_seconds)
     watch = WatchLoop(outbox, finding, changes, poll_seconds=poll_seconds)
-    clearing = ClearingLoop(
-        outbox, Clearing(outbox, places, lease_seconds=settings.ingest_lease_seconds), poll_seconds=settings.ingest_poll_seconds
+    clearing = Clearing(
+        outbox,
+        places,
+        lease_seconds=settings.ingest_lease_seconds,
+        settle_seconds=settle_seconds,
+        grace_seconds=settings.ingest_watch_grace_seconds,
     )
+    clearing_loop = ClearingLoop(outbox, clearing, poll_seconds=settings.ingest_poll_seconds)
     upkeep = Upkeep(outbox, retention=timedelta(days=settings.ingest_retention_days))
     return Service(
         name="ingest",
         outbox=outbox,
         handlers=HANDLERS,
-        loops={"fetches": fetches.run, "watch": watch.run, "clearing": clearing.run, "upkeep": upkeep.run},
+        loops={"fetches": fetches.run, "watch": watch.run, "clearing": clearing_loop.run, "upkeep": upkeep.run},
         resources=[store, client, changes],
     )
 

@@ -3,7 +3,6 @@
 import asyncio
 from collections import Counter
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Final
 from uuid import UUID
 
@@ -14,7 +13,7 @@ from libs.outbox.unit_of_work import Outbox
 from libs.postgres.database import TRANSIENT_ERRORS
 from services.ingest import metrics
 from services.ingest.adapters.changes import Changes
-from services.ingest.adapters.place import PlaceUnavailableError
+from services.ingest.adapters.place import LocalDirectory, PlaceUnavailableError
 from services.ingest.domain.fetch import FETCHES, Fetch
 from services.ingest.domain.watch import CLEARING, WATCH, WatchFolder
 from services.ingest.store import IngestStore, WatchStore
@@ -120,7 +119,7 @@ class WatchLoop:
         self._troubles: dict[UUID, str] = {}
         self._poll_seconds = poll_seconds
         self._looks: dict[UUID, asyncio.Task[Seen]] = {}
-        self._directories: dict[UUID, frozenset[Path]] = {}
+        self._directories: dict[UUID, frozenset[LocalDirectory]] = {}
         """As each folder was seen last."""
 
     async def run(self) -> None:
@@ -144,10 +143,8 @@ class WatchLoop:
             self._looks[folder_id].add_done_callback(lambda _look: self._wakeups.wake(WATCH))
         known = self._directories | {folder_id: one.directories for folder_id, one in seen.items()}
         self._directories = {folder_id: directories for folder_id, directories in known.items() if folder_id in folders}
-        is_new = await self._changes.watch(frozenset().union(*self._directories.values()))
-        waits = [one.settled_in for one in seen.values() if one.settled_in is not None]
-        # What changed before the watching began was told by nobody.
-        return 0 if is_new else min([self._poll_seconds, *waits])
+        self._changes.watch(frozenset().union(*self._directories.values()))
+        return min([self._poll_seconds, *(one.settled_in for one in seen.values() if one.settled_in is not None)])
 
     def _seen(self) -> dict[UUID, Seen]:
         """What the looks told that have ended; the others go on."""

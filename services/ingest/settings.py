@@ -1,8 +1,12 @@
 """Settings of ingest; each is `LONGSHORE_<FIELD>` in the environment."""
 
-from pydantic import Field
+from typing import Annotated, Any
+
+from pydantic import Field, field_validator
+from pydantic_settings import NoDecode
 
 from libs.runtime.settings import ServiceSettings
+from services.ingest.domain.ignored_name import parse_patterns
 
 
 class Settings(ServiceSettings):
@@ -27,5 +31,16 @@ class Settings(ServiceSettings):
     """A file in a watch folder is taken when nobody has touched it for this long."""
     ingest_watch_poll_seconds: float = Field(default=10, gt=0)
     """How often watch folders are looked into where nothing tells of changes: buckets, and file systems of other machines."""
+    ingest_watch_empty_seconds: float = Field(default=3600, gt=0)
+    """An empty file in a watch folder waits to be filled, for this long before an error note is put beside it."""
+    ingest_watch_grace_seconds: float = Field(default=86400, ge=0)
+    """How long a file that became an upload is kept in `.done/` where nobody can know whether a program still writes to it."""
+    ingest_watch_ignore: Annotated[tuple[str, ...], NoDecode] = ()
+    """Comma-separated patterns of names in watch folders that are left alone, besides the built-in ones: `*.xmp,Proxies`."""
     ingest_retention_days: float = Field(default=30, gt=0)
     """How long it is remembered that a fetch has ended; its URL is forgotten at once."""
+
+    @field_validator("ingest_watch_ignore", mode="before")
+    @classmethod
+    def _parse_patterns(cls, given: Any) -> Any:
+        return parse_patterns(given) if isinstance(given, str) else given

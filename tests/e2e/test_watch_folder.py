@@ -35,16 +35,28 @@ async def test_a_file_that_is_dropped_is_ingested_once(shared_platform: Platform
     assert [upload["file"]["name"] for upload in answer.json["uploads"]].count(name) == 1
 
 
-async def test_a_file_that_cannot_be_an_upload_is_kept_with_the_reason(shared_platform: Platform, client: Client) -> None:
+async def test_a_file_that_stays_empty_has_a_note_until_it_is_filled(
+    shared_platform: Platform, client: Client, image: bytes
+) -> None:
     # M-07
-    file = Path(shared_platform.credentials.watch_folder) / f"{uuid4().hex}.mp4"
+    file = Path(shared_platform.credentials.watch_folder) / f"{uuid4().hex}.png"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.touch()
-    reason = file.with_name(f"{file.name}.error.txt")
+    note = file.with_name(f"{file.name}.error.txt")
 
-    async def refused() -> bool:
-        return reason.exists()
+    async def has_note() -> bool:
+        return note.exists()
 
-    await until(refused, 120)
-    assert reason.read_text().startswith("fetch_empty")
+    await until(has_note, 120)
+    assert note.read_text().startswith("fetch_empty")
     assert file.exists()
+    assert await named(client, file.name) is None
+
+    file.write_bytes(image)
+    upload = await until(lambda: named(client, file.name), 120)
+    assert (await client.until_terminal(upload["id"], 120))["state"] == "READY"
+
+    async def both_gone() -> bool:
+        return not file.exists() and not note.exists()
+
+    await until(both_gone)

@@ -22,7 +22,8 @@ from services.ingest.adapters.container import SIGNED_FOR, signer
 from services.ingest.adapters.place import MAX_SIGHTINGS, PlaceUnavailableError, Survey
 from services.ingest.adapters.source import failure_of
 from services.ingest.domain.error import FetchError
-from services.ingest.domain.watch import DONE, ERROR, Sighting, WatchedFile, is_candidate
+from services.ingest.domain.ignored_name import IgnoredNames
+from services.ingest.domain.watch import DONE, ERROR, Sighting, WatchedFile, error_note, is_candidate, is_error_note
 
 PAGE: Final = 1000
 MAX_PAGES: Final = 100
@@ -39,11 +40,20 @@ LAST: Final = "\U0010ffff"
 
 
 class Bucket:
-    def __init__(self, settings: WatchedBucket, client: GuardedClient, *, timeout_seconds: float, idle_seconds: float) -> None:
+    def __init__(
+        self,
+        settings: WatchedBucket,
+        client: GuardedClient,
+        ignored: IgnoredNames,
+        *,
+        timeout_seconds: float,
+        idle_seconds: float,
+    ) -> None:
         self._bucket = settings.container.bucket
         self._prefix = settings.prefix
         self._signer = signer(settings.container)
         self._client = client
+        self._ignored = ignored
         self._timeout_seconds = timeout_seconds
         self._idle_seconds = idle_seconds
 
@@ -51,35 +61,48 @@ class Bucket:
 
     async def survey(self) -> Survey:
         found: dict[str, Sighting] = {}
+        orphaned: list[str] = []
         async with aclosing(self._pages()) as pages:
             async for entries in pages:
                 errors: dict[str, float] = {}
+                listed = {sighting.path for sighting in entries}
                 for sighting in entries:
                     if sighting.path.endswith(ERROR):
                         errors[sighting.path.removesuffix(ERROR)] = sighting.changed_at
-                    elif is_candidate(sighting.path):
+                    elif is_candidate(sighting.path, self._ignored):
                         found[sighting.path] = sighting
                 # The reason comes after its file in the listing: what was refused takes no other file's place.
                 for path, told_at in errors.items():
                     if path in found and found[path].changed_at <= told_at:
                         del found[path]
+                orphaned += errors.keys() - listed - found.keys()
                 if len(found) >= MAX_SIGHTINGS:
                     break
-        return Survey(list(found.values()))
+        return Survey(list(found.values()), orphaned_notes=orphaned)
 
     async def _pages(self) -> AsyncGenerator[Sequence[Sighting], None]:
-        """In the order of their keys, without those that were moved to `.done/`: these only become more."""
-        place: dict[str, str] = {}
-        skipped = False
+        """In the order of their keys. The rest of an ignored folder is skipped: `.done/` and recycle bins only grow."""
+        start: dict[str, str] = {}
+        skipped: set[str] = set()
         for _ in range(MAX_PAGES):
-            entries, token = _page(await self._list(place), self._prefix)
+            entries, token = _page(await self._list(start), self._prefix)
             yield entries
-            if not skipped and entries and entries[-1].path.startswith(f"{DONE}/"):
-                place, skipped = {"start-after": f"{self._prefix}{DONE}/{LAST}"}, True
-            elif token is None:
+            if token is None:
                 return
+            folder = self._ignored_folder(entries[-1].path) if entries else None
+            if folder is None or folder in skipped:  # again: the store does not know `start-after`
+                start = {"continuation-token": token}
             else:
-                place = {"continuation-token": token}
+                start = {"start-after": f"{self._prefix}{folder}/{LAST}"}
+                skipped.add(folder)
+
+    def _ignored_folder(self, path: str) -> str | None:
+        """The one in which the object lies."""
+        ignored = self._ignored.first_in(path)
+        return ignored if ignored != path else None
+
+    async def select_closed(self, files: Sequence[Sighting], limit: int) -> Sequence[Sighting]:
+        return files[:limit]  # an object is there as a whole or not at all
 
     @asynccontextmanager
     async def open(self, file: WatchedFile) -> AsyncIterator[AsyncIterator[bytes]]:
@@ -91,7 +114,19 @@ class Bucket:
         except EgressError as error:
             raise failure_of(error, limits) from None
 
-    async def accept(self, file: WatchedFile, on_success: Literal["delete", "move"]) -> None:
+    async def accept(self, file: WatchedFile, on_success: Literal["delete", "move"]) -> str | None:
+        await self._dispose(file, on_success)
+        await self._remove_note(file.path)
+        return None
+
+    async def recheck(self, file: WatchedFile, aside_path: str, *, remove: bool) -> bool:
+        return True  # nothing is set aside in a bucket
+
+    async def remove_orphaned_note(self, path: str) -> None:
+        if (await self._answer("HEAD", path)).status == NOT_FOUND:
+            await self._remove_note(path)
+
+    async def _dispose(self, file: WatchedFile, on_success: Literal["delete", "move"]) -> None:
         if on_success == "move" and not await self._is_moved(file):
             return
         # Not all stores know the condition; and a copy may take long.
@@ -116,11 +151,26 @@ class Bucket:
         return True
 
     async def refuse(self, file: WatchedFile, reason: str) -> None:
+        note = file.path + ERROR
+        if await self._is_note(note) is False:
+            raise PlaceUnavailableError(f"another object is called {note}")
         if await self._is_unchanged(file):
-            told = {"content-type": "text/plain"}
-            _check(await self._answer("PUT", file.path + ERROR, body=f"{reason}\n".encode(), headers=told))
+            _check(await self._answer("PUT", note, body=error_note(reason), headers={"content-type": "text/plain"}))
 
     # ------------------------------------------------------------ requests
+
+    async def _remove_note(self, path: str) -> None:
+        """Of the object at `path`, where there is one."""
+        if await self._is_note(path + ERROR):
+            _check(await self._answer("DELETE", path + ERROR))
+
+    async def _is_note(self, path: str) -> bool | None:
+        """Whether the object there is an error note of ours; None where there is none."""
+        answer = await self._answer("GET", path)
+        if answer.status == NOT_FOUND:
+            return None
+        _check(answer)
+        return is_error_note(answer.body)
 
     async def _is_unchanged(self, file: WatchedFile) -> bool:
         answer = await self._answer("HEAD", file.path)
@@ -129,8 +179,8 @@ class Bucket:
         _check(answer)
         return answer.headers.get("ETag", "").strip('"') == file.version
 
-    async def _list(self, place: Mapping[str, str]) -> str:
-        query = {"list-type": "2", "max-keys": str(PAGE), "prefix": self._prefix, **place}
+    async def _list(self, start: Mapping[str, str]) -> str:
+        query = {"list-type": "2", "max-keys": str(PAGE), "prefix": self._prefix, **start}
         url = URL(self._signer.url("GET", "", expires_in=SIGNED_FOR, query=query), encoded=True)
         limits = Limits(REQUEST_SECONDS, self._idle_seconds, max_redirects=0, max_bytes=PAGE_BYTES)
         try:

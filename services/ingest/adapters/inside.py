@@ -82,19 +82,17 @@ def move(folder: int, name: str, target_folder: int, target: str) -> bool:
     return True
 
 
-def write_draft(folder: int, name: str, text: str) -> str:
-    """Under a hidden name, which is answered; on disk when this returns, which may take a while."""
-    draft = f".{name[:200]}.draft"
+def write_draft(folder: int, draft: str, content: bytes) -> None:
+    """On disk when this returns, which may take a while. Another file that is called `draft` is replaced."""
     try:
         descriptor = os.open(draft, _WRITE, 0o644, dir_fd=folder)
     except FileExistsError:  # of a worker that did not live to place it, or somebody's link
         os.unlink(draft, dir_fd=folder)
         descriptor = os.open(draft, _WRITE, 0o644, dir_fd=folder)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    return draft
 
 
 def place_draft(folder: int, draft: str, name: str) -> None:

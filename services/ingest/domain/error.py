@@ -17,3 +17,10 @@ class FetchError(Exception):
         super().__init__(message)
         self.code: FetchCode = code
         self.may_pass = may_pass
+
+
+class SourceBusyError(FetchError):
+    """Nothing has failed: the source is not ready yet. It is asked again until the upload's deadline."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("fetch_client_error", message, may_pass=True)

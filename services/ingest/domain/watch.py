@@ -9,10 +9,11 @@ import re
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Final, Literal
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from contracts.events import WatchFolderKind
 from contracts.ids import TenantId, UploadId
+from services.ingest.domain.ignored_name import IgnoredNames
 
 WATCH: Final = "watch"
 """The wake-up of the loop that looks for files."""
@@ -22,8 +23,12 @@ CLEARING: Final = "watch.clearing"
 LOCK: Final = ".lock"
 ERROR: Final = ".error.txt"
 DONE: Final = ".done"
-PARTIAL: Final = (".part", ".partial", ".crdownload", ".download", ".filepart", ".tmp", ".temp", "~")
-"""What programs call a file that they have not finished."""
+EMPTY: Final = "fetch_empty: the file is empty"
+"""The reason of an error note for a file that nobody has filled."""
+NOTE_END: Final = (
+    "Longshore tries again when the file changes or this note is deleted.\nIt deletes the note when it has taken the file.\n"
+)
+"""By which an error note of ours is known."""
 MAX_DEPTH: Final = 8
 """Folders below each other."""
 MAX_NAME_BYTES: Final = 255
@@ -54,9 +59,9 @@ class Sighting:
     changed_at: float
     """In seconds since 1970: the last time that anything about it changed, its name included."""
 
-    def id_in(self, watch_folder_id: UUID) -> UploadId:
-        """The same for everyone who sees it, another one for every other file that comes to lie there."""
-        return UploadId(uuid5(watch_folder_id, f"{self.path}\n{self.size_bytes}\n{self.version}\n{self.changed_at!r}"))
+    @property
+    def name(self) -> str:
+        return self.path.rpartition("/")[2]
 
 
 @dataclass(frozen=True)
@@ -82,14 +87,17 @@ class Cleared:
     reason: str | None
     """None: it is an upload now."""
     attempts: int
+    aside_path: str | None = None
+    """Where it was set aside: it only remains to be seen whether it still changes there."""
+    aside_seconds: float = 0
+    """For how long it has been there."""
 
 
-def is_candidate(path: str) -> bool:
-    """Hidden and unfinished files, and those that we or the vendor's script put beside others, are none."""
-    *folders, name = path.split("/")
-    if any(segment.startswith(".") for segment in (*folders, name)) or len(folders) > MAX_DEPTH:
+def is_candidate(path: str, ignored: IgnoredNames) -> bool:
+    """Whether this may become an upload. Ignored names, and what we or the vendor's script put beside files, may not."""
+    if path.count("/") > MAX_DEPTH or path.lower().endswith((LOCK, ERROR)) or not is_storable(path):
         return False
-    return not name.lower().endswith((LOCK, ERROR, *PARTIAL)) and is_storable(path)
+    return ignored.first_in(path) is None
 
 
 def is_storable(path: str) -> bool:
@@ -109,10 +117,15 @@ def folder_of(path: str) -> tuple[str | None, str | None]:
     return (numbered[1], numbered[2] or None) if numbered else (None, top)
 
 
-def beside(name: str, suffix: str) -> str:
+def beside(name: str, suffix: str, *, max_bytes: int = MAX_NAME_BYTES) -> str:
     """`<name><suffix>`, or where that is too long a name that stands for it."""
     full = name + suffix
-    return full if len(full.encode()) <= MAX_NAME_BYTES else sha256(name.encode()).hexdigest()[:32] + suffix
+    return full if len(full.encode()) <= max_bytes else sha256(name.encode()).hexdigest()[:32] + suffix
+
+
+def draft_of(name: str) -> str:
+    """The hidden name of an error note that is not complete."""
+    return "." + beside(name, ".draft", max_bytes=MAX_NAME_BYTES - 1)
 
 
 def other_name(file: WatchedFile) -> str:
@@ -121,6 +134,20 @@ def other_name(file: WatchedFile) -> str:
     mark = f".{file.id.hex[:8]}"
     named = f"{stem}{mark}.{extension}" if stem and dot else f"{file.name}{mark}"
     return named if len(named.encode()) <= MAX_NAME_BYTES else f"{file.id.hex}.{extension[:20]}"
+
+
+def error_note(reason: str) -> bytes:
+    return f"{reason}\n\n{NOTE_END}".encode()
+
+
+def is_error_note(content: bytes) -> bool:
+    """Whether this is a note of ours, and no file of somebody else."""
+    return content.endswith(NOTE_END.encode())
+
+
+def recheck_pause_seconds(aside_seconds: float, settle_seconds: float, grace_seconds: float) -> float:
+    """Until the next look at a file that was set aside: as long again as it has been there, and not beyond its grace."""
+    return max(0.0, min(max(1.0, settle_seconds, aside_seconds), grace_seconds - aside_seconds))
 
 
 def clear_pause_seconds(attempts: int) -> float:

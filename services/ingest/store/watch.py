@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from contracts.events import WatchFolderConfigured
-from contracts.ids import UploadId
+from contracts.ids import UploadId, new_upload_id
 from libs.postgres.database import Connection
 from services.ingest.domain.watch import Cleared, Sighting, WatchedFile, WatchFolder
 
@@ -66,33 +66,64 @@ class WatchStore:
         at: datetime = await self.connection.fetchval("SELECT clock_timestamp()")
         return at
 
-    async def found(self, folder: WatchFolder, sightings: Sequence[Sighting], since: datetime) -> Sequence[Sighting]:
-        """Those of them that nobody has found yet, and in whose place no other is on its way.
+    async def lock(self, folder: WatchFolder) -> None:
+        """Until the end of the transaction, nobody else inserts files of it."""
+        await self.connection.execute("SELECT FROM watch_folders WHERE id = $1 FOR NO KEY UPDATE", folder.id)
 
-        Nor was any since they were looked for (by `clock`): what was seen may have been on its way then.
+    async def insert_new(
+        self,
+        folder: WatchFolder,
+        sightings: Sequence[Sighting],
+        since: datetime,
+        *,
+        limit: int,
+        reason: str | None = None,
+    ) -> Sequence[tuple[UploadId, Sighting]]:
+        """The first `limit` of them that were not taken yet, and in whose place no other is on its way, with new ids.
+
+        Nor was any since they were looked for (by `clock`): what was seen may have been on its way then. With a `reason` they
+        are refused at once. Needs `lock`: two who see the same file would insert it twice.
         """
-        by_id = {sighting.id_in(folder.id): sighting for sighting in sightings}
-        ids = sorted(by_id)  # two replicas that meet wait for each other instead of deadlocking
+        by_id = {new_upload_id(): sighting for sighting in sightings}
         rows = await self.connection.fetch(
             """
-            INSERT INTO watched_files (id, watch_folder_id, tenant_id, path, size_bytes, version, state)
-            SELECT id, $1, $2, path, size_bytes, version, 'found'
-            FROM unnest($3::uuid[], $4::text[], $5::bigint[], $6::text[]) AS file (id, path, size_bytes, version)
+            INSERT INTO watched_files (id, watch_folder_id, tenant_id, path, size_bytes, version, changed_at, state, reason)
+            SELECT id, $1, $2, path, size_bytes, version, changed_at,
+                CASE WHEN $9::text IS NULL THEN 'found' ELSE 'refused' END, $9
+            FROM unnest($3::uuid[], $4::text[], $5::bigint[], $6::text[], $7::float8[])
+                WITH ORDINALITY AS file (id, path, size_bytes, version, changed_at, number)
             WHERE NOT EXISTS (
                 SELECT FROM watched_files w
-                WHERE w.watch_folder_id = $1 AND w.path = file.path AND (w.ended_at IS NULL OR w.ended_at >= $7)
+                WHERE w.watch_folder_id = $1 AND w.path = file.path AND (
+                    w.ended_at IS NULL OR w.ended_at >= $8
+                    OR (w.state IN ('taken', 'aside')
+                        AND (w.size_bytes, w.version, w.changed_at) = (file.size_bytes, file.version, file.changed_at))
+                )
             )
+            ORDER BY number LIMIT $10
             ON CONFLICT DO NOTHING RETURNING id
             """,
             folder.id,
             folder.tenant_id,
-            ids,
-            [by_id[file_id].path for file_id in ids],
-            [by_id[file_id].size_bytes for file_id in ids],
-            [by_id[file_id].version for file_id in ids],
+            list(by_id),
+            [sighting.path for sighting in by_id.values()],
+            [sighting.size_bytes for sighting in by_id.values()],
+            [sighting.version for sighting in by_id.values()],
+            [sighting.changed_at for sighting in by_id.values()],
             since,
+            reason,
+            limit,
         )
-        return [by_id[row["id"]] for row in rows]
+        return [(UploadId(row["id"]), by_id[row["id"]]) for row in rows]
+
+    async def refused_paths(self, folder: WatchFolder, paths: Sequence[str]) -> Sequence[str]:
+        """Those of them at which a file was refused, as long as that is known."""
+        rows = await self.connection.fetch(
+            "SELECT DISTINCT path FROM watched_files WHERE watch_folder_id = $1 AND path = ANY ($2) AND state = 'kept'",
+            folder.id,
+            paths,
+        )
+        return [row["path"] for row in rows]
 
     async def file(self, file_id: UUID) -> tuple[WatchedFile, UUID] | None:
         """The file and its watch folder's id."""
@@ -115,8 +146,8 @@ class WatchStore:
         return status == "UPDATE 1"
 
     async def claim(self, limit: int, of_each: int, except_of: Sequence[UUID], lease_seconds: float) -> Sequence[Cleared]:
-        """Files that are to be cleared away, the oldest decisions first, so many of each of the other folders: ours until the
-        lease ends."""
+        """Files that are to be cleared away or looked at once more, the oldest decisions first, so many of each of the other
+        folders: ours until the lease ends."""
         rows = await self.connection.fetch(
             """
             UPDATE watched_files SET attempts = attempts + 1, next_at = now() + $2 * interval '1 second'
@@ -125,44 +156,73 @@ class WatchStore:
                     SELECT id FROM (
                         SELECT id, next_at, row_number() OVER (PARTITION BY watch_folder_id ORDER BY next_at, id) AS place
                         FROM watched_files
-                        WHERE state IN ('accepted', 'refused') AND next_at <= now() AND watch_folder_id <> ALL ($3::uuid[])
+                        WHERE state IN ('accepted', 'refused', 'aside') AND next_at <= now()
+                            AND watch_folder_id <> ALL ($3::uuid[])
                     ) due
                     WHERE place <= $4 ORDER BY next_at LIMIT $1
                 )
                 FOR UPDATE SKIP LOCKED
             ))
-            RETURNING id, path, size_bytes, version, watch_folder_id, reason, attempts
+            RETURNING id, path, size_bytes, version, watch_folder_id, reason, attempts, aside_path,
+                coalesce(extract(epoch FROM now() - ended_at), 0)::float8 AS aside_seconds
             """,
             limit,
             lease_seconds,
             except_of,
             of_each,
         )
-        return [Cleared(_file(row), row["watch_folder_id"], row["reason"], row["attempts"]) for row in rows]
+        return [_cleared(row) for row in rows]
 
     async def cleared(self, file_id: UploadId) -> None:
         await self.connection.execute(
             """
-            UPDATE watched_files SET state = CASE WHEN state = 'accepted' THEN 'taken' ELSE 'kept' END, ended_at = now()
-            WHERE id = $1 AND state IN ('accepted', 'refused')
+            UPDATE watched_files SET state = CASE WHEN state = 'refused' THEN 'kept' ELSE 'taken' END,
+                ended_at = coalesce(ended_at, now()), aside_path = NULL
+            WHERE id = $1 AND state IN ('accepted', 'refused', 'aside')
             """,
             file_id,
         )
 
+    async def set_aside(self, file_id: UploadId, path: str, seconds: float) -> None:
+        """It is taken, and looked at once more after `seconds`."""
+        await self.connection.execute(
+            """
+            UPDATE watched_files SET state = 'aside', ended_at = now(), aside_path = $2, attempts = 0,
+                next_at = now() + $3 * interval '1 second'
+            WHERE id = $1 AND state = 'accepted'
+            """,
+            file_id,
+            path,
+            seconds,
+        )
+
     async def postpone(self, file_id: UploadId, seconds: float) -> None:
         await self.connection.execute(
-            "UPDATE watched_files SET next_at = now() + $2 * interval '1 second' WHERE id = $1 AND ended_at IS NULL",
+            """
+            UPDATE watched_files SET next_at = now() + $2 * interval '1 second'
+            WHERE id = $1 AND state IN ('accepted', 'refused', 'aside')
+            """,
             file_id,
             seconds,
         )
 
     async def purge(self, before: datetime, limit: int) -> int:
         status = await self.connection.execute(
-            "DELETE FROM watched_files WHERE id = ANY (ARRAY(SELECT id FROM watched_files WHERE ended_at < $1 LIMIT $2))",
+            """
+            DELETE FROM watched_files
+            WHERE id = ANY (ARRAY(SELECT id FROM watched_files WHERE ended_at < $1 AND state <> 'aside' LIMIT $2))
+            """,
             before,
             limit,
         )
         return int(status.split()[-1])
+
+
+def _cleared(row: Any) -> Cleared:
+    return Cleared(
+        file=_file(row), watch_folder_id=row["watch_folder_id"], reason=row["reason"], attempts=row["attempts"],
+        aside_path=row["aside_path"], aside_seconds=row["aside_seconds"],
+    )  # fmt: skip
 
 
 def _file(row: Any) -> WatchedFile:

@@ -1,6 +1,7 @@
 """Says what became of fetches: the row and the event about it in one commit."""
 
 import asyncio
+from typing import Final
 
 import structlog
 
@@ -10,10 +11,13 @@ from contracts.ids import TenantId
 from libs.observability.tracing import span
 from libs.outbox.unit_of_work import RELAY, Outbox, envelop
 from services.ingest import metrics
-from services.ingest.domain.error import FetchError
+from services.ingest.domain.error import FetchError, SourceBusyError
 from services.ingest.domain.fetch import FETCHES, Fetch, Found, Retries, store_pause_seconds
 from services.ingest.domain.progress import Progress
 from services.ingest.store import IngestStore
+
+BUSY_SECONDS: Final = 5.0
+"""Before a source that was not ready is asked again."""
 
 log = structlog.get_logger()
 
@@ -75,6 +79,10 @@ class Outcomes:
     async def failed(self, fetch: Fetch, error: FetchError) -> None:
         """Later again where that may help, else the end. A lost lease is fine: someone else decides."""
         upload_id = str(fetch.request.upload_id)
+        if isinstance(error, SourceBusyError):
+            log.info("fetch.postponed", upload_id=upload_id, code=error.code, message=str(error), retry_seconds=BUSY_SECONDS)
+            await self._postpone(fetch, BUSY_SECONDS)
+            return
         pause = self._retries.pause_seconds(fetch.failures + 1) if error.may_pass else None
         if pause is not None:
             metrics.RETRIED.labels(error.code).inc()

@@ -21,6 +21,8 @@ from libs.object_store.s3 import S3Store
 from services.ingest import jobs
 from services.ingest.adapters import bucket as bucket_module
 from services.ingest.adapters.bucket import Bucket
+from services.ingest.adapters.place import PlaceUnavailableError
+from services.ingest.domain.ignored_name import IgnoredNames
 from services.ingest.domain.watch import WatchedFile
 from services.ingest.usecases.outcome import Outcomes
 from tests.integration.services.ingest.rig import until
@@ -53,7 +55,8 @@ async def client() -> AsyncIterator[GuardedClient]:
 
 
 def watched(client: GuardedClient, container: S3Container) -> Bucket:
-    return Bucket(WatchedBucket(container=container, prefix=PREFIX), client, timeout_seconds=20, idle_seconds=20)
+    settings = WatchedBucket(container=container, prefix=PREFIX)
+    return Bucket(settings, client, IgnoredNames(), timeout_seconds=20, idle_seconds=20)
 
 
 async def drop(bucket: S3Store, path: str, content: bytes = b"content") -> None:
@@ -78,7 +81,8 @@ async def test_an_object_becomes_an_upload_once_and_goes(
     bucket, container = inbox
     film = random.Random(1).randbytes(9_000_000)
     await drop(bucket, f"{PREFIX}101_My clips/Käse & Brot.mp4", film)
-    for other in ("in/boxes.mp4", f"{PREFIX}.hidden", f"{PREFIX}film.mp4.part", f"{PREFIX}a/.done/film.mp4"):
+    ignored = [f"{PREFIX}{name}" for name in ("#recycle/film.mp4", ".hidden", "Thumbs.db", "a/.done/film.mp4", "film.mp4.part")]
+    for other in ("in/boxes.mp4", *ignored):
         await drop(bucket, other)
     async with watching(database_dsn, store, tmp_path, named(WatchedBucket(container=container, prefix=PREFIX))) as watcher:
         assert await watcher.ended(1) == {"101_My clips/Käse & Brot.mp4": ["taken"]}
@@ -87,7 +91,7 @@ async def test_an_object_becomes_an_upload_once_and_goes(
         found = (await watcher.found())[0]
         assert (found.file_name, found.folder_id, found.folder_label) == ("Käse & Brot.mp4", "101", "My clips")
         assert await watcher.content(found) == film
-    assert await keys_in(bucket) == [f"{PREFIX}.hidden", f"{PREFIX}a/.done/film.mp4", f"{PREFIX}film.mp4.part", "in/boxes.mp4"]
+    assert await keys_in(bucket) == [*ignored, "in/boxes.mp4"]
 
 
 async def test_an_upload_can_move_its_object_instead(
@@ -112,13 +116,76 @@ async def test_a_refused_object_stays_with_the_reason(
     async with watching(database_dsn, store, tmp_path, named(WatchedBucket(container=container, prefix=PREFIX))) as watcher:
         watcher.refuses.add("film.mp4")
         assert await watcher.ended(1) == {"film.mp4": ["kept"]}
-        assert await content_of(bucket, f"{PREFIX}film.mp4.error.txt") == b"infected: Eicar\n"
+        assert (await content_of(bucket, f"{PREFIX}film.mp4.error.txt")).startswith(b"infected: Eicar\n")
         await drop(bucket, f"{PREFIX}other.mp4")
         assert await watcher.ended(2) == {"film.mp4": ["kept"], "other.mp4": ["taken"]}
         watcher.refuses.clear()
         await drop(bucket, f"{PREFIX}film.mp4", b"repaired")
         assert await watcher.ended(3) == {"film.mp4": ["kept", "taken"], "other.mp4": ["taken"]}
+    assert await keys_in(bucket) == []
+
+
+async def test_an_object_that_was_never_read_is_taken_again_without_its_note(
+    database_dsn: str, store: ObjectStore, inbox: tuple[S3Store, S3Container], tmp_path: Path
+) -> None:
+    # M-07: the object is as it was, only the limit has changed
+    bucket, container = inbox
+    await drop(bucket, f"{PREFIX}film.mp4")
+    async with watching(database_dsn, store, tmp_path, named(WatchedBucket(container=container, prefix=PREFIX))) as watcher:
+        watcher.max_size_bytes = 1
+        assert await watcher.ended(1) == {"film.mp4": ["kept"]}
+        watcher.max_size_bytes = 1000
+        await bucket.delete([f"{PREFIX}film.mp4.error.txt"])
+        assert await watcher.ended(2) == {"film.mp4": ["kept", "taken"]}
+    assert await keys_in(bucket) == []
+
+
+async def test_an_empty_object_waits_until_it_is_filled(
+    database_dsn: str, store: ObjectStore, inbox: tuple[S3Store, S3Container], tmp_path: Path
+) -> None:
+    # M-07
+    bucket, container = inbox
+    await drop(bucket, f"{PREFIX}film.mp4", b"")
+    folder = named(WatchedBucket(container=container, prefix=PREFIX))
+    async with watching(database_dsn, store, tmp_path, folder, ingest_watch_empty_seconds=0.5) as watcher:
+        assert await watcher.ended(1) == {"film.mp4": ["kept"]}
+        assert await watcher.found() == []
+        assert await keys_in(bucket) == [f"{PREFIX}film.mp4", f"{PREFIX}film.mp4.error.txt"]
+        await drop(bucket, f"{PREFIX}film.mp4")
+        assert await watcher.ended(2) == {"film.mp4": ["kept", "taken"]}
+    assert await keys_in(bucket) == []
+
+
+async def test_the_note_of_an_object_that_was_removed_goes(
+    database_dsn: str, store: ObjectStore, inbox: tuple[S3Store, S3Container], tmp_path: Path
+) -> None:
+    # M-07
+    bucket, container = inbox
+    await drop(bucket, f"{PREFIX}film.mp4", b"")
+    folder = named(WatchedBucket(container=container, prefix=PREFIX))
+    async with watching(database_dsn, store, tmp_path, folder, ingest_watch_empty_seconds=0.3) as watcher:
+        await watcher.ended(1)
+        await bucket.delete([f"{PREFIX}film.mp4"])
+
+        async def is_empty() -> bool:
+            return await keys_in(bucket) == []
+
+        await until(is_empty)
+
+
+async def test_an_object_of_somebody_else_that_is_called_like_a_note_stays(
+    inbox: tuple[S3Store, S3Container], client: GuardedClient
+) -> None:
+    bucket, container = inbox
+    await drop(bucket, f"{PREFIX}film.mp4")
+    [sighting] = (await watched(client, container).survey()).files
+    await drop(bucket, f"{PREFIX}film.mp4.error.txt", b"theirs")
+    file = WatchedFile(new_upload_id(), sighting.path, sighting.size_bytes, sighting.version)
+    with pytest.raises(PlaceUnavailableError, match=r"film\.mp4\.error\.txt"):
+        await watched(client, container).refuse(file, "infected: Eicar")
+    await watched(client, container).accept(file, "delete")
     assert await keys_in(bucket) == [f"{PREFIX}film.mp4.error.txt"]
+    assert await content_of(bucket, f"{PREFIX}film.mp4.error.txt") == b"theirs"
 
 
 async def test_an_object_that_is_replaced_meanwhile_is_found_again(
@@ -157,13 +224,14 @@ async def test_listings_come_in_pages(
     assert await keys_in(bucket) == []
 
 
-async def test_what_was_moved_is_not_listed_again_and_again(
+async def test_ignored_folders_are_not_listed_again_and_again(
     inbox: tuple[S3Store, S3Container], client: GuardedClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bucket, container = inbox
     monkeypatch.setattr(bucket_module, "PAGE", 2)
-    monkeypatch.setattr(bucket_module, "MAX_PAGES", 3)
+    monkeypatch.setattr(bucket_module, "MAX_PAGES", 4)
     for number in range(9):
+        await drop(bucket, f"{PREFIX}#recycle/{number}.mp4")
         await drop(bucket, f"{PREFIX}.done/{number}.mp4")
     for name in ("-first.mp4", "0.mp4", "Film.mp4"):
         await drop(bucket, PREFIX + name)
@@ -190,7 +258,7 @@ async def test_refused_objects_take_no_others_place(
 
 
 class Overwritten:
-    """A bucket with one object, which somebody replaces after so many requests."""
+    """A bucket with one object and no error note, which somebody replaces after so many requests."""
 
     def __init__(self, after: int, *, knows_conditional_deletes: bool = True) -> None:
         self.after = after
@@ -198,6 +266,8 @@ class Overwritten:
         self.seen: list[tuple[str, str | None]] = []
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
+        if request.path.endswith(".error.txt"):
+            return web.Response(status=404)
         version = "old" if len(self.seen) < self.after else "new"
         condition = request.headers.get("x-amz-copy-source-if-match", request.headers.get("If-Match"))
         self.seen.append((request.method, condition))

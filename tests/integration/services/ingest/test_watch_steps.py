@@ -4,12 +4,15 @@ The steps are those of the watched folder; where the bytes go makes no differenc
 """
 
 import asyncio
+import os
 import signal
 from pathlib import Path
 
 import pytest
 
 from libs.object_store.port import ObjectStore
+from services.ingest.domain.watch import error_note
+from tests.integration.services.ingest.rig import until
 from tests.integration.services.ingest.watched import names_in, others, worker
 
 
@@ -46,3 +49,75 @@ async def test_a_worker_that_is_killed_at_a_step_loses_and_repeats_nothing(
             assert len(await watcher.ended(2)) == 2
     kept = ["film.mp4", "film.mp4.error.txt"] if refused else [".done/film.mp4"]
     assert names_in(demo) == sorted([".done/last.mp4", *kept])
+
+
+@pytest.mark.parametrize("call", ["unlink 2 after", "unlink 3 after"])
+async def test_a_worker_that_is_killed_before_it_has_deleted_the_note_leaves_none(
+    database_dsn: str, place: str, store: ObjectStore, tmp_path: Path, call: str
+) -> None:
+    # M-07: the second unlink removes the file, the third one the note
+    demo = tmp_path / "watch/demo"
+    demo.mkdir(parents=True)
+    (demo / "film.mp4.error.txt").write_bytes(error_note("infected: Eicar"))
+    os.utime(demo / "film.mp4.error.txt", (1, 1))
+    (demo / "film.mp4").write_bytes(b"content")
+    async with others(database_dsn, store, tmp_path / "watch") as watcher:
+        async with worker(database_dsn, place, tmp_path / "watch", call) as first:
+            assert await asyncio.to_thread(first.wait, 60) == -signal.SIGKILL
+        async with worker(database_dsn, place, tmp_path / "watch"):
+            assert await watcher.ended(1) == {"film.mp4": ["taken"]}
+    assert names_in(demo) == []
+
+
+@pytest.mark.parametrize("call", ["rename 1 before", "rename 1 after"])
+async def test_a_worker_that_is_killed_at_the_note_of_an_empty_file_writes_it_once(
+    database_dsn: str, place: str, store: ObjectStore, tmp_path: Path, call: str
+) -> None:
+    # M-07
+    demo = tmp_path / "watch/demo"
+    demo.mkdir(parents=True)
+    (demo / "film.mp4").touch()
+    async with others(database_dsn, store, tmp_path / "watch") as watcher:
+        async with worker(database_dsn, place, tmp_path / "watch", call, ingest_watch_empty_seconds=0.3) as first:
+            assert await asyncio.to_thread(first.wait, 60) == -signal.SIGKILL
+        async with worker(database_dsn, place, tmp_path / "watch", ingest_watch_empty_seconds=0.3):
+            assert await watcher.ended(1) == {"film.mp4": ["kept"]}
+            (demo / "last.mp4").write_bytes(b"last")
+            assert await watcher.ended(2) == {"film.mp4": ["kept"], "last.mp4": ["taken"]}
+    assert names_in(demo) == ["film.mp4", "film.mp4.error.txt"]
+
+
+@pytest.mark.parametrize(
+    ("call", "written"),
+    [("unlink 2 after", b""), ("unlink 3 after", b""), ("link 3 after", b", second"), ("unlink 3 after", b", second")],
+)
+async def test_a_worker_that_is_killed_while_a_file_is_set_aside_loses_and_repeats_nothing(
+    database_dsn: str, place: str, store: ObjectStore, tmp_path: Path, call: str, written: bytes
+) -> None:
+    # M-07: the second link and unlink set the file aside, the third ones bring it back, or the third unlink removes it
+    demo = tmp_path / "watch/demo"
+    demo.mkdir(parents=True)
+    settings = {"ingest_watch_grace_seconds": 3600 if written else 1}
+    async with others(database_dsn, store, tmp_path / "watch") as watcher:
+        with (demo / "film.mp4").open("ab") as file:
+            file.write(b"first")
+            file.flush()
+            async with worker(database_dsn, place, tmp_path / "watch", "unknown writers", call, **settings) as first:
+                if written:
+
+                    async def is_aside() -> bool:
+                        return (demo / ".done/film.mp4").exists() and await watcher.states() == {"film.mp4": ["aside"]}
+
+                    await until(is_aside)
+                    file.write(written)
+                    file.close()
+                assert await asyncio.to_thread(first.wait, 60) == -signal.SIGKILL
+        async with worker(database_dsn, place, tmp_path / "watch", "unknown writers", ingest_watch_grace_seconds=1):
+            count = 2 if written else 1
+
+            async def is_over() -> bool:
+                return await watcher.states() == {"film.mp4": ["taken"] * count}
+
+            await until(is_over)
+        assert [await watcher.content(found) for found in await watcher.found()] == [b"first", b"first, second"][:count]
+    assert names_in(demo) == []

@@ -160,9 +160,13 @@ def names_in(folder: Path) -> list[str]:
 
 
 @asynccontextmanager
-async def worker(dsn: str, place: str, root: Path, *die_at: str) -> AsyncIterator["subprocess.Popen[bytes]"]:
-    settings = {"watch_dir": str(root), "ingest_watch_settle_seconds": SETTLE_SECONDS, "ingest_watch_poll_seconds": 0.5}
-    command = [sys.executable, str(Path(__file__).with_name("worker_process.py")), dsn, place, json.dumps(settings), *die_at]
+async def worker(
+    dsn: str, place: str, root: Path, *conditions: str, **settings: Any
+) -> AsyncIterator["subprocess.Popen[bytes]"]:
+    """An ingest service as a process of its own; for its `conditions` see there."""
+    given = {"watch_dir": str(root), "ingest_watch_settle_seconds": SETTLE_SECONDS, "ingest_watch_poll_seconds": 0.5}
+    program = str(Path(__file__).with_name("worker_process.py"))
+    command = [sys.executable, program, dsn, place, json.dumps(given | settings), *conditions]
     with subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)}) as process:
         assert process.stdout is not None
         try:

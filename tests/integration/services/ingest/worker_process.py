@@ -1,6 +1,7 @@
 """An ingest service as a process of its own, to be killed, the root as PYTHONPATH:
 
-`python worker_process.py <dsn> <place> [<settings as JSON> [<call at which it kills itself>]]`
+`python worker_process.py <dsn> <place> [<settings as JSON> [<condition>…]]`; a condition is a call at which it kills itself, or
+`unknown writers`: nobody can know whether a program has a file open for writing.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any
 
+from services.ingest.adapters import writers
 from tests.integration.services.ingest.rig import running, store_at
 
 
@@ -37,8 +39,11 @@ async def main() -> None:
     settings = json.loads(sys.argv[3]) if len(sys.argv) > 3 else {}
     store = store_at(sys.argv[2])
     await store.open()
-    if len(sys.argv) > 4:
-        die_at(sys.argv[4])
+    for condition in sys.argv[4:]:
+        if condition == "unknown writers":
+            writers.LOCAL_FILE_SYSTEMS = frozenset()  # type: ignore[misc]
+        else:
+            die_at(condition)
     async with running(sys.argv[1], store, **settings):
         print("ready", flush=True)
         await asyncio.Event().wait()

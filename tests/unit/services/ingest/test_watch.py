@@ -5,19 +5,21 @@ from uuid import UUID
 import pytest
 
 from contracts.ids import UploadId
+from services.ingest.domain.ignored_name import IgnoredNames
 from services.ingest.domain.watch import (
     ERROR,
     LOCK,
-    Sighting,
     WatchedFile,
     beside,
     clear_pause_seconds,
+    draft_of,
+    error_note,
     folder_of,
     is_candidate,
+    is_error_note,
     other_name,
+    recheck_pause_seconds,
 )
-
-FOLDER = UUID("5f0c7dbb-6e8c-4b71-8c55-0d1d64f4a001")
 
 
 @pytest.mark.parametrize(
@@ -25,7 +27,7 @@ FOLDER = UUID("5f0c7dbb-6e8c-4b71-8c55-0d1d64f4a001")
 )
 def test_ordinary_files_are_candidates(path: str) -> None:
     # M-07
-    assert is_candidate(path)
+    assert is_candidate(path, IgnoredNames())
 
 
 @pytest.mark.parametrize(
@@ -38,7 +40,7 @@ def test_ordinary_files_are_candidates(path: str) -> None:
 )  # fmt: skip
 def test_hidden_and_unfinished_files_are_not(path: str) -> None:
     # M-07
-    assert not is_candidate(path)
+    assert not is_candidate(path, IgnoredNames())
 
 
 @pytest.mark.parametrize(
@@ -59,21 +61,15 @@ def test_the_subfolder_names_id_and_label(path: str, folder: tuple[str | None, s
     assert folder_of(path) == folder
 
 
-def test_a_file_has_one_id_and_every_other_file_another() -> None:
-    sighting = Sighting("film.mp4", 7, "1", 100.25)
-    others = [
-        Sighting("film2.mp4", 7, "1", 100.25), Sighting("film.mp4", 8, "1", 100.25), Sighting("film.mp4", 7, "2", 100.25),
-        Sighting("film.mp4", 7, "1", 100.5),
-    ]  # fmt: skip
-    assert sighting.id_in(FOLDER) == Sighting("film.mp4", 7, "1", 100.25).id_in(FOLDER)
-    assert len({other.id_in(FOLDER) for other in (sighting, *others)} | {sighting.id_in(UUID(int=1))}) == 6
-
-
 def test_names_beside_a_file_fit_into_the_file_system() -> None:
     assert (beside("film.mp4", LOCK), beside("film.mp4", ERROR)) == ("film.mp4.lock", "film.mp4.error.txt")
     longest = "ä" * 127
     assert len(beside(longest, ERROR).encode()) <= 255
     assert beside(longest, ERROR) != beside(longest[:-1] + "x", ERROR)
+    assert draft_of("film.mp4") == ".film.mp4.draft"
+    for name in (longest, "x" * 249, "x" * 248):
+        assert len(draft_of(name).encode()) <= 255
+        assert IgnoredNames().match(draft_of(name))
 
 
 @pytest.mark.parametrize("name", ["film.mp4", "film", "a.b.mp4", "ä" * 125 + ".mp4", ".x"])
@@ -87,3 +83,20 @@ def test_another_name_is_like_the_first(name: str) -> None:
 
 def test_pauses_grow_to_five_minutes() -> None:
     assert [clear_pause_seconds(attempts) for attempts in (1, 2, 3, 9, 10, 1000)] == [1, 2, 4, 256, 300, 300]
+
+
+def test_rechecks_are_as_far_apart_as_the_file_is_old_and_the_last_one_ends_the_grace() -> None:
+    elapsed, pauses = 0.0, []
+    while pause := recheck_pause_seconds(elapsed, settle_seconds=60, grace_seconds=1000):
+        pauses.append(pause)
+        elapsed += pause
+    assert pauses == [60, 60, 120, 240, 480, 40]
+    assert recheck_pause_seconds(1001, 60, 1000) == 0
+    assert recheck_pause_seconds(0, 0, 10) == 1
+
+
+def test_an_error_note_is_known_by_its_end() -> None:
+    assert error_note("infected: Eicar").startswith(b"infected: Eicar\n")
+    assert is_error_note(error_note("infected: Eicar"))
+    assert not is_error_note(b"infected: Eicar\n")
+    assert not is_error_note(error_note("infected: Eicar") + b"and what somebody added\n")
