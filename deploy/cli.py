@@ -113,7 +113,7 @@ def export() -> None:
 def list_dead_letters(service: Service, limit: int = 100) -> None:
     """The oldest dead letters of a service, one per line."""
     for letter in asyncio.run(_dead_letters(service, lambda letters: letters.list(limit))):
-        typer.echo(f"{letter.message_id}  {letter.queue}  after {letter.attempts} attempts  {letter.reason}")
+        typer.echo(f"{letter.message_id}  {letter.event_type}  after {letter.attempts} attempts  {letter.reason}")
 
 
 @dead_letter_commands.command("show")
@@ -122,7 +122,8 @@ def show_dead_letter(service: Service, message_id: str) -> None:
     letter = asyncio.run(_dead_letters(service, lambda letters: letters.show(message_id)))
     if letter is None:
         give_up(f"{service} has no dead letter {message_id}")
-    typer.echo(f"{letter.queue}, {letter.attempts} attempts, died {letter.died_at or 'at an unknown time'}\n{letter.reason}")
+    typer.echo(f"{letter.event_type}, {letter.attempts} attempts, died {letter.died_at or 'at an unknown time'}")
+    typer.echo(letter.reason)
     typer.echo(letter.body)
 
 

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import structlog
 
-from contracts.envelope import Envelope
+from contracts.envelope import EncodedEvent
 from libs.messaging.amqp.connection import uncancelled
 from libs.messaging.amqp.message import published
 from libs.messaging.amqp.publisher import Publisher
@@ -42,8 +42,8 @@ class RabbitMqBus:
     def subscribe(self, subscription: Subscription, deliver: Deliver) -> None:
         self._subscriptions.append((subscription, deliver))
 
-    async def publish(self, envelopes: Sequence[Envelope]) -> Sequence[Exception | None]:
-        return await self._events.publish([published(envelope) for envelope in envelopes])
+    async def publish(self, events: Sequence[EncodedEvent]) -> Sequence[Exception | None]:
+        return await self._events.publish([published(event) for event in events])
 
     async def start(self) -> None:
         """Raises BusUnavailableError when the broker cannot be reached or its topology is not the deployed one."""

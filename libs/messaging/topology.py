@@ -1,7 +1,7 @@
 """What has to exist on the broker, as data: exchanges, queues, bindings, and the policies that make them safe.
 
 - `uploads.events` (topic): everything is published here, its event type the routing key, always `mandatory`.
-- `<service>.<event type>`: one quorum queue for each event type that a service consumes.
+- `<service>.events`: one quorum queue for each service, bound to every event type that it consumes.
 - `uploads.retry.<pause>` (fanout) with a queue of the same name: a message waits there for its next attempt. It is published
   with the consumer's queue as routing key, and the queue's dead-letter exchange is the default exchange: when its time is up
   it returns to exactly that queue. One fixed TTL per queue, since a queue expires only from its head.
@@ -19,7 +19,7 @@ from datetime import timedelta
 from typing import Any, Literal
 
 from contracts.events import EVENT_BY_TYPE
-from libs.messaging.port import Subscription
+from libs.messaging.port import queue_of
 from libs.messaging.retry import TIERS
 
 EVENTS = "uploads.events"
@@ -68,7 +68,7 @@ class Topology:
         for service, event_types in sorted(self.consumers.items()):
             policy = Policy(
                 f"work.{service}",
-                f"^{service}\\.",
+                f"^{service}\\.events$",
                 {
                     "delivery-limit": 10,
                     "dead-letter-exchange": DEAD,
@@ -77,8 +77,8 @@ class Topology:
                     **AT_LEAST_ONCE,
                 },
             )
-            for event_type in sorted(event_types):
-                yield Queue(Subscription(service, event_type).queue, EVENTS, (event_type,), policy)
+            if event_types:
+                yield Queue(queue_of(service), EVENTS, tuple(sorted(event_types)), policy)
 
     def _dead(self) -> Iterator[Queue]:
         # Looking at dead letters counts as a delivery: 4.x drops a message after 20 of them unless told otherwise.

@@ -16,9 +16,8 @@ from datetime import timedelta
 from typing import Any
 
 import structlog
-from pydantic import ValidationError
 
-from contracts.envelope import Envelope
+from contracts.envelope import EncodedEvent
 from libs.messaging.port import Bus, BusUnavailableError, Retry
 from libs.messaging.retry import reason
 from libs.outbox import metric
@@ -35,13 +34,14 @@ MEASURE_EVERY_SECONDS = 10
 STUCK_ATTEMPTS = 20
 
 CLAIM = """
-    SELECT id, envelope, attempts FROM outbox WHERE next_at <= now()
+    SELECT id, event_id, event_type, envelope, attempts FROM outbox WHERE next_at <= now()
     ORDER BY next_at, id LIMIT $1 FOR UPDATE SKIP LOCKED
 """
 DELETE = "DELETE FROM outbox WHERE id = ANY($1::bigint[])"
 KEEP = f"""
-    WITH taken AS ({DELETE} RETURNING event_id, envelope)
-    INSERT INTO sent_events (event_id, envelope) SELECT event_id, envelope FROM taken ON CONFLICT DO NOTHING
+    WITH taken AS ({DELETE} RETURNING event_id, event_type, envelope)
+    INSERT INTO sent_events (event_id, event_type, envelope)
+    SELECT event_id, event_type, envelope FROM taken ON CONFLICT DO NOTHING
 """
 POSTPONE = """
     UPDATE outbox SET attempts = attempts + 1, last_error = failed.error, next_at = clock_timestamp() + failed.pause
@@ -52,12 +52,6 @@ MEASURE = """
     SELECT count(*) AS pending, count(*) FILTER (WHERE attempts >= $1) AS stuck,
            coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8 AS oldest FROM outbox
 """
-
-
-class UnreadableRowError(Exception):
-    """A row of the outbox is damaged."""
-
-    code = "unreadable_row"
 
 
 @dataclass(frozen=True)
@@ -118,7 +112,7 @@ class Relay:
             rows = await connection.fetch(CLAIM, BATCH)
             if not rows:
                 return 0
-            answers = await self._publish(rows)
+            answers = await ask(self._bus, [encoded(row) for row in rows])
             taken = [row["id"] for row, answer in zip(rows, answers, strict=True) if answer is None]
             failed = [
                 Failed(row["id"], row["attempts"] + 1, answer)
@@ -132,20 +126,6 @@ class Relay:
             if isinstance(answer, BusUnavailableError):
                 raise answer
         return len(rows)
-
-    async def _publish(self, rows: Sequence[Any]) -> Sequence[Exception | None]:
-        """One answer per row. A row that cannot be read is not shown to the bus."""
-        answers: list[Exception | None] = [None] * len(rows)
-        envelopes: dict[int, Envelope] = {}
-        for position, row in enumerate(rows):
-            try:
-                envelopes[position] = Envelope.model_validate_json(row["envelope"])
-            except ValidationError:
-                answers[position] = UnreadableRowError("it holds no envelope")
-        published = await ask(self._bus, list(envelopes.values()))
-        for position, answer in zip(envelopes, published, strict=True):
-            answers[position] = answer
-        return answers
 
     async def _postpone(self, connection: Connection, failed: Sequence[Failed]) -> None:
         if not failed:
@@ -169,10 +149,15 @@ class Relay:
         metric.OLDEST.labels(self._service).set(row["oldest"])
 
 
-async def ask(bus: Bus, envelopes: Sequence[Envelope]) -> Sequence[Exception | None]:
+def encoded(row: Any) -> EncodedEvent:
+    """Of a row of `outbox` or `sent_events`."""
+    return EncodedEvent(row["event_id"], row["event_type"], row["envelope"])
+
+
+async def ask(bus: Bus, events: Sequence[EncodedEvent]) -> Sequence[Exception | None]:
     """Publishes with an end: a bus that does not answer in time is unavailable."""
     try:
         async with asyncio.timeout(PUBLISH_SECONDS):
-            return await bus.publish(envelopes)
+            return await bus.publish(events)
     except TimeoutError:
-        return [BusUnavailableError(f"no answer within {PUBLISH_SECONDS} s")] * len(envelopes)
+        return [BusUnavailableError(f"no answer within {PUBLISH_SECONDS} s")] * len(events)

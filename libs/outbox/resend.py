@@ -13,10 +13,9 @@ from uuid import UUID
 
 import structlog
 
-from contracts.envelope import Envelope
 from libs.messaging.port import Bus, BusUnavailableError
 from libs.outbox import metric
-from libs.outbox.relay import ask
+from libs.outbox.relay import ask, encoded
 from libs.outbox.unit_of_work import Outbox
 from libs.postgres.database import Connection
 
@@ -33,7 +32,7 @@ POLL_SECONDS = 10
 START = "INSERT INTO sent_rounds (delay_seconds) VALUES ($1) ON CONFLICT DO NOTHING"
 LOCK = "SELECT sent_at, event_id FROM sent_rounds WHERE delay_seconds = $1 FOR UPDATE SKIP LOCKED"
 DUE = """
-    SELECT sent_at, event_id, envelope FROM sent_events
+    SELECT sent_at, event_id, event_type, envelope FROM sent_events
     WHERE (sent_at, event_id) > ($1, $2) AND sent_at <= now() - $3::interval
     ORDER BY sent_at, event_id LIMIT $4
 """
@@ -89,10 +88,10 @@ class Resend:
 
     async def _publish(self, connection: Connection, rows: Sequence[Any]) -> None:
         """What the bus does not take for its own sake goes back to the outbox, where the relay goes on trying."""
-        envelopes = [Envelope.model_validate_json(row["envelope"]) for row in rows]
-        answers = await ask(self._bus, envelopes)
+        events = [encoded(row) for row in rows]
+        answers = await ask(self._bus, events)
         for answer in answers:
             if isinstance(answer, BusUnavailableError):
                 raise answer
-        refused = [envelope for envelope, answer in zip(envelopes, answers, strict=True) if answer is not None]
+        refused = [event for event, answer in zip(events, answers, strict=True) if answer is not None]
         await self._outbox.write(connection, refused)

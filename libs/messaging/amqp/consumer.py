@@ -125,7 +125,8 @@ class Consumer:
         pause = next_pause(outcome, attempt(message), self._tiers)
         if pause is not None:
             return retried(message, self._subscription, retry_exchange(pause), attempt(message) + 1)
-        announce(self._subscription, str(message.header.properties.message_id), reason(outcome))
+        properties = message.header.properties
+        announce(self._subscription, str(properties.message_type), str(properties.message_id), reason(outcome))
         return buried(message, self._subscription, reason(outcome))
 
 

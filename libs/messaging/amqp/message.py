@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
+import orjson
 from aiormq.abc import DeliveredMessage
 from pamqp.commands import Basic
 
-from contracts.envelope import Envelope
+from contracts.envelope import EncodedEvent
 from libs.messaging.port import Subscription
 from libs.messaging.topology import DEAD, EVENTS
 
@@ -31,18 +33,21 @@ class Outgoing:
     properties: Basic.Properties
 
 
-def published(envelope: Envelope) -> Outgoing:
+def published(event: EncodedEvent) -> Outgoing:
+    """The body goes as it is; it is only looked into for what also stands in the headers."""
+    attributes = orjson.loads(event.body)
+    traceparent = attributes.get("traceparent")
     properties = Basic.Properties(
         content_type=CONTENT_TYPE,
         delivery_mode=2,
-        message_id=str(envelope.id),
-        message_type=envelope.type,
-        app_id=envelope.source,
-        correlation_id=envelope.correlation_id,
-        timestamp=envelope.time,
-        headers={"traceparent": envelope.traceparent} if envelope.traceparent else {},
+        message_id=str(event.id),
+        message_type=event.type,
+        app_id=attributes.get("source"),
+        correlation_id=attributes.get("correlation_id"),
+        timestamp=datetime.fromisoformat(attributes["time"]),
+        headers={"traceparent": traceparent} if traceparent else {},
     )
-    return Outgoing(EVENTS, envelope.type, envelope.model_dump_json().encode(), properties)
+    return Outgoing(EVENTS, event.type, event.body.encode(), properties)
 
 
 def retried(message: DeliveredMessage, subscription: Subscription, exchange: str, attempt: int) -> Outgoing:
