@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from contracts.envelope import EncodedEvent, Envelope
 from libs.messaging.local_dead_letter import LocalDeadLetters
 from libs.messaging.local_subscriber import SOON, Subscriber
-from libs.messaging.port import BusUnavailableError, Deliver, Outcome, Retry, Subscription
+from libs.messaging.port import BusUnavailableError, Deliver, Outcome, Retry, Subscription, UnreadableEventError
 from libs.messaging.retry import TIERS
 from libs.postgres.database import Database
 
@@ -21,12 +21,6 @@ PATIENCE_SECONDS = 20.0
 """A publish answers after this time at the latest: its relay holds a transaction open. Handlers that run longer go on."""
 
 STOP_SECONDS = 10.0
-
-
-class UnreadableEventError(Exception):
-    """What was to be published is no envelope."""
-
-    code = "unreadable_event"
 
 
 class LocalBus:

@@ -44,7 +44,8 @@ class Subscriber:
         self._tiers = tiers
         self._waiting: list[tuple[Envelope, asyncio.Future[Outcome]]] = []
         self._arrived = asyncio.Event()
-        self._busy: set[UUID] = set()
+        self._busy: dict[UUID, asyncio.Future[Outcome]] = {}
+        """What waits or is being handled; whoever brings it again shares the outcome."""
         self._failures: dict[UUID, Failure] = {}
         self._stopping = False
         self._worker: asyncio.Task[None] | None = None
@@ -62,11 +63,13 @@ class Subscriber:
 
     def take(self, envelope: Envelope) -> "asyncio.Future[Outcome]":
         """None = settled here (handled or dead-lettered), or a `Retry` that says when to hand it over again."""
+        if busy := self._busy.get(envelope.id):
+            return busy
         outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         if not_yet := self._not_yet(envelope):
             outcome.set_result(not_yet)
             return outcome
-        self._busy.add(envelope.id)
+        self._busy[envelope.id] = outcome
         self._waiting.append((envelope, outcome))
         self._arrived.set()
         return outcome
@@ -80,13 +83,11 @@ class Subscriber:
                 continue
             outcomes = await self._handle([self._delivery(envelope) for envelope, _ in batch])
             for (envelope, waiting), outcome in zip(batch, outcomes, strict=True):
-                self._busy.discard(envelope.id)
+                del self._busy[envelope.id]
                 if not waiting.done():
                     waiting.set_result(outcome)
 
     def _not_yet(self, envelope: Envelope) -> Retry | None:
-        if envelope.id in self._busy:
-            return Retry(SOON, "still being handled")
         failure = self._failures.get(envelope.id)
         wait = failure.due - _now() if failure else 0
         return Retry(timedelta(seconds=wait), "waits for its next attempt") if wait > 0 else None

@@ -68,6 +68,12 @@ Deliver = Callable[[Sequence[Delivery]], Awaitable[Sequence[Outcome]]]
 """Takes a batch and answers one outcome for each, in order. Never raises for a message's own sake."""
 
 
+class UnreadableEventError(Exception):
+    """What was to be published is no envelope."""
+
+    code = "unreadable_event"
+
+
 class BusUnavailableError(Exception):
     """The bus cannot be reached, or its topology is not the deployed one."""
 

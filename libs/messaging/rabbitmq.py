@@ -12,7 +12,7 @@ import structlog
 
 from contracts.envelope import EncodedEvent
 from libs.messaging.amqp.connection import uncancelled
-from libs.messaging.amqp.message import published
+from libs.messaging.amqp.message import Outgoing, published
 from libs.messaging.amqp.publisher import Publisher
 from libs.messaging.amqp.session import Session
 from libs.messaging.port import BusUnavailableError, Deliver, Subscription
@@ -43,7 +43,9 @@ class RabbitMqBus:
         self._subscriptions.append((subscription, deliver))
 
     async def publish(self, events: Sequence[EncodedEvent]) -> Sequence[Exception | None]:
-        return await self._events.publish([published(event) for event in events])
+        outgoing = [published(event) for event in events]
+        answers = iter(await self._events.publish([message for message in outgoing if isinstance(message, Outgoing)]))
+        return [next(answers) if isinstance(message, Outgoing) else message for message in outgoing]
 
     async def start(self) -> None:
         """Raises BusUnavailableError when the broker cannot be reached or its topology is not the deployed one."""

@@ -11,7 +11,7 @@ from aiormq.abc import DeliveredMessage
 from pamqp.commands import Basic
 
 from contracts.envelope import EncodedEvent
-from libs.messaging.port import Subscription
+from libs.messaging.port import Subscription, UnreadableEventError
 from libs.messaging.topology import DEAD, EVENTS
 
 CONTENT_TYPE = "application/cloudevents+json"
@@ -33,9 +33,13 @@ class Outgoing:
     properties: Basic.Properties
 
 
-def published(event: EncodedEvent) -> Outgoing:
+def published(event: EncodedEvent) -> Outgoing | UnreadableEventError:
     """The body goes as it is; it is only looked into for what also stands in the headers."""
-    attributes = orjson.loads(event.body)
+    try:
+        attributes = orjson.loads(event.body)
+        happened_at = datetime.fromisoformat(attributes["time"])
+    except (ValueError, KeyError, TypeError):
+        return UnreadableEventError("it holds no envelope")
     traceparent = attributes.get("traceparent")
     properties = Basic.Properties(
         content_type=CONTENT_TYPE,
@@ -44,7 +48,7 @@ def published(event: EncodedEvent) -> Outgoing:
         message_type=event.type,
         app_id=attributes.get("source"),
         correlation_id=attributes.get("correlation_id"),
-        timestamp=datetime.fromisoformat(attributes["time"]),
+        timestamp=happened_at,
         headers={"traceparent": traceparent} if traceparent else {},
     )
     return Outgoing(EVENTS, event.type, event.body.encode(), properties)

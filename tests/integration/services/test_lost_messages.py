@@ -14,7 +14,7 @@ import pytest
 from aiohttp import ClientSession
 from pydantic import SecretStr
 
-from contracts.envelope import Envelope
+from contracts.envelope import EncodedEvent
 from contracts.events import (
     AccountConfigured,
     DeliveryChanged,
@@ -53,10 +53,10 @@ class ForgetfulBus(LocalBus):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self.lost: dict[UUID, Envelope] = {}
-        self.delivered: dict[UUID, Envelope] = {}
+        self.lost: dict[UUID, EncodedEvent] = {}
+        self.delivered: dict[UUID, EncodedEvent] = {}
 
-    async def publish(self, envelopes: Sequence[Envelope]) -> Sequence[Exception | None]:
+    async def publish(self, envelopes: Sequence[EncodedEvent]) -> Sequence[Exception | None]:
         again = [envelope for envelope in envelopes if envelope.id in self.lost]
         self.lost |= {envelope.id: envelope for envelope in envelopes if envelope.id not in self.lost}
         answers = dict(zip((envelope.id for envelope in again), await super().publish(again), strict=True))
