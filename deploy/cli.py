@@ -19,6 +19,7 @@ from libs.messaging.dead_letter import DeadLetters
 from libs.messaging.local_dead_letter import LocalDeadLetters
 from libs.object_store.port import StoreUnavailableError
 from libs.observability.logging import configure_logging
+from libs.outbox.resend import resend_all
 from libs.outbox.unit_of_work import Outbox, UnitOfWork
 from libs.postgres.database import Database
 from libs.runtime.process import give_up, read_settings, s3_store
@@ -256,6 +257,26 @@ async def _announce(settings: Settings, arn: str) -> None:
         typer.echo(f"the store takes no rule for notifications ({error}); the reconciler finds uploads all the same", err=True)
     finally:
         await store.close()
+
+
+@app.command("resend")
+def resend() -> None:
+    """Publish again what was sent in the last hour, after a queue was purged or the broker's disk was set back.
+
+    A broker that lost all of its data is noticed without this.
+    """
+    asyncio.run(_resend())
+    typer.echo("every service publishes again what it has sent in the last hour; consumers ignore what they know")
+
+
+async def _resend() -> None:
+    for service in SERVICES:
+        database = Database(_text(_settings("postgres_dsn").postgres_dsn), service, max_connections=1)
+        await database.open()
+        try:
+            await resend_all(Outbox(database, Wakeups()))
+        finally:
+            await database.close()
 
 
 async def _import_definitions(management_url: str) -> None:

@@ -96,5 +96,11 @@ class Bus(Protocol):
 
     async def stop(self) -> None: ...
 
+    async def generation(self) -> str:
+        """Names the data that the bus holds: where it has lost what it had taken, it answers another name than before.
+
+        Raises BusUnavailableError where that cannot be told now.
+        """
+
     async def check(self) -> None:
         """Raises BusUnavailableError when messages cannot flow now; for `/readyz`."""

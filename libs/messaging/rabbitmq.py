@@ -12,6 +12,7 @@ import structlog
 
 from contracts.envelope import EncodedEvent
 from libs.messaging.amqp.connection import uncancelled
+from libs.messaging.amqp.generation import generation
 from libs.messaging.amqp.message import Outgoing, published
 from libs.messaging.amqp.publisher import Publisher
 from libs.messaging.amqp.session import Session
@@ -46,6 +47,9 @@ class RabbitMqBus:
         outgoing = [published(event) for event in events]
         answers = iter(await self._events.publish([message for message in outgoing if isinstance(message, Outgoing)]))
         return [next(answers) if isinstance(message, Outgoing) else message for message in outgoing]
+
+    async def generation(self) -> str:
+        return await generation(self._events)
 
     async def start(self) -> None:
         """Raises BusUnavailableError when the broker cannot be reached or its topology is not the deployed one."""

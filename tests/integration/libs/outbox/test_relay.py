@@ -24,9 +24,15 @@ Answers = Sequence[Exception | None]
 class AnsweringBus:
     """Takes everything, unless `answer` says otherwise."""
 
-    def __init__(self, answer: Callable[[EncodedEvent], Exception | None] = lambda _envelope: None) -> None:
+    def __init__(
+        self, answer: Callable[[EncodedEvent], Exception | None] = lambda _event: None, *, generation: str = "only"
+    ) -> None:
         self.published: list[EncodedEvent] = []
         self.answer = answer
+        self._generation = generation
+
+    async def generation(self) -> str:
+        return self._generation
 
     async def publish(self, envelopes: Sequence[EncodedEvent]) -> Answers:
         self.published += envelopes
