@@ -17,6 +17,7 @@ from libs.messaging.dead_letter import announce
 from libs.messaging.local_dead_letter import LocalDeadLetters
 from libs.messaging.port import Deliver, Delivery, Outcome, Retry, Subscription
 from libs.messaging.retry import next_pause, reason
+from libs.runtime.pace import Pace
 
 log = structlog.get_logger()
 
@@ -48,6 +49,7 @@ class Subscriber:
         """What waits or is being handled; whoever brings it again shares the outcome."""
         self._failures: dict[UUID, Failure] = {}
         self._stopping = False
+        self._pace = Pace()
         self._worker: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -77,11 +79,13 @@ class Subscriber:
     async def _work(self) -> None:
         while not self._stopping:
             await self._arrived.wait()
+            await self._pace.rest()
             batch, self._waiting = self._waiting[: self._subscription.prefetch], self._waiting[self._subscription.prefetch :]
             if not batch or self._stopping:
                 self._arrived.clear()
                 continue
-            outcomes = await self._handle([self._delivery(envelope) for envelope, _ in batch])
+            with self._pace.batch():
+                outcomes = await self._handle([self._delivery(envelope) for envelope, _ in batch])
             for (envelope, waiting), outcome in zip(batch, outcomes, strict=True):
                 del self._busy[envelope.id]
                 if not waiting.done():

@@ -23,6 +23,7 @@ from libs.messaging.retry import reason
 from libs.outbox import metric
 from libs.outbox.unit_of_work import RELAY, Outbox
 from libs.postgres.database import Connection
+from libs.runtime.pace import Pace
 
 log = structlog.get_logger()
 
@@ -85,20 +86,24 @@ class Relay:
         self._done = KEEP if keep else DELETE
         self._service = outbox.database.service
         self._measure_at = 0.0
+        self._pace = Pace()
 
     async def run(self) -> None:
         pause = SHORTEST_POLL
         while True:
             await self._measure()
+            await self._pace.rest()
             try:
-                busy = await self.once() > 0
+                with self._pace.batch():
+                    count = await self.once()
             except BusUnavailableError as error:
                 log.warning("relay.waiting", service=self._service, error=str(error))
                 await asyncio.sleep(pause)
             else:
-                if busy:
-                    pause = SHORTEST_POLL
+                if count == BATCH:
                     continue
+                if count:
+                    pause = SHORTEST_POLL
                 await self._outbox.wakeups.wait(RELAY, timeout=pause)
             pause = min(pause * 2, LONGEST_POLL)
 

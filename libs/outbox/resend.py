@@ -34,6 +34,7 @@ PAUSE_SECONDS = 0.05
 """Between batches: what is said for the first time goes first."""
 POLL_SECONDS = 10
 
+START = "INSERT INTO broker_generation DEFAULT VALUES ON CONFLICT DO NOTHING"
 STATE = "SELECT known, found, found_at, passes, sent_at, event_id, now() AS now FROM broker_generation FOR UPDATE SKIP LOCKED"
 FOUND = """
     UPDATE broker_generation
@@ -148,6 +149,7 @@ async def resend_all(outbox: Outbox) -> None:
 
 async def _state(connection: Connection) -> State | None:
     """None while another replica holds it."""
+    await connection.execute(START)
     row = await connection.fetchrow(STATE)
     if row is None:
         return None

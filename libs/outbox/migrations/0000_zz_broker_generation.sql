@@ -12,5 +12,3 @@ CREATE TABLE broker_generation (
     sent_at    timestamptz NOT NULL DEFAULT 'epoch',
     event_id   uuid        NOT NULL DEFAULT '00000000-0000-0000-0000-000000000000'
 );
-
-INSERT INTO broker_generation DEFAULT VALUES;

@@ -1,4 +1,4 @@
-"""What a broker confirmed is published again when it has lost it. The bus is a stand-in that answers what the test tells it to."""
+"""What a broker confirmed is published again when it has lost it. The bus is a stand-in that answers what the test says."""
 
 from collections import Counter
 from datetime import timedelta
