@@ -1,6 +1,8 @@
 """The envelope around an event: CloudEvents 1.0 attribute names, plus correlation and causation."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
@@ -47,14 +49,35 @@ class Envelope(BaseModel):
         )  # fmt: skip
 
     def event(self) -> Event:
-        """The event inside.
+        """The event inside; it is validated once, however many consumers of one process ask for it.
 
         Raises:
             UnknownEventTypeError: its type is not in `EVENTS`.
             pydantic.ValidationError: its data does not fit the type.
         """
+        return self._validated_event
+
+    @cached_property
+    def _validated_event(self) -> Event:
         try:
             event_class = EVENT_BY_TYPE[self.type]
         except KeyError:
             raise UnknownEventTypeError(self.type) from None
         return event_class.model_validate(self.data)
+
+    def encode(self) -> "EncodedEvent":
+        return EncodedEvent(self.id, self.type, self.model_dump_json())
+
+
+@dataclass(frozen=True)
+class EncodedEvent:
+    """An event in its envelope as it travels: JSON text that is written once, when the event is emitted."""
+
+    id: EventId
+    type: str
+    body: str
+
+    @cached_property
+    def envelope(self) -> Envelope:
+        """Raises pydantic.ValidationError where the text is no envelope."""
+        return Envelope.model_validate_json(self.body)

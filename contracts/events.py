@@ -577,6 +577,24 @@ class UploadExpired(UploadEvent):
     publisher: ClassVar[str] = "session"
 
 
+class FetchedUploadClosed(UploadEvent):
+    """An upload whose bytes the platform was to fetch was completed, rejected, aborted or expired.
+
+    Nothing is to be fetched any more. Whoever fetches needs to know of these uploads alone, not of every one.
+    """
+
+    type: ClassVar[str] = "upload.fetched-closed.v1"
+    publisher: ClassVar[str] = "session"
+
+    outcome: str
+    """`completed`, `rejected`, `aborted` or `expired`."""
+    size_bytes: NonNegativeInt | None = None
+    """Of the completed file."""
+    code: str | None = None
+    """Why it was rejected (see UploadRejected) or aborted (see UploadAborted)."""
+    message: str = ""
+
+
 class FileExpired(UploadEvent):
     """Retention ended: the file, its renditions and everything staged are deleted."""
 
@@ -745,8 +763,8 @@ EVENTS: tuple[type[Event], ...] = (
     TenantConfigured, UploadRegistered, UploadFinishRequested, UploadAbortRequested, FileDeleteRequested, FileRetentionChanged,
     FetchRequested, WebhookRequested, AccountConfigured, WatchFolderConfigured, PublicationRequested, FetchProgressed,
     FetchCompleted, FetchFailed, WatchedFileFound, ObjectStored, UploadCompleted, UploadRejected, UploadAborted, UploadExpired,
-    FileExpired, FileDeleted, FileInspected, ProcessingProgressed, ProcessingCompleted, ProcessingFailed, DeliveryChanged,
-    PublicationChanged,
+    FetchedUploadClosed, FileExpired, FileDeleted, FileInspected, ProcessingProgressed, ProcessingCompleted, ProcessingFailed,
+    DeliveryChanged, PublicationChanged,
     WebhookEndpointConfigured, WebhookReplayRequested, WebhookPingRequested, WebhookEndpointDisabled,
 )  # fmt: skip
 

@@ -19,6 +19,7 @@ from libs.messaging.dead_letter import DeadLetters
 from libs.messaging.local_dead_letter import LocalDeadLetters
 from libs.object_store.port import StoreUnavailableError
 from libs.observability.logging import configure_logging
+from libs.outbox.resend import resend_all
 from libs.outbox.unit_of_work import Outbox, UnitOfWork
 from libs.postgres.database import Database
 from libs.runtime.process import give_up, read_settings, s3_store
@@ -113,7 +114,7 @@ def export() -> None:
 def list_dead_letters(service: Service, limit: int = 100) -> None:
     """The oldest dead letters of a service, one per line."""
     for letter in asyncio.run(_dead_letters(service, lambda letters: letters.list(limit))):
-        typer.echo(f"{letter.message_id}  {letter.queue}  after {letter.attempts} attempts  {letter.reason}")
+        typer.echo(f"{letter.message_id}  {letter.event_type}  after {letter.attempts} attempts  {letter.reason}")
 
 
 @dead_letter_commands.command("show")
@@ -122,7 +123,8 @@ def show_dead_letter(service: Service, message_id: str) -> None:
     letter = asyncio.run(_dead_letters(service, lambda letters: letters.show(message_id)))
     if letter is None:
         give_up(f"{service} has no dead letter {message_id}")
-    typer.echo(f"{letter.queue}, {letter.attempts} attempts, died {letter.died_at or 'at an unknown time'}\n{letter.reason}")
+    typer.echo(f"{letter.event_type}, {letter.attempts} attempts, died {letter.died_at or 'at an unknown time'}")
+    typer.echo(letter.reason)
     typer.echo(letter.body)
 
 
@@ -255,6 +257,26 @@ async def _announce(settings: Settings, arn: str) -> None:
         typer.echo(f"the store takes no rule for notifications ({error}); the reconciler finds uploads all the same", err=True)
     finally:
         await store.close()
+
+
+@app.command("resend")
+def resend() -> None:
+    """Publish again what was sent in the last hour, after a queue was purged or the broker's disk was set back.
+
+    A broker that lost all of its data is noticed without this.
+    """
+    asyncio.run(_resend())
+    typer.echo("every service publishes again what it has sent in the last hour; consumers ignore what they know")
+
+
+async def _resend() -> None:
+    for service in SERVICES:
+        database = Database(_text(_settings("postgres_dsn").postgres_dsn), service, max_connections=1)
+        await database.open()
+        try:
+            await resend_all(Outbox(database, Wakeups()))
+        finally:
+            await database.close()
 
 
 async def _import_definitions(management_url: str) -> None:

@@ -13,6 +13,7 @@ import yaml
 from contracts.envelope import Envelope
 from contracts.events import EVENTS, Event
 from deploy.postgres.prepare import SERVICES
+from libs.messaging.handler import event_types
 
 ROOT = Path(__file__).parent.parent / "contracts"
 
@@ -32,7 +33,7 @@ def consumers() -> dict[str, list[str]]:
     """Event type → the services that subscribe to it, read from their HANDLERS."""
     found: dict[str, list[str]] = {event.type: [] for event in EVENTS}
     for service in SERVICES:
-        for event in import_module(f"services.{service}.handlers").HANDLERS:
+        for event in event_types(import_module(f"services.{service}.handlers").HANDLERS):
             found[event.type].append(service)
     return found
 

@@ -1,12 +1,11 @@
 """The topology of this version of Longshore."""
 
 import json
-from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 
-from contracts.events import Event
 from deploy.postgres.prepare import SERVICES
+from libs.messaging.handler import Handlers, event_types
 from libs.messaging.topology import Topology, definitions
 
 FOLDER = Path(__file__).parent
@@ -14,7 +13,7 @@ FOLDER = Path(__file__).parent
 
 def topology() -> Topology:
     """Who consumes what, from each service's `HANDLERS`."""
-    return Topology({service: [event.type for event in _handlers(service)] for service in SERVICES})
+    return Topology({service: [event.type for event in event_types(_handlers(service))] for service in SERVICES})
 
 
 def documents() -> dict[Path, str]:
@@ -25,6 +24,6 @@ def documents() -> dict[Path, str]:
     }
 
 
-def _handlers(service: str) -> Mapping[type[Event], object]:
-    handlers: Mapping[type[Event], object] = import_module(f"services.{service}.handlers").HANDLERS
+def _handlers(service: str) -> Handlers:
+    handlers: Handlers = import_module(f"services.{service}.handlers").HANDLERS
     return handlers

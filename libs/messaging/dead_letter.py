@@ -19,8 +19,9 @@ DEAD = Counter("longshore_dead_letters", "Messages that became dead letters. Ala
 class DeadLetter:
     message_id: str
     """The event's id."""
+    event_type: str
     queue: str
-    """`<service>.<event type>`: where the message came from, and where a replay puts it."""
+    """Where the message came from, and where a replay puts it: `<service>.events`."""
     reason: str
     attempts: int
     body: str
@@ -43,7 +44,7 @@ class DeadLetters(Protocol):
         """
 
 
-def announce(subscription: Subscription, message_id: str, reason: str) -> None:
+def announce(subscription: Subscription, event_type: str, message_id: str, reason: str) -> None:
     """Tells the operator: a message was given up."""
-    DEAD.labels(subscription.service, subscription.event_type).inc()
-    log.error("message.dead", queue=subscription.queue, event_id=message_id, reason=reason)
+    DEAD.labels(subscription.service, event_type).inc()
+    log.error("message.dead", queue=subscription.queue, type=event_type, event_id=message_id, reason=reason)

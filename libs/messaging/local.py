@@ -5,13 +5,15 @@ the row stays in the outbox. So a crash at any point redelivers, and the inboxes
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 
-from contracts.envelope import Envelope
+from pydantic import ValidationError
+
+from contracts.envelope import EncodedEvent, Envelope
 from libs.messaging.local_dead_letter import LocalDeadLetters
 from libs.messaging.local_subscriber import SOON, Subscriber
-from libs.messaging.port import BusUnavailableError, Deliver, Outcome, Retry, Subscription
+from libs.messaging.port import BusUnavailableError, Deliver, Outcome, Retry, Subscription, UnreadableEventError
 from libs.messaging.retry import TIERS
 from libs.postgres.database import Database
 
@@ -30,56 +32,66 @@ class LocalBus:
         self._databases = databases
         self._tiers = tiers
         self._patience_seconds = patience_seconds
-        self._subscribers: dict[str, Subscriber] = {}
-        self._running: set[asyncio.Task[list[Outcome]]] = set()
+        self._subscribers: list[Subscriber] = []
         self._open = False
 
     def subscribe(self, subscription: Subscription, deliver: Deliver) -> None:
         dead_letters = LocalDeadLetters(self._databases[subscription.service])
-        self._subscribers[subscription.queue] = Subscriber(subscription, deliver, dead_letters, self._tiers)
+        self._subscribers.append(Subscriber(subscription, deliver, dead_letters, self._tiers))
 
     async def start(self) -> None:
         self._open = True
+        for subscriber in self._subscribers:
+            subscriber.start()
 
     async def stop(self) -> None:
         self._open = False
-        if self._running:
-            _done, late = await asyncio.wait(self._running, timeout=STOP_SECONDS)
-            for task in late:
-                task.cancel()
+        await asyncio.gather(*(subscriber.stop(STOP_SECONDS) for subscriber in self._subscribers))
 
     async def check(self) -> None:
         if not self._open:
             raise BusUnavailableError("not started")
 
-    async def publish(self, envelopes: Sequence[Envelope]) -> Sequence[Exception | None]:
+    async def generation(self) -> str:
+        """The outbox itself is what it holds: there is nothing that could be lost behind it."""
+        return "in process"
+
+    async def publish(self, events: Sequence[EncodedEvent]) -> Sequence[Exception | None]:
         if not self._open:
-            return [BusUnavailableError("not started")] * len(envelopes)
-        shares = dict(self._hand_over(envelopes))
-        if shares:
-            await asyncio.wait(shares, timeout=self._patience_seconds)
-        answers: list[list[Outcome]] = [[] for _ in envelopes]
-        for task, positions in shares.items():
-            finished = task.done() and not task.cancelled()
-            outcomes = task.result() if finished else [Retry(SOON, "still being handled")] * len(positions)
-            for position, outcome in zip(positions, outcomes, strict=True):
-                answers[position].append(outcome)
-        return [_soonest(outcomes) for outcomes in answers]
+            return [BusUnavailableError("not started")] * len(events)
+        handed_over = [list(self._hand_over(event)) for event in events]
+        waiting = {outcome for outcomes in handed_over for outcome in outcomes if not outcome.done()}
+        if waiting:
+            await asyncio.wait(waiting, timeout=self._patience_seconds)
+        return [_answer(outcomes) for outcomes in handed_over]
 
-    def _hand_over(self, envelopes: Sequence[Envelope]) -> list[tuple[asyncio.Task[list[Outcome]], list[int]]]:
-        """A task for each subscriber that wants any of them, with the positions of those."""
-        started = []
-        for subscriber in self._subscribers.values():
-            positions = [n for n, envelope in enumerate(envelopes) if envelope.type == subscriber.event_type]
-            if positions:
-                task = asyncio.create_task(subscriber.take([envelopes[n] for n in positions]))
-                self._running.add(task)
-                task.add_done_callback(self._running.discard)
-                started.append((task, positions))
-        return started
+    def _hand_over(self, event: EncodedEvent) -> Iterator["asyncio.Future[Outcome]"]:
+        """The outcome at each subscriber that consumes the event. The envelope is read once, for all of them."""
+        takers = [subscriber for subscriber in self._subscribers if event.type in subscriber.event_types]
+        envelope = _read(event) if takers else None
+        for subscriber in takers:
+            if isinstance(envelope, Envelope):
+                yield subscriber.take(envelope)
+            else:
+                yield _done(envelope)
 
 
-def _soonest(outcomes: Sequence[Outcome]) -> Exception | None:
+def _read(event: EncodedEvent) -> Envelope | UnreadableEventError:
+    try:
+        return event.envelope
+    except ValidationError:
+        return UnreadableEventError("it holds no envelope")
+
+
+def _done(outcome: Outcome) -> "asyncio.Future[Outcome]":
+    future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+    future.set_result(outcome)
+    return future
+
+
+def _answer(outcomes: Sequence["asyncio.Future[Outcome]"]) -> Exception | None:
     """None when every subscriber is done; else when the first of those that are not wants to be asked again."""
-    waiting = [outcome for outcome in outcomes if isinstance(outcome, Retry)]
-    return min(waiting, key=lambda retry: retry.delay, default=None)
+    answers = [outcome.result() if outcome.done() else Retry(SOON, "still being handled") for outcome in outcomes]
+    if unreadable := next((answer for answer in answers if isinstance(answer, UnreadableEventError)), None):
+        return unreadable
+    return min((answer for answer in answers if isinstance(answer, Retry)), key=lambda retry: retry.delay, default=None)

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from contracts.envelope import Envelope
 from libs.messaging.dead_letter import DeadLetter
-from libs.messaging.port import Subscription
+from libs.messaging.port import queue_of
 from libs.outbox.inbox import unseen
 from libs.outbox.unit_of_work import INSERT_OUTBOX
 from libs.postgres.database import Database
@@ -46,16 +46,17 @@ class LocalDeadLetters:
         """Through this service's own outbox; every other subscriber's inbox knows the event already."""
         async with self._database.transaction() as connection:
             rows = await connection.fetch(TAKE, UUID(message_id) if message_id else None)
-            ids = [row["event_id"] for row in rows]
-            await connection.execute(FORGET, self._database.service, ids)
-            await connection.execute(INSERT_OUTBOX, ids, [row["envelope"] for row in rows])
+            events = [Envelope.model_validate_json(row["envelope"]).encode() for row in rows]
+            await connection.execute(FORGET, self._database.service, [event.id for event in events])
+            await connection.execute(INSERT_OUTBOX, *zip(*((e.id, e.type, e.body) for e in events), strict=True))
         return len(rows)
 
     def _read(self, row: Any) -> DeadLetter:
         envelope = Envelope.model_validate_json(row["envelope"])
         return DeadLetter(
             message_id=str(row["event_id"]),
-            queue=Subscription(self._database.service, envelope.type).queue,
+            event_type=envelope.type,
+            queue=queue_of(self._database.service),
             reason=row["reason"],
             attempts=row["attempts"],
             body=row["envelope"],

@@ -1,32 +1,30 @@
-"""A delivery whose event could be read, on its way to the handler."""
+"""A delivery whose event could be read, on its way to the handlers."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from pydantic import ValidationError
 
 from contracts.envelope import Envelope, UnknownEventTypeError
 from contracts.events import Event
 from libs.messaging.port import Delivery, Reject
-from libs.outbox.unit_of_work import UnitOfWork
+
+EventT_co = TypeVar("EventT_co", bound=Event, covariant=True)
 
 
 @dataclass(frozen=True, eq=False)
-class Message:
+class Message(Generic[EventT_co]):
     """Two deliveries of the same event are two messages: compared by identity."""
 
     envelope: Envelope
-    attempt: int
-    event: Event
+    event: EventT_co
+    attempt: int = 1
 
 
-Handle = Callable[[Message, UnitOfWork], Awaitable[None]]
-
-
-def parse(delivery: Delivery) -> Message | Reject:
+def parse(delivery: Delivery) -> Message[Event] | Reject:
     """The message, or its rejection: what cannot be read today cannot be read on the next attempt."""
     try:
-        return Message(delivery.envelope, delivery.attempt, delivery.envelope.event())
+        return Message(delivery.envelope, delivery.envelope.event(), delivery.attempt)
     except UnknownEventTypeError:
         return Reject(f"unknown event type {delivery.envelope.type}")
     except ValidationError as error:

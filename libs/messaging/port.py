@@ -1,8 +1,8 @@
 """What a service needs of a bus, and what a handler may answer.
 
 The contract of a handler: **return = ack; exception = redeliver with backoff; `Retry(delay)` = redeliver when asked;
-`Reject(reason)` = dead-letter now.** After the last attempt a message goes to the dead letters of its service with the reason;
-nothing is dropped.
+`Reject(reason)` = dead-letter now.** A batch for which a handler raises is split, until the message that it concerns stands
+alone. After the last attempt a message goes to the dead letters of its service with the reason; nothing is dropped.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
-from contracts.envelope import Envelope
+from contracts.envelope import EncodedEvent, Envelope
 
 
 class Retry(Exception):
@@ -36,17 +36,21 @@ class Reject(Exception):
 
 @dataclass(frozen=True)
 class Subscription:
-    """One event type that one service consumes: one queue."""
+    """The events that one service consumes, through one queue: one consumer sees all that happens to an upload."""
 
     service: str
-    event_type: str
-    prefetch: int = 100
-    """Also the largest batch. 50-300 for handlers that touch only the database, 10-20 for others."""
+    event_types: tuple[str, ...]
+    prefetch: int = 300
+    """Also the largest batch."""
 
     @property
     def queue(self) -> str:
-        """`session.object.stored.v1`: the service's name, then the routing key."""
-        return f"{self.service}.{self.event_type}"
+        return queue_of(self.service)
+
+
+def queue_of(service: str) -> str:
+    """The name of the queue of all events that a service consumes, e.g. `session.events`."""
+    return f"{service}.events"
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,12 @@ Deliver = Callable[[Sequence[Delivery]], Awaitable[Sequence[Outcome]]]
 """Takes a batch and answers one outcome for each, in order. Never raises for a message's own sake."""
 
 
+class UnreadableEventError(Exception):
+    """What was to be published is no envelope."""
+
+    code = "unreadable_event"
+
+
 class BusUnavailableError(Exception):
     """The bus cannot be reached, or its topology is not the deployed one."""
 
@@ -73,18 +83,24 @@ class BusUnavailableError(Exception):
 class Bus(Protocol):
     """Publishes with confirmation, delivers at least once.
 
-    `publish` answers one entry per envelope, in order: None where the bus has taken responsibility, an exception where it
+    `publish` answers one entry per event, in order: None where the bus has taken responsibility, an exception where it
     has not or may not have. An exception means "unknown: publish again with the same id".
     `subscribe` is called before `start`. `stop` first ends consuming and waits for running handlers.
     """
 
-    async def publish(self, envelopes: Sequence[Envelope]) -> Sequence[Exception | None]: ...
+    async def publish(self, events: Sequence[EncodedEvent]) -> Sequence[Exception | None]: ...
 
     def subscribe(self, subscription: Subscription, deliver: Deliver) -> None: ...
 
     async def start(self) -> None: ...
 
     async def stop(self) -> None: ...
+
+    async def generation(self) -> str:
+        """Names the data that the bus holds: where it has lost what it had taken, it answers another name than before.
+
+        Raises BusUnavailableError where that cannot be told now.
+        """
 
     async def check(self) -> None:
         """Raises BusUnavailableError when messages cannot flow now; for `/readyz`."""

@@ -10,9 +10,10 @@ from datetime import timedelta
 
 import structlog
 
-from contracts.envelope import Envelope
+from contracts.envelope import EncodedEvent
 from libs.messaging.amqp.connection import uncancelled
-from libs.messaging.amqp.message import published
+from libs.messaging.amqp.generation import generation
+from libs.messaging.amqp.message import Outgoing, published
 from libs.messaging.amqp.publisher import Publisher
 from libs.messaging.amqp.session import Session
 from libs.messaging.port import BusUnavailableError, Deliver, Subscription
@@ -42,8 +43,13 @@ class RabbitMqBus:
     def subscribe(self, subscription: Subscription, deliver: Deliver) -> None:
         self._subscriptions.append((subscription, deliver))
 
-    async def publish(self, envelopes: Sequence[Envelope]) -> Sequence[Exception | None]:
-        return await self._events.publish([published(envelope) for envelope in envelopes])
+    async def publish(self, events: Sequence[EncodedEvent]) -> Sequence[Exception | None]:
+        outgoing = [published(event) for event in events]
+        answers = iter(await self._events.publish([message for message in outgoing if isinstance(message, Outgoing)]))
+        return [next(answers) if isinstance(message, Outgoing) else message for message in outgoing]
+
+    async def generation(self) -> str:
+        return await generation(self._events)
 
     async def start(self) -> None:
         """Raises BusUnavailableError when the broker cannot be reached or its topology is not the deployed one."""

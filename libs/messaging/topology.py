@@ -1,11 +1,12 @@
 """What has to exist on the broker, as data: exchanges, queues, bindings, and the policies that make them safe.
 
 - `uploads.events` (topic): everything is published here, its event type the routing key, always `mandatory`.
-- `<service>.<event type>`: one quorum queue for each event type that a service consumes.
+- `<service>.events`: one quorum queue for each service, bound to every event type that it consumes.
 - `uploads.retry.<pause>` (fanout) with a queue of the same name: a message waits there for its next attempt. It is published
   with the consumer's queue as routing key, and the queue's dead-letter exchange is the default exchange: when its time is up
   it returns to exactly that queue. One fixed TTL per queue, since a queue expires only from its head.
 - `uploads.dlx` (topic) with `dead.<service>`: what a service could not handle.
+- `uploads.generation`: a stream whose first message names the data that the broker holds (`libs.messaging.amqp.generation`).
 - `uploads.unconsumed`: bound to the event types that nobody consumes, so that they too are routable and "unroutable" always
   means that the broker does not have the deployed topology. It keeps little and forgets it after an hour.
 
@@ -19,12 +20,13 @@ from datetime import timedelta
 from typing import Any, Literal
 
 from contracts.events import EVENT_BY_TYPE
-from libs.messaging.port import Subscription
+from libs.messaging.port import queue_of
 from libs.messaging.retry import TIERS
 
 EVENTS = "uploads.events"
 DEAD = "uploads.dlx"
 UNCONSUMED = "uploads.unconsumed"
+GENERATION = "uploads.generation"
 
 Settings = Mapping[str, str | int]
 """Of a policy, in the broker's words."""
@@ -46,7 +48,13 @@ class Queue:
     name: str
     exchange: str
     routing_keys: tuple[str, ...]
-    policy: Policy
+    policy: Policy | None
+    kind: Literal["quorum", "stream"] = "quorum"
+
+    @property
+    def arguments(self) -> Settings:
+        """What cannot be changed afterwards."""
+        return {"x-queue-type": self.kind}
 
 
 @dataclass(frozen=True)
@@ -62,13 +70,14 @@ class Topology:
 
     @property
     def queues(self) -> Sequence[Queue]:
-        return [*self._work(), *self._dead(), *self._retry(), *self._unconsumed()]
+        generation = Queue(GENERATION, "", (), policy=None, kind="stream")
+        return [*self._work(), *self._dead(), *self._retry(), *self._unconsumed(), generation]
 
     def _work(self) -> Iterator[Queue]:
         for service, event_types in sorted(self.consumers.items()):
             policy = Policy(
                 f"work.{service}",
-                f"^{service}\\.",
+                f"^{service}\\.events$",
                 {
                     "delivery-limit": 10,
                     "dead-letter-exchange": DEAD,
@@ -77,8 +86,8 @@ class Topology:
                     **AT_LEAST_ONCE,
                 },
             )
-            for event_type in sorted(event_types):
-                yield Queue(Subscription(service, event_type).queue, EVENTS, (event_type,), policy)
+            if event_types:
+                yield Queue(queue_of(service), EVENTS, tuple(sorted(event_types)), policy)
 
     def _dead(self) -> Iterator[Queue]:
         # Looking at dead letters counts as a delivery: 4.x drops a message after 20 of them unless told otherwise.
@@ -128,7 +137,7 @@ def milliseconds(tier: timedelta) -> int:
 def definitions(topology: Topology, version: Version, vhost: str = "/") -> dict[str, Any]:
     """The document that `rabbitmqctl import_definitions` and the management plugin take; it holds no users."""
     apply_to = "queues" if version == "3.10" else "quorum_queues"
-    policies = {queue.policy.name: queue.policy for queue in topology.queues}
+    policies = {queue.policy.name: queue.policy for queue in topology.queues if queue.policy}
     return {
         "vhosts": [{"name": vhost}],
         "exchanges": [
@@ -144,7 +153,7 @@ def definitions(topology: Topology, version: Version, vhost: str = "/") -> dict[
             for name, kind in topology.exchanges.items()
         ],
         "queues": [
-            {"name": queue.name, "vhost": vhost, "durable": True, "auto_delete": False, "arguments": {"x-queue-type": "quorum"}}
+            {"name": queue.name, "vhost": vhost, "durable": True, "auto_delete": False, "arguments": queue.arguments}
             for queue in topology.queues
         ],
         "bindings": [

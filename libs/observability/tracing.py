@@ -63,6 +63,17 @@ def current_traceparent() -> str | None:
     return carrier.get("traceparent")
 
 
+def caused_traceparent(traceparent: str | None) -> str | None:
+    """The context for what a message with `traceparent` led to: the same trace, and a span of its own.
+
+    Where the current span already belongs to that trace it is the parent, and so it is where the message named none.
+    """
+    current = current_traceparent()
+    if traceparent is None or (current is not None and current[:35] == traceparent[:35]):
+        return current
+    return f"{traceparent[:36]}{random.getrandbits(64) or 1:016x}{traceparent[52:]}"
+
+
 def current_trace_id() -> str:
     """32 hex digits; zeros outside any span."""
     return trace.format_trace_id(trace.get_current_span().get_span_context().trace_id)

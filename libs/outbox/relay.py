@@ -16,14 +16,14 @@ from datetime import timedelta
 from typing import Any
 
 import structlog
-from pydantic import ValidationError
 
-from contracts.envelope import Envelope
+from contracts.envelope import EncodedEvent
 from libs.messaging.port import Bus, BusUnavailableError, Retry
 from libs.messaging.retry import reason
 from libs.outbox import metric
 from libs.outbox.unit_of_work import RELAY, Outbox
 from libs.postgres.database import Connection
+from libs.runtime.pace import Pace
 
 log = structlog.get_logger()
 
@@ -35,13 +35,14 @@ MEASURE_EVERY_SECONDS = 10
 STUCK_ATTEMPTS = 20
 
 CLAIM = """
-    SELECT id, envelope, attempts FROM outbox WHERE next_at <= now()
+    SELECT id, event_id, event_type, envelope, attempts FROM outbox WHERE next_at <= now()
     ORDER BY next_at, id LIMIT $1 FOR UPDATE SKIP LOCKED
 """
 DELETE = "DELETE FROM outbox WHERE id = ANY($1::bigint[])"
 KEEP = f"""
-    WITH taken AS ({DELETE} RETURNING event_id, envelope)
-    INSERT INTO sent_events (event_id, envelope) SELECT event_id, envelope FROM taken ON CONFLICT DO NOTHING
+    WITH taken AS ({DELETE} RETURNING event_id, event_type, envelope)
+    INSERT INTO sent_events (event_id, event_type, envelope)
+    SELECT event_id, event_type, envelope FROM taken ON CONFLICT DO NOTHING
 """
 POSTPONE = """
     UPDATE outbox SET attempts = attempts + 1, last_error = failed.error, next_at = clock_timestamp() + failed.pause
@@ -52,12 +53,6 @@ MEASURE = """
     SELECT count(*) AS pending, count(*) FILTER (WHERE attempts >= $1) AS stuck,
            coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8 AS oldest FROM outbox
 """
-
-
-class UnreadableRowError(Exception):
-    """A row of the outbox is damaged."""
-
-    code = "unreadable_row"
 
 
 @dataclass(frozen=True)
@@ -91,20 +86,24 @@ class Relay:
         self._done = KEEP if keep else DELETE
         self._service = outbox.database.service
         self._measure_at = 0.0
+        self._pace = Pace()
 
     async def run(self) -> None:
         pause = SHORTEST_POLL
         while True:
             await self._measure()
+            await self._pace.rest()
             try:
-                busy = await self.once() > 0
+                with self._pace.batch():
+                    count = await self.once()
             except BusUnavailableError as error:
                 log.warning("relay.waiting", service=self._service, error=str(error))
                 await asyncio.sleep(pause)
             else:
-                if busy:
-                    pause = SHORTEST_POLL
+                if count == BATCH:
                     continue
+                if count:
+                    pause = SHORTEST_POLL
                 await self._outbox.wakeups.wait(RELAY, timeout=pause)
             pause = min(pause * 2, LONGEST_POLL)
 
@@ -118,7 +117,7 @@ class Relay:
             rows = await connection.fetch(CLAIM, BATCH)
             if not rows:
                 return 0
-            answers = await self._publish(rows)
+            answers = await ask(self._bus, [encoded(row) for row in rows])
             taken = [row["id"] for row, answer in zip(rows, answers, strict=True) if answer is None]
             failed = [
                 Failed(row["id"], row["attempts"] + 1, answer)
@@ -132,20 +131,6 @@ class Relay:
             if isinstance(answer, BusUnavailableError):
                 raise answer
         return len(rows)
-
-    async def _publish(self, rows: Sequence[Any]) -> Sequence[Exception | None]:
-        """One answer per row. A row that cannot be read is not shown to the bus."""
-        answers: list[Exception | None] = [None] * len(rows)
-        envelopes: dict[int, Envelope] = {}
-        for position, row in enumerate(rows):
-            try:
-                envelopes[position] = Envelope.model_validate_json(row["envelope"])
-            except ValidationError:
-                answers[position] = UnreadableRowError("it holds no envelope")
-        published = await ask(self._bus, list(envelopes.values()))
-        for position, answer in zip(envelopes, published, strict=True):
-            answers[position] = answer
-        return answers
 
     async def _postpone(self, connection: Connection, failed: Sequence[Failed]) -> None:
         if not failed:
@@ -169,10 +154,15 @@ class Relay:
         metric.OLDEST.labels(self._service).set(row["oldest"])
 
 
-async def ask(bus: Bus, envelopes: Sequence[Envelope]) -> Sequence[Exception | None]:
+def encoded(row: Any) -> EncodedEvent:
+    """Of a row of `outbox` or `sent_events`."""
+    return EncodedEvent(row["event_id"], row["event_type"], row["envelope"])
+
+
+async def ask(bus: Bus, events: Sequence[EncodedEvent]) -> Sequence[Exception | None]:
     """Publishes with an end: a bus that does not answer in time is unavailable."""
     try:
         async with asyncio.timeout(PUBLISH_SECONDS):
-            return await bus.publish(envelopes)
+            return await bus.publish(events)
     except TimeoutError:
-        return [BusUnavailableError(f"no answer within {PUBLISH_SECONDS} s")] * len(envelopes)
+        return [BusUnavailableError(f"no answer within {PUBLISH_SECONDS} s")] * len(events)

@@ -1,53 +1,84 @@
-"""Publishes again what a broker has confirmed, so that a broker that lost everything is a delay and not a loss.
+"""Publishes again what a broker has confirmed and lost, so that a broker that lost everything is a delay and not a loss.
 
-The relay keeps confirmed events in `sent_events`. Three rounds go through them 2 min, 10 min and 1 h after they were sent; each
-remembers how far it came and reads on from there: no row is written for being sent again. The last round forgets what it
-has sent. Envelopes go out as they were, ids and times too, so whoever handled one ignores it (`libs.outbox.inbox`).
+The relay keeps confirmed events in `sent_events` for `KEPT`. As long as the broker holds the data that it held before, nothing
+is said twice. `Bus.generation` names that data: where the name has changed, all that was sent before is published again, word
+for word, with ids and times as they were, so whoever handled an event ignores it (`libs.outbox.inbox`).
 """
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import structlog
 
-from contracts.envelope import Envelope
 from libs.messaging.port import Bus, BusUnavailableError
 from libs.outbox import metric
-from libs.outbox.relay import ask
+from libs.outbox.relay import ask, encoded
 from libs.outbox.unit_of_work import Outbox
 from libs.postgres.database import Connection
 
 log = structlog.get_logger()
 
-DELAYS = (timedelta(minutes=2), timedelta(minutes=10), timedelta(hours=1))
-"""Longer than any transaction of the relay: nothing is committed behind a round's position."""
+KEPT = timedelta(hours=1)
+"""A consumer that was farther behind when the broker lost its data has lost events."""
+PASSES = (timedelta(0), timedelta(minutes=1))
+"""When each pass over the sent events begins, after the loss was found. The last one finds what a relay was sending meanwhile:
+its transaction is longer than none (`relay.PUBLISH_SECONDS`)."""
 
 BATCH = 200
+PURGE_BATCH = 5_000
 PAUSE_SECONDS = 0.05
 """Between batches: what is said for the first time goes first."""
 POLL_SECONDS = 10
 
-START = "INSERT INTO sent_rounds (delay_seconds) VALUES ($1) ON CONFLICT DO NOTHING"
-LOCK = "SELECT sent_at, event_id FROM sent_rounds WHERE delay_seconds = $1 FOR UPDATE SKIP LOCKED"
-DUE = """
-    SELECT sent_at, event_id, envelope FROM sent_events
-    WHERE (sent_at, event_id) > ($1, $2) AND sent_at <= now() - $3::interval
+START = "INSERT INTO broker_generation DEFAULT VALUES ON CONFLICT DO NOTHING"
+STATE = "SELECT known, found, found_at, passes, sent_at, event_id, now() AS now FROM broker_generation FOR UPDATE SKIP LOCKED"
+FOUND = """
+    UPDATE broker_generation
+    SET found = $1, found_at = now(), passes = 0, sent_at = DEFAULT, event_id = DEFAULT
+"""
+MOVE = "UPDATE broker_generation SET sent_at = $1, event_id = $2"
+PASSED = "UPDATE broker_generation SET passes = passes + 1, sent_at = DEFAULT, event_id = DEFAULT"
+KNOWN = (
+    "UPDATE broker_generation SET known = $1, found = NULL, found_at = NULL, passes = 0, sent_at = DEFAULT, event_id = DEFAULT"
+)
+FORGET_GENERATION = "UPDATE broker_generation SET known = NULL"
+SENT_BEFORE = """
+    SELECT sent_at, event_id, event_type, envelope FROM sent_events
+    WHERE (sent_at, event_id) > ($1, $2) AND sent_at <= $3
     ORDER BY sent_at, event_id LIMIT $4
 """
-MOVE = "UPDATE sent_rounds SET sent_at = $2, event_id = $3 WHERE delay_seconds = $1"
-FORGET = "DELETE FROM sent_events WHERE (sent_at, event_id) <= ($1, $2)"
+PURGE = """
+    DELETE FROM sent_events WHERE (sent_at, event_id) IN (
+        SELECT sent_at, event_id FROM sent_events WHERE sent_at < now() - $1::interval ORDER BY sent_at, event_id LIMIT $2
+    )
+"""
+
+
+@dataclass(frozen=True)
+class State:
+    """What this service knows of the broker's data."""
+
+    known: str | None
+    """The generation for which all is well."""
+    found: str | None
+    """Another one, since `found_at`: `passes` over what was sent before are done, the next one came as far as `position`."""
+    found_at: datetime | None
+    passes: int
+    position: tuple[datetime, UUID]
+    now: datetime
 
 
 class Resend:
-    """All rounds of one service. Several may run at once: a round belongs to whoever holds its position."""
+    """Of one service. Several may run at once: the state belongs to whoever holds its row."""
 
-    def __init__(self, outbox: Outbox, bus: Bus, delays: Sequence[timedelta] = DELAYS) -> None:
+    def __init__(self, outbox: Outbox, bus: Bus, passes: Sequence[timedelta] = PASSES) -> None:
         self._outbox = outbox
         self._bus = bus
-        self._delays = delays
+        self._passes = passes
         self._service = outbox.database.service
 
     async def run(self) -> None:
@@ -61,38 +92,66 @@ class Resend:
             await asyncio.sleep(pause)
 
     async def once(self) -> bool:
-        """A batch of each round; False when none of them was full.
+        """A batch of what is to be published again or forgotten; False when there is nothing more to do now.
 
         Raises:
-            BusUnavailableError: the round stays where it was.
+            BusUnavailableError: all stays as it was.
         """
-        counts = [await self._round(delay) for delay in self._delays]
-        return BATCH in counts
-
-    async def _round(self, delay: timedelta) -> int:
-        seconds = int(delay.total_seconds())
+        generation = await self._bus.generation()
         async with self._outbox.database.transaction() as connection:
-            await connection.execute(START, seconds)
-            position = await connection.fetchrow(LOCK, seconds)
-            if position is None:
-                return 0
-            rows = await connection.fetch(DUE, position["sent_at"], position["event_id"], delay, BATCH)
-            if not rows:
-                return 0
-            await self._publish(connection, rows)
-            reached: tuple[datetime, UUID] = (rows[-1]["sent_at"], rows[-1]["event_id"])
-            await connection.execute(MOVE, seconds, *reached)
-            if delay == self._delays[-1]:
-                await connection.execute(FORGET, *reached)
+            state = await _state(connection)
+            if state is None:
+                return False
+            if generation == state.known:
+                return await self._purge(connection)
+            if generation != state.found:
+                log.warning("broker.generation_changed", service=self._service, known=state.known, found=generation)
+                await connection.execute(FOUND, generation)
+                return True
+            return await self._resend(connection, state)
+
+    async def _resend(self, connection: Connection, state: State) -> bool:
+        if state.passes == len(self._passes):
+            await connection.execute(KNOWN, state.found)
+            log.info("resend.completed", service=self._service)
+            return True
+        assert state.found_at is not None
+        if state.now < state.found_at + self._passes[state.passes]:
+            return False
+        rows = await connection.fetch(SENT_BEFORE, *state.position, state.found_at, BATCH)
+        if not rows:
+            await connection.execute(PASSED)
+            return True
+        await self._publish(connection, rows)
+        await connection.execute(MOVE, rows[-1]["sent_at"], rows[-1]["event_id"])
         metric.RESENT.labels(self._service).inc(len(rows))
-        return len(rows)
+        return True
 
     async def _publish(self, connection: Connection, rows: Sequence[Any]) -> None:
         """What the bus does not take for its own sake goes back to the outbox, where the relay goes on trying."""
-        envelopes = [Envelope.model_validate_json(row["envelope"]) for row in rows]
-        answers = await ask(self._bus, envelopes)
+        events = [encoded(row) for row in rows]
+        answers = await ask(self._bus, events)
         for answer in answers:
             if isinstance(answer, BusUnavailableError):
                 raise answer
-        refused = [envelope for envelope, answer in zip(envelopes, answers, strict=True) if answer is not None]
+        refused = [event for event, answer in zip(events, answers, strict=True) if answer is not None]
         await self._outbox.write(connection, refused)
+
+    async def _purge(self, connection: Connection) -> bool:
+        return int((await connection.execute(PURGE, KEPT, PURGE_BATCH)).split()[-1]) == PURGE_BATCH
+
+
+async def resend_all(outbox: Outbox) -> None:
+    """Has everything that is kept published again, e.g. after somebody has purged a queue."""
+    async with outbox.database.connection() as connection:
+        await connection.execute(FORGET_GENERATION)
+
+
+async def _state(connection: Connection) -> State | None:
+    """None while another replica holds it."""
+    await connection.execute(START)
+    row = await connection.fetchrow(STATE)
+    if row is None:
+        return None
+    position = (row["sent_at"], row["event_id"])
+    return State(row["known"], row["found"], row["found_at"], row["passes"], position, row["now"])

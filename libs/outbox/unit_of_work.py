@@ -4,13 +4,13 @@ Everything that changes a service's state (an HTTP edge, an event handler, a job
 that it emits are inserted into the outbox just before the commit; after the commit the relay and the named loops are woken.
 """
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
-from contracts.envelope import Envelope
+from contracts.envelope import EncodedEvent, Envelope
 from contracts.events import Event
-from libs.observability.tracing import current_trace_id, current_traceparent
+from libs.observability.tracing import caused_traceparent, current_trace_id, current_traceparent
 from libs.postgres.database import Connection, Database
 from libs.runtime.wakeup import Wakeups
 
@@ -18,8 +18,8 @@ RELAY = "outbox.relay"
 """The wake-up that the relay waits for."""
 
 INSERT_OUTBOX = """
-    INSERT INTO outbox (event_id, envelope)
-    SELECT * FROM unnest($1::uuid[], $2::text[])
+    INSERT INTO outbox (event_id, event_type, envelope)
+    SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[])
     ON CONFLICT (event_id) DO NOTHING
 """
 
@@ -31,28 +31,38 @@ class UnitOfWork:
     connection: Connection
     source: str
     cause: Envelope | None = None
-    """The message being handled; None at HTTP edges and in jobs."""
-    emitted: list[Envelope] = field(default_factory=list)
+    """The message being handled, where a handler takes one after the other (`caused_by`)."""
+    emitted: list[EncodedEvent] = field(default_factory=list)
     """What `emit` collected; whoever commits writes it (`Outbox.write`)."""
     wakes: set[str] = field(default_factory=set)
 
-    def emit(self, event: Event) -> None:
-        """Publishes `event` if, and only if, this transaction commits."""
-        self.emitted.append(envelop(event, source=self.source, cause=self.cause))
+    def emit(self, event: Event, cause: Envelope | None = None) -> None:
+        """Publishes `event` if, and only if, this transaction commits. `cause`: the message that led to it."""
+        self.emitted.append(envelop(event, source=self.source, cause=cause or self.cause).encode())
         self.wakes.add(RELAY)
 
     def wake(self, name: str) -> None:
         """Wakes a loop of this service after the commit."""
         self.wakes.add(name)
 
+    @contextmanager
+    def caused_by(self, message: Envelope) -> Iterator[None]:
+        """What is emitted within the block was caused by `message`."""
+        self.cause = message
+        try:
+            yield
+        finally:
+            self.cause = None
+
 
 def envelop(event: Event, *, source: str, cause: Envelope | None = None) -> Envelope:
+    """The event in its envelope: of the trace of its cause, or of what is going on now where there is none."""
     return Envelope.of(
         event,
         source=source,
         correlation_id=cause.correlation_id if cause else current_trace_id(),
         causation_id=str(cause.id) if cause else None,
-        traceparent=current_traceparent(),
+        traceparent=caused_traceparent(cause.traceparent) if cause else current_traceparent(),
     )
 
 
@@ -71,10 +81,10 @@ class Outbox:
             await self.write(connection, work.emitted)
         self.woken(work)
 
-    async def write(self, connection: Connection, envelopes: Sequence[Envelope]) -> None:
+    async def write(self, connection: Connection, events: Sequence[EncodedEvent]) -> None:
         """Inserts outbox rows; an event that still waits there is not inserted twice."""
-        if envelopes:
-            await connection.execute(INSERT_OUTBOX, [e.id for e in envelopes], [e.model_dump_json() for e in envelopes])
+        if events:
+            await connection.execute(INSERT_OUTBOX, [e.id for e in events], [e.type for e in events], [e.body for e in events])
 
     def woken(self, work: UnitOfWork) -> None:
         """Sets the wake-ups that `work` asked for; to be called after its commit."""

@@ -11,7 +11,7 @@ import structlog
 from aiohttp import web
 
 from libs.messaging.dispatch import consumer
-from libs.messaging.port import Bus, Subscription
+from libs.messaging.port import Bus
 from libs.observability.ops import ops_application
 from libs.outbox.inbox import purge_inbox
 from libs.outbox.relay import Relay
@@ -61,9 +61,7 @@ class Host:
             await until_open(service.outbox.database.open, f"{service.name}.database")
             for resource in service.resources:
                 await self._open(service.name, resource)
-            for event_type, _handler in service.handlers.items():
-                subscription = Subscription(service.name, event_type.type, service.prefetch)
-                self._bus.subscribe(subscription, consumer(service.outbox, service.handlers))
+            self._bus.subscribe(service.subscription, consumer(service.outbox, service.handlers))
         await until_open(self._bus.start, "bus")
         # The in-process bus is the outbox itself: there is no broker that could lose anything.
         resend = self._settings.resend and self._settings.bus_url is not None

@@ -2,21 +2,13 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 from aiohttp.web import Application
 
-from contracts.events import Event
-from libs.outbox.unit_of_work import Outbox, UnitOfWork
-
-Handler = Callable[[Any, UnitOfWork], Awaitable[None]]
-"""`async def on_object_stored(event: ObjectStored, work: UnitOfWork) -> None`; its contract is in `libs.messaging.port`.
-
-It runs inside the unit of work's transaction, possibly together with other messages of the same batch, never commits and
-never publishes directly. It touches nothing but the database: slow work goes into a job row and wakes a loop.
-"""
-
-Handlers = Mapping[type[Event], Handler]
+from libs.messaging.handler import Handlers, event_types
+from libs.messaging.port import Subscription
+from libs.outbox.unit_of_work import Outbox
 
 Loop = Callable[[], Awaitable[None]]
 """Runs until it is cancelled. When it raises, the host logs that and starts it again after a pause."""
@@ -43,4 +35,9 @@ class Service:
     """Opened before anything else of the service, closed last."""
     web: Application | None = None
     """Served on the HTTP port, where the service has a face for others."""
-    prefetch: int = 100
+    prefetch: int = 300
+    """The largest batch of events."""
+
+    @property
+    def subscription(self) -> Subscription:
+        return Subscription(self.name, tuple(event.type for event in event_types(self.handlers)), self.prefetch)

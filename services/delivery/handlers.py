@@ -1,31 +1,34 @@
 """Events in. Each adds what it says to the upload; the one that makes it complete creates the webhook."""
 
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from typing import Any
 
 import orjson
 
+from contracts.envelope import Envelope
 from contracts.events import (
-    Event,
     ProcessingCompleted,
     ProcessingFailed,
     TenantConfigured,
     UploadAborted,
     UploadCompleted,
+    UploadEvent,
     UploadExpired,
     UploadRegistered,
     UploadRejected,
     WebhookRequested,
 )
-from contracts.ids import DeliveryId
+from contracts.ids import DeliveryId, UploadId
+from libs.messaging.handler import Handlers, one_by_one
+from libs.messaging.message import Message
 from libs.outbox.unit_of_work import UnitOfWork
-from libs.runtime.service import Handler, Handlers
 from services.delivery.domain.outcome import Outcome, Upload
 from services.delivery.domain.webhook import WEBHOOKS, Webhook, receiver_of, webhook_id
 from services.delivery.endpoints.handlers import HANDLERS as TELLING
 from services.delivery.formats import FORMATS
 from services.delivery.publishing.handlers import HANDLERS as PUBLISHING
 from services.delivery.store import DeliveryStore
-from services.delivery.usecases import send, traceparent_of
+from services.delivery.usecases import Caused, send
 
 
 async def on_tenant_configured(event: TenantConfigured, work: UnitOfWork) -> None:
@@ -34,108 +37,90 @@ async def on_tenant_configured(event: TenantConfigured, work: UnitOfWork) -> Non
     work.wake(WEBHOOKS)
 
 
-async def on_upload_registered(event: UploadRegistered, work: UnitOfWork) -> None:
-    if event.callback is not None:
-        store = DeliveryStore(work.connection)
-        await announce(await store.learn(event.upload_id, event.tenant_id, callback=event.callback), work)
+async def on_upload_events(messages: Sequence[Message[UploadEvent]], work: UnitOfWork) -> None:
+    """Adds what they say; an upload's callback is due when nothing that it shows is missing any more, whatever comes again."""
+    last = {message.event.upload_id: message.envelope for message in messages}
+    known = await DeliveryStore(work.connection).learn(_folded(messages))
+    await send([_callback(upload, last[upload.upload_id]) for upload in known if upload.is_complete], work)
 
 
-async def on_upload_completed(event: UploadCompleted, work: UnitOfWork) -> None:
-    store = DeliveryStore(work.connection)
-    await announce(await store.learn(event.upload_id, event.tenant_id, size_bytes=event.object.size_bytes), work)
+async def on_webhooks_requested(messages: Sequence[Message[WebhookRequested]], work: UnitOfWork) -> None:
+    await send([Caused(_requested(message), message.envelope) for message in messages], work)
 
 
-async def on_upload_rejected(event: UploadRejected, work: UnitOfWork) -> None:
-    await _end(event, Outcome(
-        state="rejected", version=event.version, ended_at=_now(work), error_code=event.code, error_message=event.message,
-    ), work)  # fmt: skip
-
-
-async def on_upload_aborted(event: UploadAborted, work: UnitOfWork) -> None:
-    await _end(event, Outcome(state="aborted", version=event.version, ended_at=_now(work)), work)
-
-
-async def on_upload_expired(event: UploadExpired, work: UnitOfWork) -> None:
-    await _end(event, Outcome(state="expired", version=event.version, ended_at=_now(work)), work)
-
-
-async def on_processing_completed(event: ProcessingCompleted, work: UnitOfWork) -> None:
-    outcome = Outcome(state="ready", version=event.version, ended_at=_now(work), renditions=event.renditions)
-    await _end(event, outcome, work, mime_type=event.mime_type)
-
-
-async def on_processing_failed(event: ProcessingFailed, work: UnitOfWork) -> None:
-    outcome = Outcome(
-        state="processing_failed",
-        version=event.version,
-        ended_at=_now(work),
-        error_code=event.code,
-        error_message=event.message,
-    )
-    await _end(event, outcome, work, mime_type=event.mime_type)
-
-
-async def on_webhook_requested(event: WebhookRequested, work: UnitOfWork) -> None:
-    await send(Webhook(
-        id=DeliveryId(event.webhook_id), upload_id=event.upload_id, tenant_id=event.tenant_id, url=event.url,
-        receiver=receiver_of(event.url), body=event.body.encode(), traceparent=traceparent_of(work), format=event.format,
-        sealed_secret=event.secret_encrypted,
-    ), work)  # fmt: skip
-
-
-async def announce(upload: Upload, work: UnitOfWork) -> None:
-    """Creates the upload's webhook when nothing is missing any more; exactly once, whatever comes again."""
-    if not upload.is_complete or upload.callback is None:
-        return
-    callback = upload.callback
-    await send(Webhook(
-        id=webhook_id(upload.upload_id, "callback"), upload_id=upload.upload_id, tenant_id=upload.tenant_id, url=callback.url,
-        receiver=receiver_of(callback.url), body=orjson.dumps(FORMATS[callback.format](upload)),
-        traceparent=traceparent_of(work),
-    ), work)  # fmt: skip
-
-
-async def _end(
-    event: UploadRejected | UploadAborted | UploadExpired | ProcessingCompleted | ProcessingFailed,
-    outcome: Outcome,
-    work: UnitOfWork,
-    *,
-    mime_type: str | None = None,
-) -> None:
-    store = DeliveryStore(work.connection)
-    await announce(await store.learn(event.upload_id, event.tenant_id, outcome=outcome, mime_type=mime_type), work)
-
-
-def _now(work: UnitOfWork) -> datetime:
-    """When the event happened."""
-    return work.cause.time if work.cause else datetime.now(UTC)
-
-
-def _together(*tables: Handlers) -> Handlers:
-    """One table; an event that several of them name is handled by each."""
-
-    def handler(event_type: type[Event]) -> Handler:
-        handlers = [table[event_type] for table in tables if event_type in table]
-
-        async def handle(event: Event, work: UnitOfWork) -> None:
-            for each in handlers:
-                await each(event, work)
-
-        return handlers[0] if len(handlers) == 1 else handle
-
-    return {event_type: handler(event_type) for table in tables for event_type in table}
-
-
-ANNOUNCING: Handlers = {
-    TenantConfigured: on_tenant_configured,
-    UploadRegistered: on_upload_registered,
-    UploadCompleted: on_upload_completed,
-    UploadRejected: on_upload_rejected,
-    UploadAborted: on_upload_aborted,
-    UploadExpired: on_upload_expired,
-    ProcessingCompleted: on_processing_completed,
-    ProcessingFailed: on_processing_failed,
-    WebhookRequested: on_webhook_requested,
+CALLING_BACK: Handlers = {
+    one_by_one(on_tenant_configured): (TenantConfigured,),
+    on_upload_events: (
+        UploadRegistered,
+        UploadCompleted,
+        UploadRejected,
+        UploadAborted,
+        UploadExpired,
+        ProcessingCompleted,
+        ProcessingFailed,
+    ),
+    on_webhooks_requested: (WebhookRequested,),
 }
 
-HANDLERS: Handlers = _together(ANNOUNCING, PUBLISHING, TELLING)
+HANDLERS: Handlers = {**CALLING_BACK, **PUBLISHING, **TELLING}
+
+
+def _folded(messages: Sequence[Message[UploadEvent]]) -> list[Upload]:
+    """What all messages together say of each upload; of two that say the same the first counts."""
+    folded: dict[UploadId, Upload] = {}
+    for message in messages:
+        if said := _said(message):
+            before = folded.get(message.event.upload_id)
+            folded[message.event.upload_id] = before.merged(said) if before else said
+    return list(folded.values())
+
+
+def _said(message: Message[UploadEvent]) -> Upload | None:
+    """What one of the events tells of its upload; None where that is nothing."""
+    event = message.event
+    facts: dict[str, Any]
+    match event:
+        case UploadRegistered():
+            if event.callback is None:
+                return None
+            facts = {"callback": event.callback}
+        case UploadCompleted():
+            facts = {"size_bytes": event.object.size_bytes}
+        case ProcessingCompleted():
+            facts = {"mime_type": event.mime_type, "outcome": _outcome(message, "ready", renditions=event.renditions)}
+        case ProcessingFailed():
+            facts = {"mime_type": event.mime_type, "outcome": _failure(message, "processing_failed", event)}
+        case UploadRejected():
+            facts = {"outcome": _failure(message, "rejected", event)}
+        case UploadAborted():
+            facts = {"outcome": _outcome(message, "aborted")}
+        case _:
+            facts = {"outcome": _outcome(message, "expired")}
+    return Upload(upload_id=event.upload_id, tenant_id=event.tenant_id, **facts)
+
+
+def _failure(message: Message[UploadEvent], state: str, event: UploadRejected | ProcessingFailed) -> Outcome:
+    return _outcome(message, state, error_code=event.code, error_message=event.message)
+
+
+def _outcome(message: Message[UploadEvent], state: Any, **facts: Any) -> Outcome:
+    return Outcome(state=state, version=message.event.version, ended_at=message.envelope.time, **facts)
+
+
+def _callback(upload: Upload, cause: Envelope) -> Caused:
+    callback = upload.callback
+    assert callback is not None
+    webhook = Webhook(
+        id=webhook_id(upload.upload_id, "callback"), upload_id=upload.upload_id, tenant_id=upload.tenant_id, url=callback.url,
+        receiver=receiver_of(callback.url), body=orjson.dumps(FORMATS[callback.format](upload)), traceparent=cause.traceparent,
+    )  # fmt: skip
+    return Caused(webhook, cause)
+
+
+def _requested(message: Message[WebhookRequested]) -> Webhook:
+    event = message.event
+    return Webhook(
+        id=DeliveryId(event.webhook_id), upload_id=event.upload_id, tenant_id=event.tenant_id, url=event.url,
+        receiver=receiver_of(event.url), body=event.body.encode(), traceparent=message.envelope.traceparent,
+        format=event.format, sealed_secret=event.secret_encrypted,
+    )  # fmt: skip

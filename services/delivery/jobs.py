@@ -14,6 +14,7 @@ from contracts.events import DeliveryChanged
 from libs.observability.tracing import span
 from libs.outbox.unit_of_work import Outbox
 from libs.postgres.database import TRANSIENT_ERRORS
+from libs.runtime.pace import Pace
 from services.delivery import metrics
 from services.delivery.adapters.receiver import Receivers
 from services.delivery.domain.breaker import Breaker
@@ -67,11 +68,15 @@ class Sender:
 
     async def run(self) -> None:
         recording = asyncio.create_task(self._record_always(), name="webhooks.record")
+        pace = Pace()
         try:
             while True:
                 if recording.done():
                     recording.result()
-                if not await self._started_some():
+                await pace.rest()
+                with pace.batch():
+                    started_some = await self._started_some()
+                if not started_some:
                     await self._outbox.wakeups.wait(WEBHOOKS, timeout=self._poll_seconds)
         finally:
             recording.cancel()
@@ -151,10 +156,13 @@ class Sender:
     # ------------------------------------------------------------ recording
 
     async def _record_always(self) -> None:
+        pace = Pace()
         while True:
             await self._has_results.wait()
+            await pace.rest()
             try:
-                await self.record()
+                with pace.batch():
+                    await self.record()
             except TRANSIENT_ERRORS as error:  # the results stay; a lease that ends meanwhile makes its result void
                 log.warning("webhooks.record_postponed", error=type(error).__name__)
                 await asyncio.sleep(0.5)

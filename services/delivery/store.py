@@ -8,7 +8,7 @@ from uuid import UUID
 from asyncpg import Record
 
 from contracts.events import Callback
-from contracts.ids import DeliveryId, TenantId, UploadId
+from contracts.ids import DeliveryId, TenantId
 from libs.postgres.database import Connection
 from services.delivery.domain.outcome import Outcome, Upload
 from services.delivery.domain.webhook import Attempt, Refusal, Step, Webhook
@@ -66,52 +66,46 @@ class DeliveryStore:
             tenant_id, revision, sealed,
         )  # fmt: skip
 
-    async def learn(
-        self,
-        upload_id: UploadId,
-        tenant_id: TenantId,
-        *,
-        callback: Callback | None = None,
-        outcome: Outcome | None = None,
-        size_bytes: int | None = None,
-        mime_type: str | None = None,
-    ) -> Upload:
-        """Adds what is new, keeps what was known, and answers all of it. The row stays locked until the commit."""
-        row = await self._connection.fetchrow(
+    async def learn(self, uploads: Sequence[Upload]) -> list[Upload]:
+        """Adds what is new, keeps what was known, and answers all of it. The rows stay locked until the commit."""
+        if not uploads:
+            return []
+        ordered = sorted(uploads, key=lambda upload: upload.upload_id)
+        rows = await self._connection.fetch(
             """
             INSERT INTO uploads AS u (upload_id, tenant_id, callback, outcome, size_bytes, mime_type)
-            VALUES ($1, $2, $3, $4, $5, $6)
+            SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::bigint[], $6::text[])
             ON CONFLICT (upload_id) DO UPDATE SET
                 callback = coalesce(u.callback, excluded.callback), outcome = coalesce(u.outcome, excluded.outcome),
                 size_bytes = coalesce(u.size_bytes, excluded.size_bytes),
                 mime_type = coalesce(u.mime_type, excluded.mime_type), updated_at = now()
             RETURNING *
             """,
-            upload_id, tenant_id, callback.model_dump_json() if callback else None,
-            outcome.model_dump_json() if outcome else None, size_bytes, mime_type,
+            [u.upload_id for u in ordered], [u.tenant_id for u in ordered],
+            [u.callback.model_dump_json() if u.callback else None for u in ordered],
+            [u.outcome.model_dump_json() if u.outcome else None for u in ordered],
+            [u.size_bytes for u in ordered], [u.mime_type for u in ordered],
         )  # fmt: skip
-        assert row is not None
-        return Upload(
-            upload_id=row["upload_id"],
-            tenant_id=row["tenant_id"],
-            callback=Callback.model_validate_json(row["callback"]) if row["callback"] else None,
-            outcome=Outcome.model_validate_json(row["outcome"]) if row["outcome"] else None,
-            size_bytes=row["size_bytes"],
-            mime_type=row["mime_type"],
-        )
+        return [_upload(row) for row in rows]
 
-    async def add_webhook(self, webhook: Webhook) -> bool:
-        """False where it is there already."""
-        status = await self._connection.execute(
+    async def add_webhooks(self, webhooks: Sequence[Webhook]) -> list[DeliveryId]:
+        """Those that were not there before."""
+        ordered = sorted(webhooks, key=lambda webhook: webhook.id)
+        rows = await self._connection.fetch(
             """
             INSERT INTO webhooks (id, upload_id, tenant_id, url, receiver, body, traceparent, format, sealed_secret,
                                   endpoint_id, event)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (id) DO NOTHING
+            SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::bytea[], $7::text[],
+                                 $8::text[], $9::text[], $10::uuid[], $11::text[])
+            ON CONFLICT (id) DO NOTHING RETURNING id
             """,
-            webhook.id, webhook.upload_id, webhook.tenant_id, webhook.url, webhook.receiver, webhook.body, webhook.traceparent,
-            webhook.format, webhook.sealed_secret, webhook.endpoint_id, webhook.event,
+            *zip(*(
+                (w.id, w.upload_id, w.tenant_id, w.url, w.receiver, w.body, w.traceparent, w.format, w.sealed_secret,
+                 w.endpoint_id, w.event)
+                for w in ordered
+            ), strict=True),
         )  # fmt: skip
-        return status == "INSERT 0 1"
+        return [DeliveryId(row["id"]) for row in rows]
 
     # ------------------------------------------------------------ sending
 
@@ -177,19 +171,18 @@ class DeliveryStore:
         return {(row["id"], row["lease"]) for row in rows}
 
     async def log_attempts(self, results: Sequence[Result]) -> None:
-        await self._connection.executemany(
+        await self._connection.execute(
             """
             INSERT INTO webhook_attempts
                 (webhook_id, attempt, started_at, elapsed_ms, response_status, error, detail, excerpt)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+            SELECT * FROM unnest($1::uuid[], $2::int[], $3::timestamptz[], $4::int[], $5::int[], $6::text[], $7::text[],
+                                 $8::text[])
             """,
-            [
-                (
-                    r.claimed.webhook.id, r.attempts, r.attempt.started_at, r.attempt.elapsed_ms, r.attempt.response_status,
-                    r.attempt.error, r.attempt.detail, r.attempt.excerpt,
-                )
+            *zip(*(
+                (r.claimed.webhook.id, r.attempts, r.attempt.started_at, r.attempt.elapsed_ms, r.attempt.response_status,
+                 r.attempt.error, r.attempt.detail, r.attempt.excerpt)
                 for r in results
-            ],
+            ), strict=True),
         )  # fmt: skip
 
     async def release(self, claims: Sequence[Claimed]) -> None:
@@ -232,6 +225,17 @@ class DeliveryStore:
             before, limit,
         )  # fmt: skip
         return int(status.split()[-1])
+
+
+def _upload(row: Record) -> Upload:
+    return Upload(
+        upload_id=row["upload_id"],
+        tenant_id=row["tenant_id"],
+        callback=Callback.model_validate_json(row["callback"]) if row["callback"] else None,
+        outcome=Outcome.model_validate_json(row["outcome"]) if row["outcome"] else None,
+        size_bytes=row["size_bytes"],
+        mime_type=row["mime_type"],
+    )
 
 
 def _webhook(row: Record) -> Webhook:

@@ -1,26 +1,40 @@
-"""What all events that lead to a webhook do with it."""
+"""What all events that lead to webhooks do with them."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from contracts.envelope import Envelope
 from contracts.events import DeliveryChanged
-from libs.observability.tracing import current_traceparent
 from libs.outbox.unit_of_work import UnitOfWork
 from services.delivery.domain.webhook import WEBHOOKS, Webhook
 from services.delivery.store import DeliveryStore
 
 
-async def send(webhook: Webhook, work: UnitOfWork) -> None:
-    """It is due from the commit on. Nothing where it is known already."""
-    if await DeliveryStore(work.connection).add_webhook(webhook):
-        now = datetime.now(UTC)
-        work.emit(DeliveryChanged(
-            delivery_id=webhook.id, upload_id=webhook.upload_id, tenant_id=webhook.tenant_id,
-            endpoint_id=webhook.endpoint_id, event=webhook.event, target=webhook.receiver,
-            status="pending", attempts=0, next_attempt_at=now, changed_at=now,
-        ))  # fmt: skip
+@dataclass(frozen=True)
+class Caused:
+    """A webhook, and the message that led to it."""
+
+    webhook: Webhook
+    cause: Envelope
+
+
+async def send(webhooks: Sequence[Caused], work: UnitOfWork) -> None:
+    """They are due from the commit on. Nothing for those that are known already."""
+    if not webhooks:
+        return
+    by_id = {caused.webhook.id: caused for caused in webhooks}
+    now = datetime.now(UTC)
+    added = await DeliveryStore(work.connection).add_webhooks([caused.webhook for caused in by_id.values()])
+    for webhook_id in added:
+        webhook, cause = by_id[webhook_id].webhook, by_id[webhook_id].cause
+        work.emit(
+            DeliveryChanged(
+                delivery_id=webhook.id, upload_id=webhook.upload_id, tenant_id=webhook.tenant_id,
+                endpoint_id=webhook.endpoint_id, event=webhook.event, target=webhook.receiver,
+                status="pending", attempts=0, next_attempt_at=now, changed_at=now,
+            ),
+            cause=cause,
+        )  # fmt: skip
+    if added:
         work.wake(WEBHOOKS)
-
-
-def traceparent_of(work: UnitOfWork) -> str | None:
-    """Of the request that led to what is handled."""
-    return current_traceparent() or (work.cause.traceparent if work.cause else None)

@@ -83,7 +83,7 @@ def build(settings: Settings, store: ObjectStore, *, clock: Clock = utc_now) -> 
     return Service(
         name="gateway",
         outbox=outbox,
-        handlers=announcer(settings.public_base_url).after(handlers(settings.gateway_max_upload_bytes)),
+        handlers=handlers(announcer(settings.public_base_url), max_upload_bytes=settings.gateway_max_upload_bytes),
         loops=_loops(settings, outbox, clock),
         resources=(store, bootstrap, images),
         web=application([*apis, documentation(apis, title="Longshore", version=VERSION, description=DESCRIPTION)]),

@@ -1,18 +1,17 @@
 """The projection: every event, in any order and any number of times, makes the same picture of its upload.
 
-The row is there since the registration. Which of two events is newer is decided in `store.projection`. A handler after which
-there may be something to tell to a project's webhooks answers that project, see `usecases.news`.
+The row is there since the registration. What an event says of an upload is a rule of `domain.projection`, its line of the
+timeline one of `domain.timeline`; of all that a batch says of one upload a single change is made. After that the projects'
+webhooks are told what there is to tell, see `usecases.news`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from contracts.events import (
-    AccountConfigured,
     DeliveryChanged,
-    Event,
     FetchCompleted,
     FetchFailed,
     FetchProgressed,
@@ -29,172 +28,76 @@ from contracts.events import (
     PublicationChanged,
     PublicationRequested,
     Stage,
-    TenantConfigured,
     UploadAborted,
     UploadAbortRequested,
     UploadCompleted,
     UploadEvent,
     UploadExpired,
     UploadFinishRequested,
-    UploadRegistered,
     UploadRejected,
     WatchedFileFound,
-    WatchFolderConfigured,
-    WebhookEndpointConfigured,
     WebhookEndpointDisabled,
-    WebhookPingRequested,
-    WebhookReplayRequested,
-    WebhookRequested,
 )
+from contracts.ids import UploadId
+from libs.messaging.handler import Handlers, one_by_one
+from libs.messaging.message import Message
 from libs.outbox.unit_of_work import UnitOfWork
-from services.gateway.domain.account import shown_id
-from services.gateway.domain.project import ProjectId
+from services.gateway.domain.projection import UploadChange, change_of
 from services.gateway.domain.registration import MAX_UPLOAD_BYTES
-from services.gateway.domain.timeline import TimelineEntry
-from services.gateway.domain.upload import State
+from services.gateway.domain.timeline import entry_of
 from services.gateway.store import DeliveryLogStore, ProjectionStore, WebhookEndpointStore
-from services.gateway.usecases.news import Projector
+from services.gateway.store.projection import Projected
+from services.gateway.usecases.news import Announcer
 from services.gateway.usecases.publish import change_publication, fail_publications
 from services.gateway.usecases.watched_file import register_watched
 
-
-def _entry(event: Event, work: UnitOfWork, version: int, **summary: Any) -> TimelineEntry:
-    """The timeline's line about `event`; `summary` is chosen field by field, for events carry keys and addresses."""
-    occurred_at = work.cause.time if work.cause else datetime.now(UTC)
-    return TimelineEntry(event.event_id, event.type, version, occurred_at, summary)
-
-
-async def on_known_here(_event: Event, _work: UnitOfWork) -> None:
-    """Nothing to learn: this service's own tables said it first, or nobody asks for it."""
+UPLOAD_EVENTS: Final = (
+    UploadFinishRequested, UploadAbortRequested, FileDeleteRequested, FileRetentionChanged, FetchRequested, FetchProgressed,
+    FetchCompleted, FetchFailed, ObjectStored, UploadCompleted, UploadRejected, UploadAborted, UploadExpired, FileExpired,
+    FileDeleted, FileInspected, ProcessingProgressed, ProcessingCompleted, ProcessingFailed, PublicationRequested,
+)  # fmt: skip
 
 
-async def on_noted(event: UploadEvent, work: UnitOfWork) -> None:
-    await ProjectionStore(work.connection).note(event.upload_id, _entry(event, work, event.version))
-
-
-async def on_upload_registered(event: UploadRegistered, work: UnitOfWork) -> None:
-    summary = {"dialect": event.dialect, "content_type": event.constraints.content_type}
-    await ProjectionStore(work.connection).note(event.upload_id, _entry(event, work, event.version, **summary))
-
-
-async def on_upload_abort_requested(event: UploadAbortRequested, work: UnitOfWork) -> None:
-    await ProjectionStore(work.connection).note(event.upload_id, _entry(event, work, event.version, reason=event.reason))
-
-
-async def on_file_retention_changed(event: FileRetentionChanged, work: UnitOfWork) -> None:
+async def project_uploads(
+    messages: Sequence[Message[UploadEvent]], work: UnitOfWork, *, announcer: Announcer | None = None
+) -> None:
+    """Adds what they say to the uploads and their timelines, each upload once, and does what follows from it."""
     store = ProjectionStore(work.connection)
-    await store.retention(event.upload_id, event.revision, event.file_expires_at)
-    await store.note(event.upload_id, _entry(event, work, event.version, file_expires_at=event.file_expires_at))
+    await note(messages, work)
+    projected = await store.change(_folded(messages))
+    for message in messages:
+        event = message.event
+        # Its abort came too late: the file is there now, and nobody wants it.
+        if isinstance(event, UploadCompleted) and event.upload_id in projected and projected[event.upload_id].is_given_up:
+            work.emit(
+                FileDeleteRequested(upload_id=event.upload_id, tenant_id=event.tenant_id, version=Stage.REMOVED),
+                cause=message.envelope,
+            )
+    await _fail_publications(messages, work)
+    if announcer is not None:
+        await announcer.tell_of([(m, projected[m.event.upload_id]) for m in messages if _is_to_tell(m, projected)], work)
 
 
-async def on_fetch_progressed(event: FetchProgressed, work: UnitOfWork) -> None:
-    """Not in the timeline: it is a state of the moment."""
-    await ProjectionStore(work.connection).fetching(event.upload_id, event.done_bytes, event.total_bytes)
+async def note(messages: Sequence[Message[UploadEvent | DeliveryChanged | PublicationChanged]], work: UnitOfWork) -> None:
+    """The lines of the timelines about these events."""
+    noted = [(message.event.upload_id, entry_of(message.event, message.envelope.time)) for message in messages]
+    await ProjectionStore(work.connection).note([(key, entry) for key, entry in noted if key is not None and entry is not None])
 
 
-async def on_fetch_completed(event: FetchCompleted, work: UnitOfWork) -> None:
-    store = ProjectionStore(work.connection)
-    await store.fetched(event.upload_id, event.size_bytes, event.file_name, event.content_type)
-    await store.note(event.upload_id, _entry(event, work, event.version, size_bytes=event.size_bytes))
+async def on_deliveries_changed(messages: Sequence[Message[DeliveryChanged]], work: UnitOfWork) -> None:
+    events = [message.event for message in messages]
+    await ProjectionStore(work.connection).deliveries(events)
+    await DeliveryLogStore(work.connection).add_attempts(
+        [event for event in events if event.endpoint_id is not None and event.status != "pending"]
+    )
 
 
-async def on_fetch_failed(event: FetchFailed, work: UnitOfWork) -> None:
-    await ProjectionStore(work.connection).note(event.upload_id, _entry(event, work, event.version, code=event.code))
+async def on_publication_changed(event: PublicationChanged, work: UnitOfWork) -> None:
+    await change_publication(work, event)
 
 
-async def on_watched_file_found(event: WatchedFileFound, work: UnitOfWork, *, max_size_bytes: int = MAX_UPLOAD_BYTES) -> None:
+async def on_watched_file_found(event: WatchedFileFound, work: UnitOfWork, *, max_size_bytes: int) -> None:
     await register_watched(work, event, datetime.now(UTC), max_size_bytes=max_size_bytes)
-
-
-async def on_object_stored(event: ObjectStored, work: UnitOfWork) -> None:
-    store = ProjectionStore(work.connection)
-    summary = {"size_bytes": event.object.size_bytes, "noticed_by": event.noticed_by}
-    await store.stored(event.upload_id, event.object.stored_at)
-    await store.advance(event.upload_id, _entry(event, work, event.version, **summary), State.STORED)
-
-
-async def on_upload_completed(event: UploadCompleted, work: UnitOfWork) -> ProjectId | None:
-    store = ProjectionStore(work.connection)
-    given_up, project_id = await store.completed(
-        event.upload_id,
-        size_bytes=event.object.size_bytes,
-        etag=event.object.etag,
-        content_type=event.object.content_type,
-        completed_at=event.completed_at,
-    )
-    summary = {"size_bytes": event.object.size_bytes, "content_type": event.object.content_type}
-    await store.advance(event.upload_id, _entry(event, work, event.version, **summary), State.COMPLETED)
-    if given_up:  # its abort came too late: the file is there now, and nobody wants it
-        work.emit(FileDeleteRequested(upload_id=event.upload_id, tenant_id=event.tenant_id, version=Stage.REMOVED))
-    return project_id
-
-
-async def on_upload_rejected(event: UploadRejected, work: UnitOfWork) -> ProjectId | None:
-    entry = _entry(event, work, event.version, code=event.code, message=event.message)
-    project_id = await ProjectionStore(work.connection).advance(
-        event.upload_id, entry, State.REJECTED, error=(event.code, event.message)
-    )
-    await fail_publications(work, event.upload_id, "upload_rejected", f"The upload was rejected: {event.code}.")
-    return project_id
-
-
-async def on_upload_aborted(event: UploadAborted, work: UnitOfWork) -> None:
-    entry = _entry(event, work, event.version, reason=event.reason)
-    await ProjectionStore(work.connection).advance(event.upload_id, entry, State.ABORTED)
-    await fail_publications(work, event.upload_id, "upload_aborted", "The upload was aborted.")
-
-
-async def on_upload_expired(event: UploadExpired, work: UnitOfWork) -> None:
-    await ProjectionStore(work.connection).advance(event.upload_id, _entry(event, work, event.version), State.EXPIRED)
-    await fail_publications(work, event.upload_id, "upload_expired", "The upload expired before its file arrived.")
-
-
-async def on_file_expired(event: FileExpired, work: UnitOfWork) -> ProjectId | None:
-    return await ProjectionStore(work.connection).advance(
-        event.upload_id, _entry(event, work, event.version), State.FILE_EXPIRED
-    )
-
-
-async def on_file_deleted(event: FileDeleted, work: UnitOfWork) -> ProjectId | None:
-    return await ProjectionStore(work.connection).advance(event.upload_id, _entry(event, work, event.version), State.DELETED)
-
-
-async def on_file_inspected(event: FileInspected, work: UnitOfWork) -> ProjectId | None:
-    store = ProjectionStore(work.connection)
-    image = event.image.model_dump(mode="json") if event.image else None
-    media = event.media.model_dump(mode="json") if event.media else None
-    project_id = await store.inspected(event.upload_id, event.mime_type, image, media)
-    await store.advance(event.upload_id, _entry(event, work, event.version, mime_type=event.mime_type), State.PROCESSING)
-    return project_id
-
-
-async def on_processing_progressed(event: ProcessingProgressed, work: UnitOfWork) -> None:
-    """Not in the timeline: it is a state of the moment."""
-    await ProjectionStore(work.connection).progressed(event.upload_id, event.percent)
-
-
-async def on_processing_completed(event: ProcessingCompleted, work: UnitOfWork) -> None:
-    store = ProjectionStore(work.connection)
-    await store.renditions(event.upload_id, [rendition.model_dump(mode="json") for rendition in event.renditions])
-    entry = _entry(event, work, event.version, renditions=[rendition.name for rendition in event.renditions])
-    await store.advance(event.upload_id, entry, State.READY)
-
-
-async def on_processing_failed(event: ProcessingFailed, work: UnitOfWork) -> ProjectId | None:
-    entry = _entry(event, work, event.version, code=event.code, message=event.message)
-    return await ProjectionStore(work.connection).advance(
-        event.upload_id, entry, State.PROCESSING_FAILED, error=(event.code, event.message)
-    )
-
-
-async def on_delivery_changed(event: DeliveryChanged, work: UnitOfWork) -> None:
-    store = ProjectionStore(work.connection)
-    await store.delivery(event)
-    if event.endpoint_id is not None and event.status != "pending":
-        await DeliveryLogStore(work.connection).add_attempt(event)
-    if event.upload_id is not None:
-        summary = {"target": event.target, "status": event.status, "attempts": event.attempts}
-        await store.note(event.upload_id, _entry(event, work, Stage.PROCESSED, **summary))
 
 
 async def on_webhook_endpoint_disabled(event: WebhookEndpointDisabled, work: UnitOfWork) -> None:
@@ -207,58 +110,52 @@ async def on_webhook_endpoint_disabled(event: WebhookEndpointDisabled, work: Uni
         work.emit(disabled.configured())
 
 
-async def on_publication_requested(event: PublicationRequested, work: UnitOfWork) -> None:
-    entry = _entry(event, work, event.version, accounts=len(event.account_ids), due_at=event.due_at)
-    await ProjectionStore(work.connection).note(event.upload_id, entry)
-
-
-async def on_publication_changed(event: PublicationChanged, work: UnitOfWork) -> None:
-    await change_publication(work, event)
-    summary = {
-        "account_id": shown_id(event.account_id),
-        "status": event.status,
-        "attempts": event.attempts,
-        "code": event.error_code,
+def handlers(announcer: Announcer | None = None, *, max_upload_bytes: int = MAX_UPLOAD_BYTES) -> Handlers:
+    """The table with this installation's limit. `announcer` None: no project has webhooks."""
+    return {
+        partial(project_uploads, announcer=announcer): UPLOAD_EVENTS,
+        note: (DeliveryChanged, PublicationChanged),
+        on_deliveries_changed: (DeliveryChanged,),
+        one_by_one(on_publication_changed): (PublicationChanged,),
+        one_by_one(partial(on_watched_file_found, max_size_bytes=max_upload_bytes)): (WatchedFileFound,),
+        one_by_one(on_webhook_endpoint_disabled): (WebhookEndpointDisabled,),
     }
-    await ProjectionStore(work.connection).note(event.upload_id, _entry(event, work, Stage.PROCESSED, **summary))
 
 
-HANDLERS: Final[Mapping[type[Event], Projector]] = {
-    TenantConfigured: on_known_here,
-    UploadRegistered: on_upload_registered,
-    UploadFinishRequested: on_noted,
-    UploadAbortRequested: on_upload_abort_requested,
-    FileDeleteRequested: on_noted,
-    FileRetentionChanged: on_file_retention_changed,
-    FetchRequested: on_noted,
-    WebhookRequested: on_known_here,
-    AccountConfigured: on_known_here,
-    PublicationRequested: on_publication_requested,
-    WatchFolderConfigured: on_known_here,
-    WatchedFileFound: on_watched_file_found,
-    WebhookEndpointConfigured: on_known_here,
-    WebhookReplayRequested: on_known_here,
-    WebhookPingRequested: on_known_here,
-    FetchProgressed: on_fetch_progressed,
-    FetchCompleted: on_fetch_completed,
-    FetchFailed: on_fetch_failed,
-    ObjectStored: on_object_stored,
-    UploadCompleted: on_upload_completed,
-    UploadRejected: on_upload_rejected,
-    UploadAborted: on_upload_aborted,
-    UploadExpired: on_upload_expired,
-    FileExpired: on_file_expired,
-    FileDeleted: on_file_deleted,
-    FileInspected: on_file_inspected,
-    ProcessingProgressed: on_processing_progressed,
-    ProcessingCompleted: on_processing_completed,
-    ProcessingFailed: on_processing_failed,
-    DeliveryChanged: on_delivery_changed,
-    PublicationChanged: on_publication_changed,
-    WebhookEndpointDisabled: on_webhook_endpoint_disabled,
-}
+HANDLERS: Final = handlers()
 
 
-def handlers(max_upload_bytes: int) -> Mapping[type[Event], Projector]:
-    """`HANDLERS` with this installation's limit."""
-    return {**HANDLERS, WatchedFileFound: partial(on_watched_file_found, max_size_bytes=max_upload_bytes)}
+def _folded(messages: Sequence[Message[UploadEvent]]) -> list[UploadChange]:
+    """One change for each upload of which anything is said."""
+    folded: dict[UploadId, UploadChange] = {}
+    for message in messages:
+        change = change_of(message.event, message.envelope.time)
+        if change is not None:
+            before = folded.get(change.upload_id)
+            folded[change.upload_id] = before.merged(change) if before else change
+    return list(folded.values())
+
+
+async def _fail_publications(messages: Sequence[Message[UploadEvent]], work: UnitOfWork) -> None:
+    """Of uploads that have no file and never will."""
+    failed = {}
+    for message in messages:
+        match message.event:
+            case UploadRejected(upload_id=upload_id, code=code):
+                failed[upload_id] = ("upload_rejected", f"The upload was rejected: {code}.")
+            case UploadAborted(upload_id=upload_id):
+                failed[upload_id] = ("upload_aborted", "The upload was aborted.")
+            case UploadExpired(upload_id=upload_id):
+                failed[upload_id] = ("upload_expired", "The upload expired before its file arrived.")
+    if failed:
+        await fail_publications(work, failed)
+
+
+def _is_to_tell(message: Message[UploadEvent], projected: Mapping[UploadId, Projected]) -> bool:
+    """It is about a project's upload, and what it says was not overtaken by something newer."""
+    now = projected.get(message.event.upload_id)
+    if now is None or now.project_id is None:
+        return False
+    change = change_of(message.event, message.envelope.time)
+    is_fact = isinstance(message.event, UploadCompleted | FileInspected)
+    return is_fact or (change is not None and change.advance is not None and change.advance.state is now.state)

@@ -1,5 +1,6 @@
 """Events in: each is one fact for the session's state machine."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -13,8 +14,10 @@ from contracts.events import (
     UploadFinishRequested,
     UploadRegistered,
 )
+from contracts.ids import UploadId
+from libs.messaging.handler import Handlers
+from libs.messaging.message import Message
 from libs.outbox.unit_of_work import UnitOfWork
-from libs.runtime.service import Handlers
 from services.session.domain.announcement import news
 from services.session.domain.lane import lane_of
 from services.session.domain.session import Session, State, apply
@@ -25,45 +28,54 @@ CLEANUP = "cleanup"
 """The wake-up of the cleanup job."""
 
 
-async def on_fact(event: UploadEvent, work: UnitOfWork) -> None:
-    """Applies it to the session, which it creates where it is the first one heard about this upload."""
+async def on_facts(messages: Sequence[Message[UploadEvent]], work: UnitOfWork) -> None:
+    """Applies each to its upload's session, which is created where the first one about an upload was heard."""
     store = SessionStore(work.connection)
     now = datetime.now(UTC)
-    before = await store.lock(event.upload_id)
-    if before is None:
-        before = Session(event.upload_id, event.tenant_id)
-        after = apply(before, event, now)
-        if await store.insert(_traced(after, work)):
-            _tell(work, before, after)
-            return
-        before = await store.lock(event.upload_id) or before
-    after = apply(before, event, now)
-    if after != before:
-        await store.update(_traced(after, work))
-        _tell(work, before, after)
+    while messages:
+        known = await store.lock([message.event.upload_id for message in messages])
+        sessions = dict(known)
+        steps = [_step(message, sessions, now) for message in messages]
+        inserted = await store.insert([session for key, session in sessions.items() if key not in known])
+        await store.update([session for key, session in sessions.items() if key in known and session is not known[key]])
+        taken = {session.upload_id for session in sessions.values() if session.upload_id in known} | inserted
+        for message, before, after in steps:
+            if after is not before and after.upload_id in taken:
+                _tell(work, message, before, after)
+        # Another transaction created the others meanwhile: now they are known.
+        messages = [message for message in messages if message.event.upload_id not in taken]
 
 
 HANDLERS: Handlers = {
-    UploadRegistered: on_fact,
-    ObjectStored: on_fact,
-    UploadFinishRequested: on_fact,
-    UploadAbortRequested: on_fact,
-    FileDeleteRequested: on_fact,
-    FileRetentionChanged: on_fact,
-    FetchFailed: on_fact,
+    on_facts: (
+        UploadRegistered,
+        ObjectStored,
+        UploadFinishRequested,
+        UploadAbortRequested,
+        FileDeleteRequested,
+        FileRetentionChanged,
+        FetchFailed,
+    )
 }
 
 
-def _traced(session: Session, work: UnitOfWork) -> Session:
-    if session.traceparent or work.cause is None:
-        return session
-    return replace(session, traceparent=work.cause.traceparent)
+def _step(
+    message: Message[UploadEvent], sessions: dict[UploadId, Session], now: datetime
+) -> tuple[Message[UploadEvent], Session, Session]:
+    """The session before and after the message, which becomes the one that is known in `sessions`."""
+    event = message.event
+    before = sessions.get(event.upload_id) or Session(event.upload_id, event.tenant_id)
+    after = apply(before, event, now)
+    if after is not before and after.traceparent is None:
+        after = replace(after, traceparent=message.envelope.traceparent)
+    sessions[event.upload_id] = after
+    return message, before, after
 
 
-def _tell(work: UnitOfWork, before: Session, after: Session) -> None:
+def _tell(work: UnitOfWork, message: Message[UploadEvent], before: Session, after: Session) -> None:
     """Emits what the transition announces and wakes the job that goes on from here."""
     for event in news(before, after):
-        work.emit(event)
+        work.emit(event, cause=message.envelope)
     if after.state is not before.state:
         transition(after)
     if after.state is State.STORED and after.staged:

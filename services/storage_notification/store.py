@@ -1,36 +1,29 @@
 """All SQL of the storage notification service."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import astuple, dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from contracts.ids import TenantId, UploadId
 from libs.postgres.database import Connection
-from services.storage_notification.domain.announcement import Expected
+from services.storage_notification.domain.announcement import Expectation, Expected
 
 _EXPECTED = "upload_id, tenant_id, key, traceparent, announced_etag, announced_at, announcements"
 
+# A row of which only the end, or a hint, was heard is forgotten like one whose deadline was now.
 EXPECT = """
-    INSERT INTO expected_objects AS e (upload_id, tenant_id, key, deadline_at, traceparent)
-    VALUES ($1, $2, $3, $4, $5)
+    INSERT INTO expected_objects AS e (upload_id, tenant_id, key, deadline_at, traceparent, hinted, closed_at)
+    SELECT upload_id, tenant_id, key, coalesce(deadline_at, now()), traceparent, hinted, CASE WHEN ended THEN now() END
+    FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::timestamptz[], $5::text[], $6::bool[], $7::bool[])
+        AS x (upload_id, tenant_id, key, deadline_at, traceparent, hinted, ended)
     ON CONFLICT (upload_id) DO UPDATE
-    SET key = excluded.key, deadline_at = excluded.deadline_at, traceparent = excluded.traceparent
-    WHERE e.key IS NULL
-    RETURNING hinted
-"""
-
-# Where the registration was not heard of yet; a row without it is forgotten like one whose deadline was now.
-HINT = """
-    INSERT INTO expected_objects AS e (upload_id, tenant_id, deadline_at, hinted) VALUES ($1, $2, now(), true)
-    ON CONFLICT (upload_id) DO UPDATE SET hinted = true
-    RETURNING key
-"""
-
-CLOSE = """
-    INSERT INTO expected_objects AS e (upload_id, tenant_id, closed_at) VALUES ($1, $2, now())
-    ON CONFLICT (upload_id) DO UPDATE SET closed_at = now() WHERE e.closed_at IS NULL
+    SET key = coalesce(e.key, excluded.key),
+        deadline_at = CASE WHEN e.key IS NULL AND excluded.key IS NOT NULL THEN excluded.deadline_at ELSE e.deadline_at END,
+        traceparent = coalesce(e.traceparent, excluded.traceparent),
+        hinted = e.hinted OR excluded.hinted,
+        closed_at = coalesce(e.closed_at, excluded.closed_at)
+    RETURNING CASE WHEN hinted AND closed_at IS NULL THEN key END AS hinted_key
 """
 
 OPEN = f"SELECT {_EXPECTED} FROM expected_objects WHERE key = ANY($1) AND closed_at IS NULL"
@@ -106,19 +99,11 @@ class NotificationStore:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def expect(
-        self, upload_id: UploadId, tenant_id: TenantId, key: str, deadline_at: datetime, traceparent: str | None
-    ) -> bool:
-        """Whether the object was said to be there already."""
-        return bool(await self._connection.fetchval(EXPECT, upload_id, tenant_id, key, deadline_at, traceparent))
-
-    async def hint(self, upload_id: UploadId, tenant_id: TenantId) -> str | None:
-        """The object is said to be there. Its key; None as long as its registration was not heard of."""
-        key: str | None = await self._connection.fetchval(HINT, upload_id, tenant_id)
-        return key
-
-    async def close(self, upload_id: UploadId, tenant_id: TenantId) -> None:
-        await self._connection.execute(CLOSE, upload_id, tenant_id)
+    async def expect(self, expectations: Sequence[Expectation]) -> list[str]:
+        """Adds what is new, keeps what was known. Keys of open uploads among these whose object is said to be there."""
+        ordered = sorted(expectations, key=lambda expectation: expectation.upload_id)
+        columns = zip(*(astuple(expectation) for expectation in ordered), strict=True)
+        return [row["hinted_key"] for row in await self._connection.fetch(EXPECT, *columns) if row["hinted_key"]]
 
     async def open(self, keys: Sequence[str]) -> dict[str, Expected]:
         """Those of `keys` that are awaited, by key."""

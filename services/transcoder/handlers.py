@@ -1,23 +1,25 @@
 """Events in."""
 
-from contracts.events import FileDeleted, FileExpired, UploadCompleted
-from libs.outbox.unit_of_work import UnitOfWork, envelop
-from libs.runtime.service import Handlers
+from collections.abc import Sequence
+
+from contracts.events import FileDeleted, FileExpired, UploadCompleted, UploadEvent
+from libs.messaging.handler import Handlers
+from libs.messaging.message import Message
+from libs.outbox.unit_of_work import UnitOfWork
 from services.transcoder.store import TranscoderStore
 
 
-async def on_upload_completed(event: UploadCompleted, work: UnitOfWork) -> None:
-    await TranscoderStore(work.connection).request(work.cause or envelop(event, source=work.source))
+async def on_upload_completed(messages: Sequence[Message[UploadCompleted]], work: UnitOfWork) -> None:
+    await TranscoderStore(work.connection).request([message.envelope for message in messages])
     work.wake("sniff")
 
 
-async def on_file_removed(event: FileExpired | FileDeleted, work: UnitOfWork) -> None:
-    await TranscoderStore(work.connection).remove(event.upload_id)
+async def on_file_removed(messages: Sequence[Message[UploadEvent]], work: UnitOfWork) -> None:
+    await TranscoderStore(work.connection).remove([message.event.upload_id for message in messages])
     work.wake("clean")
 
 
 HANDLERS: Handlers = {
-    UploadCompleted: on_upload_completed,
-    FileExpired: on_file_removed,
-    FileDeleted: on_file_removed,
+    on_upload_completed: (UploadCompleted,),
+    on_file_removed: (FileExpired, FileDeleted),
 }

@@ -18,19 +18,23 @@ from services.transcoder.domain.job import Job, Lane
 class TranscoderStore:
     connection: Connection
 
-    async def request(self, envelope: Envelope) -> None:
-        """A job for this `UploadCompleted`; nothing where one exists or the file is already removed."""
-        await self.connection.execute(
-            "INSERT INTO job (upload_id, state, envelope) VALUES ($1, 'open', $2) ON CONFLICT (upload_id) DO NOTHING",
-            UUID(envelope.subject),
-            envelope.model_dump_json(),
-        )
-
-    async def remove(self, upload_id: UploadId) -> None:
-        """Cancels the job, now and for good; what a running one still writes is cleaned when its lease has ended."""
+    async def request(self, envelopes: Sequence[Envelope]) -> None:
+        """A job for each of these `UploadCompleted`; nothing where one exists or the file is already removed."""
         await self.connection.execute(
             """
-            INSERT INTO job (upload_id, state) VALUES ($1, 'removed')
+            INSERT INTO job (upload_id, state, envelope)
+            SELECT upload_id, 'open', envelope FROM unnest($1::uuid[], $2::text[]) AS x (upload_id, envelope) ORDER BY upload_id
+            ON CONFLICT (upload_id) DO NOTHING
+            """,
+            [UUID(envelope.subject) for envelope in envelopes],
+            [envelope.model_dump_json() for envelope in envelopes],
+        )
+
+    async def remove(self, upload_ids: Sequence[UploadId]) -> None:
+        """Cancels the jobs, now and for good; what a running one still writes is cleaned when its lease has ended."""
+        await self.connection.execute(
+            """
+            INSERT INTO job (upload_id, state) SELECT upload_id, 'removed' FROM unnest($1::uuid[]) AS upload_id
             ON CONFLICT (upload_id) DO UPDATE SET
                 state = 'removed', changed_at = now(),
                 clean_at = CASE
@@ -40,7 +44,7 @@ class TranscoderStore:
                 END
             WHERE job.state <> 'removed'
             """,
-            upload_id,
+            sorted(set(upload_ids)),
         )
 
     async def claim(self, lane: Lane, limit: int, lease_seconds: float) -> list[Job]:

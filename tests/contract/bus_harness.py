@@ -12,6 +12,7 @@ from contracts.ids import TenantId, UploadId
 from libs.messaging.amqp.dead_letter import RabbitMqDeadLetters
 from libs.messaging.dead_letter import DeadLetters
 from libs.messaging.dispatch import consumer
+from libs.messaging.handler import Handlers, event_types
 from libs.messaging.local import LocalBus
 from libs.messaging.local_dead_letter import LocalDeadLetters
 from libs.messaging.port import Bus, Subscription
@@ -19,7 +20,6 @@ from libs.messaging.rabbitmq import RabbitMqBus
 from libs.messaging.topology import Topology
 from libs.outbox.relay import Relay
 from libs.outbox.unit_of_work import Outbox
-from libs.runtime.service import Handlers
 
 TIERS = (timedelta(milliseconds=50), timedelta(milliseconds=150))
 PUBLISHER = "session"
@@ -45,10 +45,10 @@ class Harness(ABC):
     async def start(self, services: Mapping[str, Handlers], prefetch: int = 100) -> None:
         outboxes = {service: await self._open_outbox(service) for service in {PUBLISHER, *services}}
         self.outbox = outboxes[PUBLISHER]
-        self.bus = await self._bus(outboxes, {s: [event.type for event in handlers] for s, handlers in services.items()})
+        consumed = {service: tuple(event.type for event in event_types(handlers)) for service, handlers in services.items()}
+        self.bus = await self._bus(outboxes, consumed)
         for service, handlers in services.items():
-            for event in handlers:
-                self.bus.subscribe(Subscription(service, event.type, prefetch), consumer(outboxes[service], handlers))
+            self.bus.subscribe(Subscription(service, consumed[service], prefetch), consumer(outboxes[service], handlers))
         await self.bus.start()
         self._relays = [asyncio.create_task(Relay(outbox, self.bus).run()) for outbox in outboxes.values()]
 

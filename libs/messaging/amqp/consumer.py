@@ -19,6 +19,7 @@ from libs.messaging.dead_letter import announce
 from libs.messaging.port import Deliver, Delivery, Outcome, Reject, Subscription
 from libs.messaging.retry import next_pause, reason
 from libs.messaging.topology import retry_exchange
+from libs.runtime.pace import Pace
 
 log = structlog.get_logger()
 
@@ -47,6 +48,7 @@ class Consumer:
         self._settled = 0
         """The last delivery tag that was acknowledged, or put back."""
         self._stopping = False
+        self._pace = Pace()
         self._worker: asyncio.Task[None] | None = None
         self._consumer_tag = ""
 
@@ -75,10 +77,12 @@ class Consumer:
     async def _work(self) -> None:
         while not self._stopping:
             first = await self._arrived.get()
+            await self._pace.rest()
             batch = [first, *self._waiting()]
             messages = [message for message in batch if message is not None]
             if messages and not self._stopping:
-                await self._handle(messages)
+                with self._pace.batch():
+                    await self._handle(messages)
 
     def _waiting(self) -> list[DeliveredMessage | None]:
         size = min(self._arrived.qsize(), self._subscription.prefetch - 1)
@@ -125,7 +129,8 @@ class Consumer:
         pause = next_pause(outcome, attempt(message), self._tiers)
         if pause is not None:
             return retried(message, self._subscription, retry_exchange(pause), attempt(message) + 1)
-        announce(self._subscription, str(message.header.properties.message_id), reason(outcome))
+        properties = message.header.properties
+        announce(self._subscription, str(properties.message_type), str(properties.message_id), reason(outcome))
         return buried(message, self._subscription, reason(outcome))
 
 

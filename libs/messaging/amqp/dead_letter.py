@@ -72,6 +72,7 @@ class RabbitMqDeadLetters:
 def _read(message: DeliveredMessage) -> DeadLetter:
     return DeadLetter(
         message_id=_id(message),
+        event_type=message.header.properties.message_type or "unknown",
         queue=_origin(message),
         reason=str(headers(message).get(REASON) or _death(message).get("reason", "unknown")),
         attempts=attempt(message),

@@ -16,8 +16,9 @@ async def declare(url: str, topology: Topology) -> None:
             await channel.exchange_declare(name, exchange_type=kind, durable=True)
         for queue in topology.queues:
             if not await _exists(connection, queue):
-                arguments = {f"x-{key}": value for key, value in queue.policy.settings.items()}
-                await channel.queue_declare(queue.name, durable=True, arguments={"x-queue-type": "quorum", **arguments})
+                settings = queue.policy.settings if queue.policy else {}
+                arguments = {f"x-{key}": value for key, value in settings.items()}
+                await channel.queue_declare(queue.name, durable=True, arguments={**queue.arguments, **arguments})
             for routing_key in queue.routing_keys:
                 await channel.queue_bind(queue.name, queue.exchange, routing_key)
     finally:

@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
+import orjson
 from aiormq.abc import DeliveredMessage
 from pamqp.commands import Basic
 
-from contracts.envelope import Envelope
-from libs.messaging.port import Subscription
+from contracts.envelope import EncodedEvent
+from libs.messaging.port import Subscription, UnreadableEventError
 from libs.messaging.topology import DEAD, EVENTS
 
 CONTENT_TYPE = "application/cloudevents+json"
@@ -31,18 +33,25 @@ class Outgoing:
     properties: Basic.Properties
 
 
-def published(envelope: Envelope) -> Outgoing:
+def published(event: EncodedEvent) -> Outgoing | UnreadableEventError:
+    """The body goes as it is; it is only looked into for what also stands in the headers."""
+    try:
+        attributes = orjson.loads(event.body)
+        happened_at = datetime.fromisoformat(attributes["time"])
+    except (ValueError, KeyError, TypeError):
+        return UnreadableEventError("it holds no envelope")
+    traceparent = attributes.get("traceparent")
     properties = Basic.Properties(
         content_type=CONTENT_TYPE,
         delivery_mode=2,
-        message_id=str(envelope.id),
-        message_type=envelope.type,
-        app_id=envelope.source,
-        correlation_id=envelope.correlation_id,
-        timestamp=envelope.time,
-        headers={"traceparent": envelope.traceparent} if envelope.traceparent else {},
+        message_id=str(event.id),
+        message_type=event.type,
+        app_id=attributes.get("source"),
+        correlation_id=attributes.get("correlation_id"),
+        timestamp=happened_at,
+        headers={"traceparent": traceparent} if traceparent else {},
     )
-    return Outgoing(EVENTS, envelope.type, envelope.model_dump_json().encode(), properties)
+    return Outgoing(EVENTS, event.type, event.body.encode(), properties)
 
 
 def retried(message: DeliveredMessage, subscription: Subscription, exchange: str, attempt: int) -> Outgoing:

@@ -1,19 +1,22 @@
 """How many messages were handled, retried, rejected or failed."""
 
+from collections import Counter
 from collections.abc import Sequence
 
-from prometheus_client import Counter
+import prometheus_client
 
 from libs.messaging.port import Deliver, Delivery, Outcome, Reject, Retry
 
-CONSUMED = Counter("longshore_consumed", "Messages by what became of them.", ["service", "type", "outcome"])
+CONSUMED = prometheus_client.Counter("longshore_consumed", "Messages by what became of them.", ["service", "type", "outcome"])
 
 
 def counted(service: str, deliver: Deliver) -> Deliver:
     async def around(deliveries: Sequence[Delivery]) -> Sequence[Outcome]:
         outcomes = await deliver(deliveries)
-        for delivery, outcome in zip(deliveries, outcomes, strict=True):
-            CONSUMED.labels(service, delivery.envelope.type, word(outcome)).inc()
+        types = (delivery.envelope.type for delivery in deliveries)
+        counts = Counter(zip(types, map(word, outcomes), strict=True))
+        for (event_type, became), count in counts.items():
+            CONSUMED.labels(service, event_type, became).inc(count)
         return outcomes
 
     return around

@@ -1,17 +1,17 @@
-"""Continues the trace of whoever caused the message."""
+"""A span for each batch. What its handlers emit belongs to the traces of the messages that caused it (`UnitOfWork.emit`)."""
+
+from collections.abc import Sequence
 
 from opentelemetry.trace import SpanKind
 
-from libs.messaging.message import Handle, Message
+from libs.messaging.port import Deliver, Delivery, Outcome
 from libs.observability.tracing import span
-from libs.outbox.unit_of_work import UnitOfWork
 
 
-def traced(service: str, handle: Handle) -> Handle:
-    async def within(message: Message, work: UnitOfWork) -> None:
-        parent = message.envelope.traceparent
-        headers = {"traceparent": parent} if parent else None
-        with span(f"{service} {message.envelope.type}", headers=headers, kind=SpanKind.CONSUMER):
-            await handle(message, work)
+def traced(service: str, deliver: Deliver) -> Deliver:
+    async def around(deliveries: Sequence[Delivery]) -> Sequence[Outcome]:
+        parent = deliveries[0].envelope.traceparent if len(deliveries) == 1 else None
+        with span(f"{service} batch", headers={"traceparent": parent} if parent else None, kind=SpanKind.CONSUMER):
+            return await deliver(deliveries)
 
-    return within
+    return around

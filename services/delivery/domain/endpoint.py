@@ -23,6 +23,12 @@ class Endpoint:
     url: str
     receiver: str
     format: WebhookFormat
+    news: frozenset[str]
+    """What it is told; empty: everything."""
+    listens_since: datetime
+
+    def listens_for(self, news: str, happened_at: datetime) -> bool:
+        return self.listens_since <= happened_at and (not self.news or news in self.news)
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,17 @@ class Upload(BaseModel):
     size_bytes: int | None = None
     mime_type: str | None = None
 
+    def merged(self, later: "Upload") -> "Upload":
+        """What both say together; what was known first stays."""
+        return Upload(
+            upload_id=self.upload_id,
+            tenant_id=self.tenant_id,
+            callback=self.callback or later.callback,
+            outcome=self.outcome or later.outcome,
+            size_bytes=later.size_bytes if self.size_bytes is None else self.size_bytes,
+            mime_type=self.mime_type or later.mime_type,
+        )
+
     @property
     def is_complete(self) -> bool:
         """Nothing that its callback shows can still be missing."""

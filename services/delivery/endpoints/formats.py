@@ -17,7 +17,7 @@ TOKEN_CHARACTERS: Final = 50
 
 
 @dataclass(frozen=True)
-class Message:
+class WebhookMessage:
     id: DeliveryId
     event: str
     """In the words of the format."""
@@ -25,17 +25,17 @@ class Message:
     data: JsonObject
 
 
-def written(message: Message, webhook_format: WebhookFormat) -> bytes:
+def written(message: WebhookMessage, webhook_format: WebhookFormat) -> bytes:
     return orjson.dumps(_FORMATS[webhook_format](message))
 
 
-def _standard(message: Message) -> JsonObject:
+def _standard(message: WebhookMessage) -> JsonObject:
     """https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md#payload-structure"""
     at = message.happened_at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return {"type": message.event, "timestamp": at, "data": message.data}
 
 
-def _medialab(message: Message) -> JsonObject:
+def _medialab(message: WebhookMessage) -> JsonObject:
     """https://medialab.co/developers/webhooks; `adapters.signature` fills the signature in, for that takes the secret."""
     upload = message.data.get("upload")
     return {
@@ -51,4 +51,4 @@ def _medialab(message: Message) -> JsonObject:
     }
 
 
-_FORMATS: Final[Mapping[WebhookFormat, Callable[[Message], JsonObject]]] = {"standard": _standard, "medialab": _medialab}
+_FORMATS: Final[Mapping[WebhookFormat, Callable[[WebhookMessage], JsonObject]]] = {"standard": _standard, "medialab": _medialab}

@@ -1,6 +1,7 @@
 """Events in: endpoints, what they are told, and what is to be sent to them once more."""
 
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from typing import Final
 
 from contracts.events import (
@@ -12,15 +13,16 @@ from contracts.events import (
 )
 from contracts.ids import DeliveryId, UploadId, told_id
 from contracts.webhook import NAMES
+from libs.messaging.handler import Handlers, one_by_one
+from libs.messaging.message import Message
 from libs.messaging.port import Retry
 from libs.outbox.unit_of_work import UnitOfWork
-from libs.runtime.service import Handlers
 from services.delivery.domain.endpoint import REPLAYS, Endpoint
 from services.delivery.domain.webhook import WEBHOOKS, Webhook, receiver_of
-from services.delivery.endpoints.formats import Message, written
+from services.delivery.endpoints.formats import WebhookMessage, written
 from services.delivery.endpoints.news import TOLD, news_of
 from services.delivery.endpoints.store import EndpointStore
-from services.delivery.usecases import send, traceparent_of
+from services.delivery.usecases import Caused, send
 
 PING: Final = "ping"
 UNKNOWN_PAUSE: Final = timedelta(seconds=5)
@@ -30,27 +32,23 @@ async def on_webhook_endpoint_configured(event: WebhookEndpointConfigured, work:
     await EndpointStore(work.connection).keep(event, receiver_of(event.url))
 
 
-async def on_news(event: UploadEvent | PublicationChanged, work: UnitOfWork) -> None:
+async def on_news(messages: Sequence[Message[UploadEvent | PublicationChanged]], work: UnitOfWork) -> None:
     """One webhook for each endpoint that listens for it and did so when it happened, whatever comes again."""
-    news = news_of(event)
-    if news is None:
-        return
-    happened_at = work.cause.time if work.cause else datetime.now(UTC)
-    for endpoint in await EndpointStore(work.connection).listening(event.tenant_id, news.name, happened_at):
-        name = NAMES[endpoint.format].get(news.name)
-        if name is not None:
-            message = Message(told_id(event.event_id, endpoint.id), name, happened_at, news.data)
-            await send(_webhook(message, endpoint, event.upload_id, work), work)
+    endpoints = await EndpointStore(work.connection).listening({message.event.tenant_id for message in messages})
+    if endpoints:
+        await send([told for message in messages for told in _told(message, endpoints)], work)
 
 
-async def on_webhook_ping_requested(event: WebhookPingRequested, work: UnitOfWork) -> None:
-    """Raises Retry where its endpoint is not known yet."""
-    endpoint = await EndpointStore(work.connection).find(event.endpoint_id)
-    if endpoint is None:
-        raise Retry(UNKNOWN_PAUSE, "the endpoint is not known yet")
-    happened_at = work.cause.time if work.cause else datetime.now(UTC)
-    message = Message(DeliveryId(event.delivery_id), PING, happened_at, {"endpoint_id": str(endpoint.id)})
-    await send(_webhook(message, endpoint, None, work), work)
+async def on_webhook_pings_requested(messages: Sequence[Message[WebhookPingRequested]], work: UnitOfWork) -> None:
+    """Raises Retry where an endpoint is not known yet."""
+    store = EndpointStore(work.connection)
+    for message in messages:
+        endpoint = await store.find(message.event.endpoint_id)
+        if endpoint is None:
+            raise Retry(UNKNOWN_PAUSE, "the endpoint is not known yet")
+        data = {"endpoint_id": str(endpoint.id)}
+        ping = WebhookMessage(DeliveryId(message.event.delivery_id), PING, message.envelope.time, data)
+        await send([_caused(ping, endpoint, None, message)], work)
 
 
 async def on_webhook_replay_requested(event: WebhookReplayRequested, work: UnitOfWork) -> None:
@@ -65,17 +63,36 @@ async def on_webhook_replay_requested(event: WebhookReplayRequested, work: UnitO
         work.wake(REPLAYS)
 
 
-def _webhook(message: Message, endpoint: Endpoint, upload_id: UploadId | None, work: UnitOfWork) -> Webhook:
-    return Webhook(
-        id=message.id, upload_id=upload_id, tenant_id=endpoint.tenant_id, url=endpoint.url, receiver=endpoint.receiver,
-        body=written(message, endpoint.format), traceparent=traceparent_of(work), format=endpoint.format,
-        endpoint_id=endpoint.id, event=message.event,
-    )  # fmt: skip
-
-
 HANDLERS: Handlers = {
-    WebhookEndpointConfigured: on_webhook_endpoint_configured,
-    WebhookPingRequested: on_webhook_ping_requested,
-    WebhookReplayRequested: on_webhook_replay_requested,
-    **dict.fromkeys(TOLD, on_news),
+    one_by_one(on_webhook_endpoint_configured): (WebhookEndpointConfigured,),
+    on_webhook_pings_requested: (WebhookPingRequested,),
+    one_by_one(on_webhook_replay_requested): (WebhookReplayRequested,),
+    on_news: tuple(TOLD),
 }
+
+
+def _told(message: Message[UploadEvent | PublicationChanged], endpoints: Iterable[Endpoint]) -> Iterable[Caused]:
+    """What the event means for the endpoints of its tenant."""
+    event, happened_at = message.event, message.envelope.time
+    news = news_of(event)
+    if news is None:
+        return
+    for endpoint in endpoints:
+        name = NAMES[endpoint.format].get(news.name)
+        if name is not None and endpoint.tenant_id == event.tenant_id and endpoint.listens_for(news.name, happened_at):
+            told = WebhookMessage(told_id(event.event_id, endpoint.id), name, happened_at, news.data)
+            yield _caused(told, endpoint, event.upload_id, message)
+
+
+def _caused(
+    told: WebhookMessage,
+    endpoint: Endpoint,
+    upload_id: UploadId | None,
+    message: Message[UploadEvent | PublicationChanged | WebhookPingRequested],
+) -> Caused:
+    webhook = Webhook(
+        id=told.id, upload_id=upload_id, tenant_id=endpoint.tenant_id, url=endpoint.url, receiver=endpoint.receiver,
+        body=written(told, endpoint.format), traceparent=message.envelope.traceparent, format=endpoint.format,
+        endpoint_id=endpoint.id, event=told.event,
+    )  # fmt: skip
+    return Caused(webhook, message.envelope)

@@ -1,15 +1,16 @@
 """SQL about webhook endpoints and what is sent to them once more."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from contracts.events import DeliveryChanged, WebhookEndpointConfigured
 from contracts.ids import TenantId
-from contracts.webhook import WebhookNews
 from libs.postgres.database import Connection
 from services.delivery.domain.endpoint import Endpoint, Standing
+
+ENDPOINT = "endpoint_id, tenant_id, url, receiver, format, news, listens_since"
 
 REPLAYED = """
     UPDATE webhooks w
@@ -42,20 +43,14 @@ class EndpointStore:
         )  # fmt: skip
 
     async def find(self, endpoint_id: UUID) -> Endpoint | None:
-        row = await self._connection.fetchrow(
-            "SELECT endpoint_id, tenant_id, url, receiver, format FROM endpoints WHERE endpoint_id = $1", endpoint_id
-        )
+        row = await self._connection.fetchrow(f"SELECT {ENDPOINT} FROM endpoints WHERE endpoint_id = $1", endpoint_id)
         return _endpoint(dict(row)) if row else None
 
-    async def listening(self, tenant_id: TenantId, news: WebhookNews, happened_at: datetime) -> list[Endpoint]:
+    async def listening(self, tenant_ids: Collection[TenantId]) -> list[Endpoint]:
+        """Those of these tenants that are told anything at all."""
         rows = await self._connection.fetch(
-            """
-            SELECT endpoint_id, tenant_id, url, receiver, format FROM endpoints
-            WHERE tenant_id = $1 AND listening AND listens_since <= $3 AND (news = '{}' OR $2 = ANY (news))
-            ORDER BY endpoint_id
-            """,
-            tenant_id, news, happened_at,
-        )  # fmt: skip
+            f"SELECT {ENDPOINT} FROM endpoints WHERE tenant_id = ANY ($1) AND listening ORDER BY endpoint_id", list(tenant_ids)
+        )
         return [_endpoint(dict(row)) for row in rows]
 
     # ------------------------------------------------------------ how they fare
@@ -124,7 +119,10 @@ class EndpointStore:
 
 
 def _endpoint(row: dict[str, Any]) -> Endpoint:
-    return Endpoint(row["endpoint_id"], row["tenant_id"], row["url"], row["receiver"], row["format"])
+    return Endpoint(
+        row["endpoint_id"], row["tenant_id"], row["url"], row["receiver"], row["format"], frozenset(row["news"]),
+        row["listens_since"],
+    )  # fmt: skip
 
 
 def _replayed(row: dict[str, Any]) -> DeliveryChanged:

@@ -1,6 +1,6 @@
 """All SQL of publishing, one method per statement."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -8,10 +8,9 @@ from uuid import UUID
 
 from contracts.envelope import Envelope
 from contracts.events import AccountConfigured, PublicationRequested, StoredObject
-from contracts.ids import TenantId, UploadId
+from contracts.ids import UploadId
 from libs.postgres.database import Connection
-from services.delivery.publishing.domain.error import PublishCode
-from services.delivery.publishing.domain.publication import Account, Claimed, KnownFile, Publication, Share
+from services.delivery.publishing.domain.publication import Account, Claimed, KnownFile, NewPublication, Publication, Share
 
 CANDIDATES = 1000
 """Of the due publications, the oldest among which a claim chooses."""
@@ -38,84 +37,81 @@ class PublicationStore:
             "" if event.removed else event.settings_encrypted, event.removed,
         )  # fmt: skip
 
-    async def learn(
-        self,
-        upload_id: UploadId,
-        tenant_id: TenantId,
-        *,
-        stored: StoredObject | None = None,
-        file_name: str | None = None,
-        missing: PublishCode | None = None,
-        missing_message: str | None = None,
-    ) -> KnownFile:
-        """Adds what is new, keeps what was known, and answers all of it. The row stays locked until the commit."""
-        row = await self.connection.fetchrow(
+    async def learn(self, files: Sequence[KnownFile]) -> list[KnownFile]:
+        """Adds what is new, keeps what was known, and answers all of it. The rows stay locked until the commit."""
+        ordered = sorted(files, key=lambda file: file.upload_id)
+        rows = await self.connection.fetch(
             """
             INSERT INTO files AS f (upload_id, tenant_id, stored, file_name, missing, missing_message)
-            VALUES ($1, $2, $3, $4, $5, $6)
+            SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[])
             ON CONFLICT (upload_id) DO UPDATE SET
                 stored = coalesce(f.stored, excluded.stored), file_name = coalesce(f.file_name, excluded.file_name),
                 missing = coalesce(f.missing, excluded.missing),
                 missing_message = CASE WHEN f.missing IS NULL THEN excluded.missing_message ELSE f.missing_message END,
                 updated_at = now()
-            RETURNING stored, file_name, missing, missing_message
+            RETURNING upload_id, tenant_id, stored, file_name, missing, missing_message
             """,
-            upload_id, tenant_id, stored.model_dump_json() if stored else None, file_name, missing, missing_message,
+            [file.upload_id for file in ordered], [file.tenant_id for file in ordered],
+            [file.stored.model_dump_json() if file.stored else None for file in ordered],
+            [file.file_name for file in ordered], [file.missing for file in ordered],
+            [file.missing_message for file in ordered],
         )  # fmt: skip
-        return _file(row)
+        return [_file(row) for row in rows]
 
-    async def add(
-        self, accounts: Mapping[UUID, UUID], request: PublicationRequested, cause: Envelope, due_at: datetime
-    ) -> list[Publication]:
-        """A publication for each (id, account) that has none; answers the new ones. The accounts stay as they are until
-        the commit."""
+    async def add(self, new: Sequence[NewPublication]) -> list[Publication]:
+        """Those that were not there before. The accounts stay as they are until the commit."""
         await self.connection.execute(
-            "SELECT FROM accounts WHERE account_id = ANY ($1) ORDER BY account_id FOR SHARE", list(accounts.values())
+            "SELECT FROM accounts WHERE account_id = ANY ($1) ORDER BY account_id FOR SHARE", [one.account_id for one in new]
         )
+        ordered = sorted(new, key=lambda one: one.id)
         rows = await self.connection.fetch(
             """
             INSERT INTO publications (id, upload_id, tenant_id, account_id, request, due_at)
-            SELECT id, $3, $4, account_id, $5, $6 FROM unnest($1::uuid[], $2::uuid[]) AS p (id, account_id)
+            SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::timestamptz[])
             ON CONFLICT (id) DO NOTHING
             RETURNING *
             """,
-            list(accounts), list(accounts.values()), request.upload_id, request.tenant_id, cause.model_dump_json(), due_at,
+            [one.id for one in ordered], [one.upload_id for one in ordered], [one.tenant_id for one in ordered],
+            [one.account_id for one in ordered], [one.cause.model_dump_json() for one in ordered],
+            [one.due_at for one in ordered],
         )  # fmt: skip
         return [_publication(row) for row in rows]
 
-    async def make_due(self, upload_id: UploadId) -> None:
-        """The file is there: each publication that waited for it may be claimed when its time has come."""
-        await self.connection.execute(
+    async def make_due(self, upload_ids: Sequence[UploadId]) -> bool:
+        """The files are there: each publication that waited for one may be claimed when its time has come. False: none did."""
+        status = await self.connection.execute(
             """
             UPDATE publications SET next_at = due_at
-            WHERE upload_id = $1 AND ended_at IS NULL AND next_at IS NULL
+            WHERE upload_id = ANY ($1) AND ended_at IS NULL AND next_at IS NULL
             """,
-            upload_id,
+            list(upload_ids),
         )
+        return status != "UPDATE 0"
 
-    async def fail_of_upload(self, upload_id: UploadId, code: PublishCode, message: str) -> list[Publication]:
-        """Ends what no worker has had yet."""
+    async def fail_of_uploads(self, reasons: Mapping[UploadId, tuple[str, str]]) -> list[Publication]:
+        """Ends what no worker has had yet. `reasons`: upload → code and message."""
         rows = await self.connection.fetch(
             """
-            UPDATE publications SET status = 'failed', sequence = sequence + 1, error_code = $2, error_message = $3,
-                next_at = NULL, lease = NULL, sealed_state = NULL, ended_at = now()
-            WHERE upload_id = $1 AND status = 'scheduled'
-            RETURNING *
+            UPDATE publications p SET status = 'failed', sequence = sequence + 1, error_code = x.code,
+                error_message = x.message, next_at = NULL, lease = NULL, sealed_state = NULL, ended_at = now()
+            FROM unnest($1::uuid[], $2::text[], $3::text[]) AS x (upload_id, code, message)
+            WHERE p.upload_id = x.upload_id AND p.status = 'scheduled'
+            RETURNING p.*
             """,
-            upload_id,
-            code,
-            message,
+            list(reasons),
+            [code for code, _ in reasons.values()],
+            [message for _, message in reasons.values()],
         )
         return [_publication(row) for row in rows]
 
-    async def hasten(self, upload_id: UploadId) -> None:
+    async def make_due_now(self, upload_ids: Sequence[UploadId]) -> None:
         """What a worker had, and will have again later, may be claimed now: something may have to be tidied up."""
         await self.connection.execute(
             """
             UPDATE publications SET next_at = now()
-            WHERE upload_id = $1 AND status IN ('dispatching', 'retrying') AND lease IS NULL
+            WHERE upload_id = ANY ($1) AND status IN ('dispatching', 'retrying') AND lease IS NULL
             """,
-            upload_id,
+            list(upload_ids),
         )
 
     async def fail_of_removed_accounts(self, account_ids: list[UUID], message: str) -> list[Publication]:
@@ -253,11 +249,12 @@ class PublicationStore:
     async def count_reached(self, account_id: UUID) -> None:
         await self.connection.execute("UPDATE accounts SET failures = 0 WHERE account_id = $1 AND failures > 0", account_id)
 
-    async def missing_of(self, upload_id: UploadId) -> KnownFile:
+    async def known_file(self, upload_id: UploadId) -> KnownFile | None:
         row = await self.connection.fetchrow(
-            "SELECT stored, file_name, missing, missing_message FROM files WHERE upload_id = $1", upload_id
+            "SELECT upload_id, tenant_id, stored, file_name, missing, missing_message FROM files WHERE upload_id = $1",
+            upload_id,
         )
-        return _file(row) if row else KnownFile()
+        return _file(row) if row else None
 
     async def seconds_until_due(self) -> float | None:
         """Until the next time that something becomes due; None where nothing is planned."""
@@ -311,6 +308,7 @@ def _publication(row: Any) -> Publication:
 
 def _file(row: Any) -> KnownFile:
     return KnownFile(
+        upload_id=row["upload_id"], tenant_id=row["tenant_id"],
         stored=StoredObject.model_validate_json(row["stored"]) if row["stored"] else None,
         file_name=row["file_name"], missing=row["missing"], missing_message=row["missing_message"],
     )  # fmt: skip

@@ -21,6 +21,7 @@ from services.gateway.auth import HEADER, Principal
 from services.gateway.deps import Deps
 from services.gateway.domain.error import InsufficientRoleError, UnknownKeyError
 from services.gateway.domain.role import Permission
+from services.gateway.domain.timeline import whole_timeline
 from services.gateway.domain.upload import State
 from services.gateway.platform.cursor import Cursor
 from services.gateway.platform.schema import CanonicalState, ListQuery, UploadPage, UploadView, WaitQuery
@@ -51,7 +52,8 @@ class Uploads:
             upload = await uploads.find_of_tenant(principal.tenant_id, upload_id)
             if upload is None:
                 raise NotFoundError("There is no such upload.")
-            deliveries, timeline = await uploads.deliveries(upload_id), await uploads.timeline(upload_id)
+            deliveries = await uploads.deliveries(upload_id)
+            timeline = whole_timeline(upload, await uploads.timeline(upload_id))
         return _json(self._translator.upload(upload, principal.client_id, deliveries, timeline))
 
     async def list(self, request: web.Request) -> web.StreamResponse:

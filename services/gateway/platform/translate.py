@@ -1,5 +1,6 @@
 """The projection's rows in the platform's own words."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
@@ -29,7 +30,7 @@ class Translator:
         upload: Upload,
         client_id: str,
         deliveries: list[timeline.DeliveryView],
-        entries: list[timeline.TimelineEntry],
+        entries: Sequence[timeline.TimelineEntry],
     ) -> UploadView:
         return UploadView(
             **dict(self.summary(upload, client_id)),

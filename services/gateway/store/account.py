@@ -150,8 +150,12 @@ class AccountStore:
             list(units.values()),
         )
 
-    async def release(self, account_id: AccountId, units: int) -> None:
-        await self._connection.execute("INSERT INTO quota_changes (account_id, released) VALUES ($1, $2)", account_id, units)
+    async def release(self, units: Mapping[AccountId, int]) -> None:
+        await self._connection.execute(
+            "INSERT INTO quota_changes (account_id, released) SELECT * FROM unnest($1::uuid[], $2::int[])",
+            list(units),
+            list(units.values()),
+        )
 
 
 def _account(row: asyncpg.Record) -> Account:

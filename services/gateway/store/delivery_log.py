@@ -19,22 +19,27 @@ class DeliveryLogStore:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def add_attempt(self, event: DeliveryChanged) -> None:
-        """The delivery itself is there already."""
-        await self._connection.execute(
-            """
-            INSERT INTO delivery_attempts
-                (delivery_id, attempt, response_status, error, elapsed_ms, response_excerpt, ended_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING
-            """,
-            event.delivery_id,
-            event.attempts,
-            event.response_status,
-            event.error,
-            event.elapsed_ms,
-            event.response_excerpt,
-            event.changed_at,
-        )
+    async def add_attempts(self, events: Sequence[DeliveryChanged]) -> None:
+        """The deliveries themselves are there already."""
+        rows = sorted(
+            {
+                (event.delivery_id, event.attempts): (
+                    event.delivery_id, event.attempts, event.response_status, event.error, event.elapsed_ms,
+                    event.response_excerpt, event.changed_at,
+                )
+                for event in events
+            }.items()
+        )  # fmt: skip
+        if rows:
+            await self._connection.execute(
+                """
+                INSERT INTO delivery_attempts
+                    (delivery_id, attempt, response_status, error, elapsed_ms, response_excerpt, ended_at)
+                SELECT * FROM unnest($1::uuid[], $2::int[], $3::int[], $4::text[], $5::int[], $6::text[], $7::timestamptz[])
+                ON CONFLICT DO NOTHING
+                """,
+                *zip(*(row for _, row in rows), strict=True),
+            )
 
     async def newest(
         self, endpoint_id: UUID, *, status: str | None, before: tuple[datetime, UUID] | None, limit: int

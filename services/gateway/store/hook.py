@@ -1,6 +1,6 @@
 """The webhooks of projects."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -29,6 +29,18 @@ class HookStore:
             [one.value for one in news],
         )
         return [_hook(row) for row in rows]
+
+    async def listening_of(self, project_ids: Collection[ProjectId]) -> dict[ProjectId, list[Hook]]:
+        """The active ones of these projects, whatever they want to be told; projects without any are left out."""
+        found: dict[ProjectId, list[Hook]] = {}
+        if project_ids:
+            rows = await self._connection.fetch(
+                f"SELECT {COLUMNS} FROM project_webhooks WHERE project_id = ANY ($1) AND is_active ORDER BY id",
+                list(project_ids),
+            )
+            for row in rows:
+                found.setdefault(row["project_id"], []).append(_hook(row))
+        return found
 
     async def of_project(self, project_id: ProjectId) -> list[Hook]:
         rows = await self._connection.fetch(

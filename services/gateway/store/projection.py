@@ -1,10 +1,11 @@
 """What the events say about uploads. Every statement may run any number of times, in any order.
 
-A fact is written by the one event that knows it. The state belongs to the newest event: it changes only when
-(version, state) grows, so that the outcome does not depend on the order even between events of one version.
+The state belongs to the newest event: it changes only when (version, state) grows, so that the outcome does not depend on the
+order even between events of one version.
 """
 
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -13,156 +14,145 @@ from contracts.events import DeliveryChanged
 from contracts.ids import UploadId
 from libs.postgres.database import Connection
 from services.gateway.domain.project import ProjectId
+from services.gateway.domain.projection import UploadChange
 from services.gateway.domain.timeline import TimelineEntry
-from services.gateway.domain.upload import WITHOUT_FILE, State
+from services.gateway.domain.upload import State
 
-INSERT_ENTRY = """
+NOTE = """
     INSERT INTO upload_events (upload_id, event_id, type, version, occurred_at, summary)
-    VALUES ($1::uuid, $2, $3, $4::smallint, $5::timestamptz, $6) ON CONFLICT DO NOTHING
+    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::smallint[], $5::timestamptz[], $6::jsonb[])
+    ON CONFLICT DO NOTHING
+"""
+
+_CHANGE = {
+    "id": "uuid", "version": "smallint", "state": "text", "occurred_at": "timestamptz", "error_code": "text",
+    "error_message": "text", "frees_name": "boolean", "stored_at": "timestamptz", "size_bytes": "bigint", "etag": "text",
+    "content_type": "text", "completed_at": "timestamptz", "mime_type": "text", "image": "jsonb", "media": "jsonb",
+    "renditions": "jsonb", "progress_percent": "smallint", "fetched_bytes": "bigint", "fetch_total_bytes": "bigint",
+    "is_fetched": "boolean", "fetched_name": "text", "fetched_type": "text", "retention_revision": "integer",
+    "file_expires_at": "timestamptz",
+}  # fmt: skip
+"""The columns of a change, in order of the statement's parameters, with their types."""
+
+# `newer` is null where nothing is said of the state. The rows are locked in the order in which everybody locks them.
+CHANGE = f"""
+    WITH locked AS MATERIALIZED (
+        SELECT id, version, state, retention_revision, fetched_bytes FROM uploads WHERE id = ANY ($1) ORDER BY id FOR UPDATE
+    ), said AS (
+        SELECT x.*, coalesce((l.version, l.state) < (x.version, x.state), false) AS newer,
+               coalesce(l.retention_revision < x.retention_revision, false) AS retained,
+               coalesce(x.is_fetched OR coalesce(l.fetched_bytes, -1) < x.fetched_bytes, false) AS fetched
+        FROM locked l
+        JOIN unnest({", ".join(f"${number}::{kind}[]" for number, kind in enumerate(_CHANGE.values(), 1))})
+            AS x ({", ".join(_CHANGE)}) USING (id)
+    )
+    UPDATE uploads u SET
+        version = CASE WHEN x.newer THEN x.version ELSE u.version END,
+        state = CASE WHEN x.newer THEN x.state ELSE u.state END,
+        updated_at = CASE WHEN x.newer THEN greatest(u.updated_at, x.occurred_at) ELSE u.updated_at END,
+        error_code = CASE WHEN x.newer THEN x.error_code ELSE u.error_code END,
+        error_message = CASE WHEN x.newer THEN x.error_message ELSE u.error_message END,
+        holds_name = u.holds_name AND NOT (x.newer AND x.frees_name),
+        stored_at = greatest(u.stored_at, x.stored_at),
+        size_bytes = coalesce(x.size_bytes, u.size_bytes),
+        etag = coalesce(x.etag, u.etag),
+        content_type = CASE WHEN x.completed_at IS NULL THEN u.content_type ELSE x.content_type END,
+        completed_at = coalesce(x.completed_at, u.completed_at),
+        mime_type = coalesce(x.mime_type, u.mime_type),
+        image = CASE WHEN x.mime_type IS NULL THEN u.image ELSE x.image END,
+        media = CASE WHEN x.mime_type IS NULL THEN u.media ELSE x.media END,
+        renditions = coalesce(x.renditions, u.renditions),
+        progress_percent = greatest(u.progress_percent, x.progress_percent),
+        fetched_bytes = CASE WHEN x.fetched THEN x.fetched_bytes ELSE u.fetched_bytes END,
+        fetch_total_bytes = CASE WHEN x.fetched THEN x.fetch_total_bytes ELSE u.fetch_total_bytes END,
+        name = coalesce(u.name, x.fetched_name),
+        declared_content_type = CASE WHEN x.is_fetched THEN x.fetched_type ELSE u.declared_content_type END,
+        retention_revision = CASE WHEN x.retained THEN x.retention_revision ELSE u.retention_revision END,
+        file_expires_at = CASE WHEN x.retained THEN x.file_expires_at ELSE u.file_expires_at END
+    FROM said x WHERE u.id = x.id
+    RETURNING u.id, u.project_id, u.version, u.state, u.deleted_at IS NOT NULL AS is_given_up
+"""
+
+DELIVERIES = """
+    INSERT INTO deliveries AS known (delivery_id, upload_id, tenant_id, kind, target, status, attempts, response_status,
+                                     error, next_attempt_at, changed_at, endpoint_id, event, replays)
+    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::int[], $8::int[],
+                         $9::text[], $10::timestamptz[], $11::timestamptz[], $12::uuid[], $13::text[], $14::int[])
+    ON CONFLICT (delivery_id) DO UPDATE SET
+        status = excluded.status, attempts = excluded.attempts, response_status = excluded.response_status,
+        error = excluded.error, next_attempt_at = excluded.next_attempt_at, changed_at = excluded.changed_at,
+        replays = excluded.replays
+    WHERE (known.attempts, known.replays) < (excluded.attempts, excluded.replays)
 """
 
 
-def _entry_values(upload_id: UploadId, entry: TimelineEntry) -> tuple[Any, ...]:
-    return upload_id, entry.event_id, entry.type, entry.version, entry.occurred_at, _json(entry.summary)
+@dataclass(frozen=True)
+class Projected:
+    """How an upload stands after a change."""
 
-
-def _json(value: Any) -> str:
-    return orjson.dumps(value).decode()
+    project_id: ProjectId | None
+    version: int
+    state: State
+    is_given_up: bool
+    """Its owner gave it up before this was known."""
 
 
 class ProjectionStore:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def advance(
-        self, upload_id: UploadId, entry: TimelineEntry, state: State, *, error: tuple[str, str] | None = None
-    ) -> ProjectId | None:
-        """A line of the timeline, and the state that it led to unless something newer is known.
+    async def change(self, changes: Sequence[UploadChange]) -> Mapping[UploadId, Projected]:
+        """Writes each upload once; those that are known, as they are now. A name is freed where the state has no file."""
+        ordered = sorted(changes, key=lambda change: change.upload_id)
+        rows = await self._connection.fetch(CHANGE, *zip(*map(_values, ordered), strict=True)) if ordered else []
+        return {
+            row["id"]: Projected(row["project_id"], row["version"], State(row["state"]), row["is_given_up"]) for row in rows
+        }
 
-        The upload's name is freed where the state has no file. Answers the upload's project where the state is this one now.
-        """
-        code, message = error or (None, None)
-        project_id: ProjectId | None = await self._connection.fetchval(
-            f"""
-            WITH noted AS ({INSERT_ENTRY})
-            UPDATE uploads SET version = $4, state = $7, updated_at = greatest(updated_at, $5),
-                error_code = $8, error_message = $9, holds_name = holds_name AND NOT $10
-            WHERE id = $1 AND (version, state) < ($4::smallint, $7::text)
-            RETURNING project_id
-            """,
-            *_entry_values(upload_id, entry),
-            state.value,
-            code,
-            message,
-            state in WITHOUT_FILE,
-        )
-        return project_id
+    async def note(self, entries: Sequence[tuple[UploadId, TimelineEntry]]) -> None:
+        """Lines of timelines; one that is there already stays as it is."""
+        if entries:
+            lines = sorted(
+                (upload_id, line.event_id, line.type, line.version, line.occurred_at, _json(line.summary))
+                for upload_id, line in entries
+            )
+            await self._connection.execute(NOTE, *zip(*lines, strict=True))
 
-    async def stored(self, upload_id: UploadId, stored_at: datetime) -> None:
-        await self._connection.execute(
-            "UPDATE uploads SET stored_at = greatest(stored_at, $2) WHERE id = $1", upload_id, stored_at
-        )
+    async def deliveries(self, events: Sequence[DeliveryChanged]) -> None:
+        """The newest step of each delivery: the one with the most attempts, and of these the one that was asked for last."""
+        newest: dict[Any, DeliveryChanged] = {}
+        for event in sorted(events, key=lambda event: (event.delivery_id, event.attempts, event.replays)):
+            newest[event.delivery_id] = event
+        if newest:
+            rows = [
+                (
+                    event.delivery_id, event.upload_id, event.tenant_id, event.kind, event.target, event.status, event.attempts,
+                    event.response_status, event.error, event.next_attempt_at, event.changed_at, event.endpoint_id, event.event,
+                    event.replays,
+                )
+                for event in newest.values()
+            ]  # fmt: skip
+            await self._connection.execute(DELIVERIES, *zip(*rows, strict=True))
 
-    async def completed(
-        self, upload_id: UploadId, *, size_bytes: int, etag: str, content_type: str | None, completed_at: datetime
-    ) -> tuple[bool, ProjectId | None]:
-        """The verified file; whether its owner gave the upload up before this was known, and its project."""
-        row = await self._connection.fetchrow(
-            """
-            UPDATE uploads SET size_bytes = $2, etag = $3, content_type = $4, completed_at = $5
-            WHERE id = $1 RETURNING deleted_at IS NOT NULL AS given_up, project_id
-            """,
-            upload_id,
-            size_bytes,
-            etag,
-            content_type,
-            completed_at,
-        )
-        return (row["given_up"], row["project_id"]) if row else (False, None)
 
-    async def inspected(
-        self, upload_id: UploadId, mime_type: str, image: dict[str, Any] | None, media: dict[str, Any] | None
-    ) -> ProjectId | None:
-        """Answers the upload's project."""
-        project_id: ProjectId | None = await self._connection.fetchval(
-            "UPDATE uploads SET mime_type = $2, image = $3, media = $4 WHERE id = $1 RETURNING project_id",
-            upload_id,
-            mime_type,
-            _json(image) if image else None,
-            _json(media) if media else None,
-        )
-        return project_id
+def _values(change: UploadChange) -> tuple[object, ...]:
+    """In the order of `_CHANGE`."""
+    advance, file, inspection, fetch, retention = (
+        change.advance, change.file, change.inspection, change.fetch, change.retention
+    )  # fmt: skip
+    return (
+        change.upload_id,
+        *((advance.version, advance.state.value, advance.occurred_at, advance.error_code, advance.error_message,
+           advance.frees_name) if advance else (None,) * 6),
+        change.stored_at,
+        *((file.size_bytes, file.etag, file.content_type, file.completed_at) if file else (None,) * 4),
+        *((inspection.mime_type, _json(inspection.image), _json(inspection.media)) if inspection else (None,) * 3),
+        _json(change.renditions),
+        change.progress_percent,
+        *((fetch.done_bytes, fetch.total_bytes, fetch.is_last, fetch.file_name, fetch.content_type) if fetch else (None,) * 5),
+        *((retention.revision, retention.file_expires_at) if retention else (None,) * 2),
+    )  # fmt: skip
 
-    async def progressed(self, upload_id: UploadId, percent: int) -> None:
-        await self._connection.execute(
-            "UPDATE uploads SET progress_percent = $2 WHERE id = $1 AND progress_percent < $2", upload_id, percent
-        )
 
-    async def fetching(self, upload_id: UploadId, done_bytes: int, total_bytes: int | None) -> None:
-        """Steps may come in any order: the farthest counts."""
-        await self._connection.execute(
-            """
-            UPDATE uploads SET fetched_bytes = $2, fetch_total_bytes = $3
-            WHERE id = $1 AND coalesce(fetched_bytes, -1) < $2
-            """,
-            upload_id,
-            done_bytes,
-            total_bytes,
-        )
-
-    async def fetched(self, upload_id: UploadId, size_bytes: int, file_name: str | None, content_type: str | None) -> None:
-        """What the source told; a name that was given with the request stays."""
-        await self._connection.execute(
-            """
-            UPDATE uploads SET fetched_bytes = $2, fetch_total_bytes = $2, name = coalesce(name, $3), declared_content_type = $4
-            WHERE id = $1
-            """,
-            upload_id,
-            size_bytes,
-            file_name,
-            content_type,
-        )
-
-    async def renditions(self, upload_id: UploadId, renditions: list[dict[str, Any]]) -> None:
-        await self._connection.execute("UPDATE uploads SET renditions = $2 WHERE id = $1", upload_id, _json(renditions))
-
-    async def retention(self, upload_id: UploadId, revision: int, file_expires_at: datetime | None) -> None:
-        await self._connection.execute(
-            "UPDATE uploads SET retention_revision = $2, file_expires_at = $3 WHERE id = $1 AND retention_revision < $2",
-            upload_id,
-            revision,
-            file_expires_at,
-        )
-
-    async def note(self, upload_id: UploadId, entry: TimelineEntry) -> None:
-        """A line of the timeline."""
-        await self._connection.execute(INSERT_ENTRY, *_entry_values(upload_id, entry))
-
-    async def delivery(self, event: DeliveryChanged) -> None:
-        """The newest step of a delivery: the one with the most attempts, and of these the one that was asked for last."""
-        await self._connection.execute(
-            """
-            INSERT INTO deliveries AS known (delivery_id, upload_id, tenant_id, kind, target, status, attempts, response_status,
-                                             error, next_attempt_at, changed_at, endpoint_id, event, replays)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
-            ON CONFLICT (delivery_id) DO UPDATE SET
-                status = excluded.status, attempts = excluded.attempts, response_status = excluded.response_status,
-                error = excluded.error, next_attempt_at = excluded.next_attempt_at, changed_at = excluded.changed_at,
-                replays = excluded.replays
-            WHERE (known.attempts, known.replays) < (excluded.attempts, excluded.replays)
-            """,
-            event.delivery_id,
-            event.upload_id,
-            event.tenant_id,
-            event.kind,
-            event.target,
-            event.status,
-            event.attempts,
-            event.response_status,
-            event.error,
-            event.next_attempt_at,
-            event.changed_at,
-            event.endpoint_id,
-            event.event,
-            event.replays,
-        )
+def _json(value: Any) -> str | None:
+    return None if value is None else orjson.dumps(value).decode()

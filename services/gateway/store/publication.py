@@ -1,6 +1,6 @@
 """What delivery tells of publications: of one publication the newest step counts, in whatever order they are heard."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -79,16 +79,18 @@ class PublicationStore:
             quota,
         )
 
-    async def fail(self, upload_id: UploadId, code: str, message: str, at: datetime) -> None:
-        """Those of an upload that have no end so far."""
+    async def fail(self, reasons: Mapping[UploadId, tuple[str, str]], at: datetime) -> None:
+        """Those of these uploads that have no end so far. `reasons`: upload → code and message."""
         await self._connection.execute(
             """
-            UPDATE publications SET status = 'failed', error_code = $2, error_message = $3, changed_at = $4, quota = 'released'
-            WHERE upload_id = $1 AND status <> ALL ($5::text[])
+            UPDATE publications p
+            SET status = 'failed', error_code = x.code, error_message = x.message, changed_at = $4, quota = 'released'
+            FROM unnest($1::uuid[], $2::text[], $3::text[]) AS x (upload_id, code, message)
+            WHERE p.upload_id = x.upload_id AND p.status <> ALL ($5::text[])
             """,
-            upload_id,
-            code,
-            message,
+            list(reasons),
+            [code for code, _ in reasons.values()],
+            [message for _, message in reasons.values()],
             at,
             sorted(FINAL),
         )

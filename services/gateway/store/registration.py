@@ -5,7 +5,7 @@ from datetime import datetime
 
 import orjson
 
-from contracts.envelope import Envelope
+from contracts.envelope import EncodedEvent
 from contracts.ids import TenantId, UploadId
 from libs.postgres.database import Connection
 from services.gateway.domain.registration import Registration
@@ -32,9 +32,9 @@ INSERT = """
         FROM incoming ORDER BY tenant_id, folder, name
         ON CONFLICT DO NOTHING RETURNING staging_key
     ), announced AS (
-        INSERT INTO outbox (event_id, envelope)
-        SELECT event_id, envelope
-        FROM unnest($23::text[], $24::uuid[], $25::text[]) AS event (staging_key, event_id, envelope)
+        INSERT INTO outbox (event_id, event_type, envelope)
+        SELECT event_id, event_type, envelope
+        FROM unnest($23::text[], $24::uuid[], $25::text[], $26::text[]) AS event (staging_key, event_id, event_type, envelope)
         JOIN inserted USING (staging_key)
         ON CONFLICT (event_id) DO NOTHING
     )
@@ -46,12 +46,10 @@ class RegistrationStore:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def insert(self, batch: Sequence[tuple[Registration, Sequence[Envelope]]]) -> set[str]:
+    async def insert(self, batch: Sequence[tuple[Registration, Sequence[EncodedEvent]]]) -> set[str]:
         """Staging keys of those that are in now, with their events; the others' id or name was taken."""
         columns = zip(*(_values(new) for new, _ in batch), strict=True)
-        events = [
-            (new.staging_key, envelope.id, envelope.model_dump_json()) for new, envelopes in batch for envelope in envelopes
-        ]
+        events = [(new.staging_key, event.id, event.type, event.body) for new, events in batch for event in events]
         return {row["staging_key"] for row in await self._connection.fetch(INSERT, *columns, *zip(*events, strict=True))}
 
     async def is_registered(self, new: Registration) -> bool:

@@ -1,6 +1,6 @@
 """Uploads: found, listed, given up, moved. `registration.py` inserts them, `projection.py` follows the events."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -53,6 +53,13 @@ class UploadStore:
         """Whoever it belongs to: for public addresses."""
         row = await self._connection.fetchrow(f"SELECT {COLUMNS} FROM uploads WHERE id = $1", upload_id)
         return to_upload(row) if row else None
+
+    async def find_all(self, upload_ids: Sequence[UploadId]) -> dict[UploadId, Upload]:
+        """Those that are there, by id."""
+        if not upload_ids:
+            return {}
+        rows = await self._connection.fetch(f"SELECT {COLUMNS} FROM uploads WHERE id = ANY ($1)", list(upload_ids))
+        return {row["id"]: to_upload(row) for row in rows}
 
     async def find_of_tenant(
         self, tenant_id: TenantId, upload_id: UploadId, *, dialect: str | None = None, lock: bool = False

@@ -47,6 +47,7 @@ async def _add(work: UnitOfWork, batch_id: BatchId, files: Sequence[Registration
     if await registrations.is_registered(files[0]):
         return
     after = batch.with_files([file.max_size_bytes for file in files], now)
-    await registrations.insert([(file, [envelop(event, source=work.source) for event in file.events()]) for file in files])
+    encoded = [[envelop(event, source=work.source).encode() for event in file.events()] for file in files]
+    await registrations.insert(list(zip(files, encoded, strict=True)))
     await batches.add_files(batch, after, [file.id for file in files])
     work.wake(RELAY)

@@ -1,9 +1,10 @@
 """Tells the webhooks of a project what became of its files, in the transaction in which it became so.
 
-The projection's handlers answer whose project a file is; everything about webhooks is here. Delivery sends what is emitted.
+The projection says how an upload stands and whose project it is; everything about webhooks is here. Delivery sends what is
+emitted.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -14,17 +15,17 @@ from contracts.events import (
     FileInspected,
     ProcessingFailed,
     UploadCompleted,
+    UploadEvent,
     UploadRejected,
     WebhookRequested,
 )
-from contracts.ids import UploadId
+from libs.messaging.message import Message
 from libs.observability.tracing import current_trace_id
 from libs.outbox.unit_of_work import UnitOfWork
-from libs.runtime.service import Handler, Handlers
-from services.gateway.domain.project import ProjectId
 from services.gateway.domain.upload import Upload
 from services.gateway.domain.webhook import Hook, News, holds, webhook_id
 from services.gateway.store import HookStore, UploadStore
+from services.gateway.store.projection import Projected
 
 NEWS: Final[Mapping[type[Event], tuple[News, ...]]] = {
     UploadCompleted: (News.UPLOADED, News.STORED),  # whichever of these comes last makes the file complete
@@ -35,9 +36,6 @@ NEWS: Final[Mapping[type[Event], tuple[News, ...]]] = {
     FileExpired: (News.DELETED,),
 }
 """What may be to tell after an event."""
-
-Projector = Callable[[Any, UnitOfWork], Awaitable[ProjectId | None]]
-"""A handler that answers the project of the upload, where that has one and there may be something to tell."""
 
 
 @dataclass(frozen=True)
@@ -59,27 +57,18 @@ class Announcer:
     def __init__(self, write: Writer) -> None:
         self._write = write
 
-    def after(self, handlers: Mapping[type[Event], Projector]) -> Handlers:
-        """`handlers`, and after each of them what there is to tell."""
-        return {event: self._telling(handler, NEWS.get(event, ())) for event, handler in handlers.items()}
-
-    def _telling(self, handler: Projector, news: Sequence[News]) -> Handler:
-        async def handle(event: Any, work: UnitOfWork) -> None:
-            project_id = await handler(event, work)
-            if project_id is not None:
-                initiator: Literal["api", "system"] = "system" if isinstance(event, FileExpired | UploadRejected) else "api"
-                request_id = work.cause.correlation_id if work.cause else current_trace_id()
-                await self._tell_of(event.upload_id, project_id, news, work, Occasion(initiator, request_id))
-
-        return handle
-
-    async def _tell_of(
-        self, upload_id: UploadId, project_id: ProjectId, news: Sequence[News], work: UnitOfWork, occasion: Occasion
-    ) -> None:
-        hooks = await HookStore(work.connection).listening(project_id, news)
-        upload = await UploadStore(work.connection).find(upload_id) if hooks else None
-        if upload is not None:
-            self.tell(upload, hooks, work, occasion)
+    async def tell_of(self, changed: Sequence[tuple[Message[UploadEvent], Projected]], work: UnitOfWork) -> None:
+        """What there is to tell after events, each with how its upload stands now."""
+        changed = [(message, now) for message, now in changed if type(message.event) in NEWS]
+        hooks = await HookStore(work.connection).listening_of({now.project_id for _, now in changed if now.project_id})
+        heard = [(message, hooks[now.project_id]) for message, now in changed if now.project_id in hooks]
+        uploads = await UploadStore(work.connection).find_all([message.event.upload_id for message, _ in heard])
+        for message, of_project in heard:
+            news = NEWS[type(message.event)]
+            is_system = isinstance(message.event, FileExpired | UploadRejected)
+            occasion = Occasion("system" if is_system else "api", message.envelope.correlation_id)
+            with work.caused_by(message.envelope):
+                self.tell(uploads[message.event.upload_id], [hook for hook in of_project if hook.event in news], work, occasion)
 
     def tell(self, upload: Upload, hooks: Sequence[Hook], work: UnitOfWork, occasion: Occasion) -> None:
         """Each of `hooks` its news, where that is so now. Telling the same again changes nothing."""

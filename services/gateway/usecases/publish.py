@@ -4,6 +4,8 @@ A unit of an account's quota is reserved with the submission (`usecases.submit`)
 confirmed and released when it has failed or never will be tried: `publications.quota` remembers which, so once.
 """
 
+from collections import Counter
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
@@ -26,7 +28,7 @@ async def end_submission(work: UnitOfWork, submission: Submission, state: Submis
     """Of a locked, open one: the upload is given up, its units are free again. The upload as it was before."""
     await SubmissionStore(work.connection).end(submission.upload_id, state)
     code, message = ENDS[state]
-    await fail_publications(work, submission.upload_id, code, message)
+    await fail_publications(work, {submission.upload_id: (code, message)})
     upload = await UploadStore(work.connection).find_of_tenant(submission.tenant_id, submission.upload_id, lock=True)
     if upload is not None:
         await delete_upload(upload, work, now, while_busy=True)
@@ -42,13 +44,17 @@ async def change_publication(work: UnitOfWork, event: PublicationChanged) -> Non
     quota = settled(known.quota, event.status)
     await store.change(event, quota)
     if units := released_units(known.quota, quota):
-        await AccountStore(work.connection).release(known.account_id, units)
+        await AccountStore(work.connection).release({known.account_id: units})
 
 
-async def fail_publications(work: UnitOfWork, upload_id: UploadId, code: str, message: str) -> None:
-    """Of an upload that has no file and never will; delivery says the same of those that it knows."""
+async def fail_publications(work: UnitOfWork, reasons: Mapping[UploadId, tuple[str, str]]) -> None:
+    """Of uploads that have no file and never will; delivery says the same of those that it knows.
+
+    `reasons`: upload → code and message.
+    """
     store = PublicationStore(work.connection)
-    for known in await store.of_uploads([upload_id], lock=True):
-        if known.status not in FINAL:
-            await AccountStore(work.connection).release(known.account_id, 1)
-    await store.fail(upload_id, code, message, datetime.now(UTC))
+    open_ones = [known for known in await store.of_uploads(list(reasons), lock=True) if known.status not in FINAL]
+    if open_ones:
+        await AccountStore(work.connection).release(Counter(known.account_id for known in open_ones))
+        failed = {known.upload_id: reasons[known.upload_id] for known in open_ones}
+        await store.fail(failed, datetime.now(UTC))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Final
 
-from contracts.envelope import Envelope
+from contracts.envelope import EncodedEvent
 from contracts.ids import UploadId
 from libs.object_store.port import ObjectStore
 from libs.outbox.unit_of_work import RELAY, Outbox, envelop
@@ -18,7 +18,7 @@ from services.gateway.usecases.release import find_dead, release_name
 PATIENCE_SECONDS: Final = 10
 """As long as other requests wait for the database: it may be the end of a long upload."""
 
-Prepared = tuple[Registration, Sequence[Envelope]]
+Prepared = tuple[Registration, Sequence[EncodedEvent]]
 
 
 class Registrar:
@@ -34,7 +34,7 @@ class Registrar:
         another transient error nobody knows.
         """
         source = self._outbox.database.service
-        group = [(new, [envelop(event, source=source) for event in new.events()]) for new in together]
+        group = [(new, [envelop(event, source=source).encode() for event in new.events()]) for new in together]
         inserted = await self._inserts.submit(group)
         for prepared in group:
             if prepared[0].staging_key not in inserted:

@@ -87,7 +87,7 @@ async def _reserve(store: AccountStore, batch: Sequence[NewSubmission]) -> dict[
 async def _insert(work: UnitOfWork, batch: Sequence[NewSubmission]) -> None:
     if not batch:
         return
-    uploads = [(new.upload, [envelop(event, source=work.source) for event in new.upload.events()]) for new in batch]
+    uploads = [(new.upload, [envelop(event, source=work.source).encode() for event in new.upload.events()]) for new in batch]
     await RegistrationStore(work.connection).insert(uploads)
     work.wake(RELAY)
     await SubmissionStore(work.connection).insert([(new.submission, new.token_hash) for new in batch])

@@ -49,8 +49,8 @@ async def register_watched(work: UnitOfWork, found: WatchedFileFound, now: datet
         events = (new.event(), UploadAbortRequested(
             upload_id=new.id, tenant_id=new.tenant_id, version=Stage.CLOSED, reason="storage_blocked"
         ))  # fmt: skip
-    envelopes = [envelop(event, source=work.source, cause=work.cause) for event in events]
-    if await RegistrationStore(work.connection).insert([(new, envelopes)]):
+    encoded = [envelop(event, source=work.source, cause=work.cause).encode() for event in events]
+    if await RegistrationStore(work.connection).insert([(new, encoded)]):
         work.wake(RELAY)
 
 

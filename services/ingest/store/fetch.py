@@ -1,5 +1,6 @@
 """Fetches, one method per statement."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -22,51 +23,48 @@ class IngestStore:
 
     # ------------------------------------------------------------ what events say
 
-    async def request(self, envelope: Envelope, tenant_id: TenantId) -> None:
-        """A fetch for this `FetchRequested`; nothing where there was one, or its upload has ended."""
+    async def request(self, envelopes: Sequence[Envelope]) -> None:
+        """A fetch for each of these `FetchRequested`; nothing where there was one, or its upload has ended."""
         await self.connection.execute(
             """
-            INSERT INTO fetches (upload_id, tenant_id, state, envelope) VALUES ($1, $2, 'open', $3)
+            INSERT INTO fetches (upload_id, tenant_id, state, envelope)
+            SELECT upload_id, tenant_id, 'open', envelope
+            FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS x (upload_id, tenant_id, envelope) ORDER BY upload_id
             ON CONFLICT (upload_id) DO NOTHING
             """,
-            UUID(envelope.subject),
-            tenant_id,
-            envelope.model_dump_json(),
+            [UUID(envelope.subject) for envelope in envelopes],
+            [UUID(envelope.data["tenant_id"]) for envelope in envelopes],
+            [envelope.model_dump_json() for envelope in envelopes],
         )
 
-    async def cancel(self, upload_id: UploadId) -> None:
-        """Ends the fetch without a word, where there is one."""
-        await self.connection.execute(
-            """
-            UPDATE fetches SET state = 'cancelled', envelope = NULL, lease = NULL, ended_at = now()
-            WHERE upload_id = $1 AND state = 'open'
-            """,
-            upload_id,
-        )
+    async def forbid(self, tenants: Mapping[UploadId, TenantId]) -> None:
+        """Ends the fetches of these uploads without a word; nothing will be fetched for them should that be asked for later.
 
-    async def forbid(self, upload_id: UploadId, tenant_id: TenantId) -> None:
-        """The same, and nothing will be fetched for this upload should that be asked for later."""
+        `tenants`: upload → whose it is.
+        """
         await self.connection.execute(
             """
-            INSERT INTO fetches AS f (upload_id, tenant_id, state, ended_at) VALUES ($1, $2, 'cancelled', now())
+            INSERT INTO fetches AS f (upload_id, tenant_id, state, ended_at)
+            SELECT upload_id, tenant_id, 'cancelled', now()
+            FROM unnest($1::uuid[], $2::uuid[]) AS x (upload_id, tenant_id) ORDER BY upload_id
             ON CONFLICT (upload_id) DO UPDATE SET state = 'cancelled', envelope = NULL, lease = NULL, ended_at = now()
             WHERE f.state = 'open'
             """,
-            upload_id,
-            tenant_id,
+            list(tenants),
+            list(tenants.values()),
         )
 
-    async def complete_stored(self, upload_id: UploadId) -> Found | None:
-        """Ends the fetch well whoever has it; what its head said, or None where it is not open."""
-        row = await self.connection.fetchrow(
+    async def complete_stored(self, upload_ids: Sequence[UploadId]) -> dict[UploadId, Found]:
+        """Ends fetches well whoever has them; what their heads said, of those that were open and had begun."""
+        rows = await self.connection.fetch(
             """
             UPDATE fetches SET state = 'completed', envelope = NULL, lease = NULL, ended_at = now()
-            WHERE upload_id = $1 AND state = 'open' AND has_begun
-            RETURNING file_name, content_type, total_bytes
+            WHERE upload_id = ANY($1) AND state = 'open' AND has_begun
+            RETURNING upload_id, file_name, content_type, total_bytes
             """,
-            upload_id,
+            list(upload_ids),
         )
-        return Found(**row) if row else None
+        return {row["upload_id"]: Found(row["file_name"], row["content_type"], row["total_bytes"]) for row in rows}
 
     # ------------------------------------------------------------ fetching
 

@@ -1,6 +1,6 @@
 """Watch folders and the files that were found in them, one method per statement."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -132,18 +132,18 @@ class WatchStore:
         )
         return (_file(row), row["watch_folder_id"]) if row else None
 
-    async def decide(self, file_id: UploadId, reason: str | None) -> bool:
-        """Its upload has ended: without a reason well. False where that is known, or there is no such file."""
+    async def decide(self, reasons: Mapping[UploadId, str | None]) -> bool:
+        """The files' uploads have ended: without a reason well. False where nothing of that is new."""
         status = await self.connection.execute(
             """
-            UPDATE watched_files SET state = CASE WHEN $2::text IS NULL THEN 'accepted' ELSE 'refused' END, reason = $2,
-                next_at = now()
-            WHERE id = $1 AND state = 'found'
+            UPDATE watched_files f
+            SET state = CASE WHEN x.reason IS NULL THEN 'accepted' ELSE 'refused' END, reason = x.reason, next_at = now()
+            FROM unnest($1::uuid[], $2::text[]) AS x (id, reason) WHERE f.id = x.id AND f.state = 'found'
             """,
-            file_id,
-            reason,
+            list(reasons),
+            list(reasons.values()),
         )
-        return status == "UPDATE 1"
+        return status != "UPDATE 0"
 
     async def claim(self, limit: int, of_each: int, except_of: Sequence[UUID], lease_seconds: float) -> Sequence[Cleared]:
         """Files that are to be cleared away or looked at once more, the oldest decisions first, so many of each of the other

@@ -5,10 +5,9 @@ from typing import Final
 
 import structlog
 
-from contracts.envelope import Envelope
+from contracts.envelope import EncodedEvent
 from contracts.events import Event, FetchCompleted, FetchFailed, FetchProgressed, Stage
 from contracts.ids import TenantId
-from libs.observability.tracing import span
 from libs.outbox.unit_of_work import RELAY, Outbox, envelop
 from services.ingest import metrics
 from services.ingest.domain.error import FetchError, SourceBusyError
@@ -128,8 +127,6 @@ class Outcomes:
             self._outbox.wakeups.wake(FETCHES)
 
 
-def _about(fetch: Fetch, event: Event) -> Envelope:
+def _about(fetch: Fetch, event: Event) -> EncodedEvent:
     """The event as a consequence of the message that asked for the fetch, in the same trace."""
-    headers = {"traceparent": fetch.cause.traceparent} if fetch.cause.traceparent else None
-    with span("ingest.fetch", headers=headers):
-        return envelop(event, source="ingest", cause=fetch.cause)
+    return envelop(event, source="ingest", cause=fetch.cause).encode()

@@ -1,6 +1,7 @@
 """What the world was told about a session so far: derived from its state alone, so that it can be told again."""
 
 from contracts.events import (
+    FetchedUploadClosed,
     FileDeleted,
     FileExpired,
     Stage,
@@ -10,14 +11,13 @@ from contracts.events import (
     UploadExpired,
     UploadRejected,
 )
-from services.session.domain.session import Session, State
+from services.session.domain.session import OPEN, Session, State
 
 
 def announcements(session: Session) -> tuple[UploadEvent, ...]:
-    """In order; at most one closes the upload, and at most one says that its file is gone."""
-    closing = _closing(session)
-    removal = _removal(session)
-    return tuple(event for event in (closing, removal) if event is not None)
+    """In order: one that closes the upload, one more for whoever fetches its bytes, and one that says that its file is gone."""
+    found = (_closing(session), _closing_of_fetched(session), _removal(session))
+    return tuple(event for event in found if event is not None)
 
 
 def news(before: Session, after: Session) -> tuple[UploadEvent, ...]:
@@ -45,6 +45,20 @@ def _closing(session: Session) -> UploadEvent | None:
         case State.EXPIRED:
             return UploadExpired.model_validate(about)
     return None
+
+
+def _closing_of_fetched(session: Session) -> UploadEvent | None:
+    if session.transfer != "fetched" or session.state in OPEN:
+        return None
+    return FetchedUploadClosed(
+        upload_id=session.upload_id,
+        tenant_id=session.tenant_id,
+        version=Stage.CLOSED,
+        outcome="completed" if session.state is State.REMOVED else session.state.value,
+        size_bytes=session.file.size_bytes if session.file else None,
+        code=session.reject_code or session.abort_reason,
+        message=session.reject_message or "",
+    )
 
 
 def _removal(session: Session) -> UploadEvent | None:

@@ -3,7 +3,7 @@
 `REGISTERED → STORED → COMPLETED | REJECTED | ABORTED | EXPIRED`, and `COMPLETED → REMOVED` when the file goes. Facts may come
 in any order and any number of times: what comes before the registration waits in an `ANNOUNCED` session, and what comes after
 the end changes nothing but the cleaning up. The step from STORED to COMPLETED or REJECTED belongs to the promotion job, so
-that no handler decides before all facts at hand were heard.
+that no handler decides before all facts at hand were heard. What jobs decide are rules of this module as well.
 """
 
 from collections.abc import Callable, Mapping
@@ -62,6 +62,8 @@ class Session:
     traceparent: str | None = None
     """Of the request that registered it: what jobs do for it later belongs to the same trace."""
 
+    transfer: str | None = None
+    """How the bytes come in, see `contracts.events.Transfer`."""
     staging_key: str | None = None
     multipart_id: str | None = None
     """Of the store's multipart upload under `staging_key`; none is open any more once the session is cleaned."""
@@ -102,6 +104,7 @@ def register(session: Session, event: UploadRegistered, now: datetime) -> Sessio
         return session
     known = replace(
         session,
+        transfer=event.transfer,
         staging_key=event.staging_key,
         multipart_id=event.multipart_id,
         object_key=event.object_key,
@@ -167,6 +170,54 @@ def remove(session: Session, now: datetime) -> Session:
 
 def to_clean(session: Session, now: datetime) -> Session:
     return replace(session, cleanup_at=now, cleanups=0)
+
+
+def complete(session: Session, file: StoredObject, now: datetime) -> Session:
+    """The stored object was verified and promoted. Nothing where somebody else has decided meanwhile."""
+    if session.state is not State.STORED:
+        return session
+    return close(replace(session, file=file, completed_at=now), State.COMPLETED, now)
+
+
+def reject(session: Session, code: str, message: str, now: datetime) -> Session:
+    """The stored object is not what was registered."""
+    if session.state is not State.STORED:
+        return session
+    return close(replace(session, reject_code=code, reject_message=message), State.REJECTED, now)
+
+
+def await_again(session: Session) -> Session:
+    """Neither the stored object nor its copy is there: whatever comes until the deadline counts.
+
+    What was staged is kept: when the same bytes come again their announcement has an id that was handled already, and the
+    deadline job finds them.
+    """
+    return replace(session, state=State.REGISTERED) if session.state is State.STORED else session
+
+
+def restore(session: Session) -> Session:
+    """What was announced, vanished and came back."""
+    return replace(session, state=State.STORED) if session.state is State.REGISTERED else session
+
+
+def expire(session: Session, now: datetime) -> Session:
+    """Nothing came before the deadline."""
+    return close(session, State.EXPIRED, now) if session.state is State.REGISTERED else session
+
+
+def end_retention(session: Session, now: datetime) -> Session:
+    """The file's time is over."""
+    if session.state is not State.COMPLETED or session.removal:
+        return session
+    return to_clean(replace(session, removal="expired"), now)
+
+
+def cleaned(session: Session, now: datetime) -> Session:
+    """Once more everything was deleted that must not lie in the store: a file that was to go is gone."""
+    following = replace(session, cleanup_at=next_cleanup(session, now), cleanups=session.cleanups + 1)
+    if session.removal and session.state is not State.REMOVED:
+        return replace(following, state=State.REMOVED, changed_at=now)
+    return following
 
 
 def doomed_keys(session: Session) -> list[str]:

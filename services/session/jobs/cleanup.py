@@ -11,11 +11,9 @@ import structlog
 
 from libs.object_store.port import ObjectStore, delete_prefix
 from libs.outbox.unit_of_work import Outbox
-from services.session.domain.announcement import announcements
-from services.session.domain.session import Session, State, doomed_keys, next_cleanup
+from services.session.domain.session import Session, cleaned, doomed_keys
 from services.session.jobs.patience import patiently
-from services.session.jobs.told import tell
-from services.session.metric import transition
+from services.session.jobs.transition import change
 from services.session.store import SessionStore
 
 log = structlog.get_logger()
@@ -41,10 +39,10 @@ class Cleanup:
             self._delete_staged([session for session in claimed if not session.removal]),
             *(self._remove(session) for session in claimed if session.removal),
         )
-        cleaned = [session for result in results for session in result]
-        if cleaned:
-            await patiently(partial(self._finish, cleaned))
-        return bool(cleaned)
+        done = [session for result in results for session in result]
+        if done:
+            await patiently(partial(self._finish, done))
+        return bool(done)
 
     async def _delete_staged(self, sessions: Sequence[Session]) -> Sequence[Session]:
         """All with one request; where that fails each on its own, so that what cannot be deleted holds up nothing else."""
@@ -81,12 +79,11 @@ class Cleanup:
         if session.staging_key and session.multipart_id:
             await self._objects.abort_multipart(session.staging_key, session.multipart_id)
 
-    async def _finish(self, cleaned: Sequence[Session]) -> None:
+    async def _finish(self, done: Sequence[Session]) -> None:
+        """`cleanup_at` is the claim's token: where it changed meanwhile, there is more to clean."""
         now = datetime.now(UTC)
-        before = {session.upload_id: session for session in cleaned}
-        rows = [(session.upload_id, session.cleanup_at, next_cleanup(session, now)) for session in cleaned]
+        claimed = {session.upload_id: session.cleanup_at for session in done}
         async with self._outbox.unit_of_work() as work:
-            for session in await SessionStore(work.connection).finish_cleanups(rows, now):
-                if session.state is State.REMOVED and before[session.upload_id].state is not State.REMOVED:
-                    tell(work, session, announcements(session)[-1:])
-                    transition(session)
+            known = await SessionStore(work.connection).lock(list(claimed))
+            before = {key: session for key, session in known.items() if session.cleanup_at == claimed[key]}
+            await change(work, before, {key: cleaned(session, now) for key, session in before.items()})

@@ -7,8 +7,8 @@ import structlog
 
 from libs.object_store.port import ObjectStore
 from libs.outbox.unit_of_work import Outbox
-from services.session.domain.session import Session
-from services.session.jobs.promotion import announce
+from services.session.domain.session import Session, expire, restore
+from services.session.jobs.transition import change
 from services.session.store import SessionStore
 
 log = structlog.get_logger()
@@ -30,13 +30,11 @@ class Deadline:
         if not claimed:
             return False
         etags = await asyncio.gather(*(self._look(session) for session in claimed))
-        seen = list(zip(claimed, etags, strict=True))
-        missing = [session.upload_id for session, etag in seen if etag is None]
-        known = [session.upload_id for session, etag in seen if etag and session.staged and session.staged.etag == etag]
+        seen = {session.upload_id: etag for session, etag in zip(claimed, etags, strict=True)}
         async with self._outbox.unit_of_work() as work:
-            store = SessionStore(work.connection)
-            announce(work, await store.expire(missing, datetime.now(UTC)))
-            await store.restore(known)
+            before = await SessionStore(work.connection).lock(list(seen))
+            now = datetime.now(UTC)
+            await change(work, before, {key: _decide(session, seen[key], now) for key, session in before.items()})
         return True
 
     async def _look(self, session: Session) -> str | None:
@@ -48,3 +46,10 @@ class Deadline:
             log.warning("deadline.postponed", upload_id=str(session.upload_id), error=type(error).__name__)
             return ""
         return found.etag if found else None
+
+
+def _decide(session: Session, etag: str | None, now: datetime) -> Session:
+    """Nothing came: it is over. What was announced before is there again: it goes on. Else another look later."""
+    if etag is None:
+        return expire(session, now)
+    return restore(session) if session.staged and session.staged.etag == etag else session

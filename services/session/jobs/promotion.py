@@ -19,17 +19,15 @@ import structlog
 from contracts.events import Constraints, StoredObject
 from contracts.ids import UploadId
 from libs.object_store.port import ObjectChangedError, ObjectInfo, ObjectNotFoundError, ObjectStore
-from libs.outbox.unit_of_work import Outbox, UnitOfWork
-from services.session.domain.announcement import announcements
+from libs.outbox.unit_of_work import Outbox
 from services.session.domain.lane import Lane
-from services.session.domain.session import Session
+from services.session.domain.session import Session, await_again, complete, reject
 from services.session.domain.verdict import Verdict, verify
 from services.session.handlers import CLEANUP
 from services.session.jobs.patience import patiently
 from services.session.jobs.scanning import ScanFailedError, Scanning
 from services.session.jobs.sniffing import sniffed
-from services.session.jobs.told import tell
-from services.session.metric import transition
+from services.session.jobs.transition import change
 from services.session.store import SessionStore
 
 log = structlog.get_logger()
@@ -201,27 +199,27 @@ class Promotion:
         async with self._outbox.unit_of_work() as work:
             store = SessionStore(work.connection)
             now = datetime.now(UTC)
-            if files := [(upload_id, end.file) for upload_id, end in outcomes.items() if isinstance(end, Promoted)]:
-                completed = await store.complete(owner, files, now)
-                announce(work, completed)
-                if len(completed) < len(files):
-                    kept = {session.upload_id for session in completed}
-                    await store.clean_orphans([upload_id for upload_id, _ in files if upload_id not in kept])
-            if rejected := [(key, end.code, end.message) for key, end in outcomes.items() if isinstance(end, Rejected)]:
-                announce(work, await store.reject(owner, rejected, now))
-            if vanished := [upload_id for upload_id, end in outcomes.items() if isinstance(end, Vanished)]:
-                await store.await_again(owner, vanished)
+            before = await store.lock_claimed(owner, list(outcomes))
+            await change(work, before, {key: _decide(session, outcomes[key], now) for key, session in before.items()})
+            copied = [key for key, end in outcomes.items() if isinstance(end, Promoted) and key not in before]
+            if copied:
+                await store.clean_orphans(copied)
+                work.wake(CLEANUP)
             for failed_scans in (0, 1):
                 if later := [upload_id for upload_id, end in outcomes.items() if end == Later(failed_scans)]:
                     await store.postpone(owner, later, failed_scans=failed_scans)
 
 
-def announce(work: UnitOfWork, closed: Sequence[Session]) -> None:
-    for session in closed:
-        tell(work, session, announcements(session))
-        transition(session)
-    if closed:
-        work.wake(CLEANUP)
+def _decide(session: Session, outcome: Outcome, now: datetime) -> Session:
+    match outcome:
+        case Promoted(file):
+            return complete(session, file, now)
+        case Rejected(code, message):
+            return reject(session, code, message, now)
+        case Vanished():
+            return await_again(session)
+        case Later():
+            return session
 
 
 def described(found: ObjectInfo, content_type: str | None = None) -> StoredObject:

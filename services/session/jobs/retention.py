@@ -4,10 +4,11 @@ Nobody can read them from that time on; they lie there for a while longer, becau
 told that the file is kept, and the event that says so is still on its way.
 """
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from libs.outbox.unit_of_work import Outbox
-from services.session.handlers import CLEANUP
+from services.session.domain.session import end_retention
+from services.session.jobs.transition import change
 from services.session.store import SessionStore
 
 
@@ -19,7 +20,8 @@ class Retention:
 
     async def once(self) -> bool:
         async with self._outbox.unit_of_work() as work:
-            ended = await SessionStore(work.connection).end_retention(self._batch, self._grace)
-            if ended:
-                work.wake(CLEANUP)
-        return bool(ended)
+            due = await SessionStore(work.connection).due_for_removal(self._batch, self._grace)
+            now = datetime.now(UTC)
+            before = {session.upload_id: session for session in due}
+            await change(work, before, {key: end_retention(session, now) for key, session in before.items()})
+        return bool(due)

@@ -24,6 +24,29 @@ class Expected:
     """How often this ETag was announced."""
 
 
+@dataclass(frozen=True)
+class Expectation:
+    """What events say of the object that an upload awaits."""
+
+    upload_id: UploadId
+    tenant_id: TenantId
+    key: str | None = None
+    """Known from the registration; so are `deadline_at` and `traceparent`."""
+    deadline_at: datetime | None = None
+    traceparent: str | None = None
+    is_hinted: bool = False
+    """Somebody says that the object is there: as good as a notice of the store, which may have none to send."""
+    is_ended: bool = False
+
+    def merged(self, later: "Expectation") -> "Expectation":
+        """What both say together; of two registrations the first counts."""
+        known = self if self.key is not None else later
+        return Expectation(
+            self.upload_id, self.tenant_id, known.key, known.deadline_at, known.traceparent,
+            is_hinted=self.is_hinted or later.is_hinted, is_ended=self.is_ended or later.is_ended,
+        )  # fmt: skip
+
+
 def is_due(expected: Expected, etag: str, now: datetime) -> bool:
     """True for a version that was not announced, and for one whose announcement led to nothing."""
     if expected.announced_etag != etag or expected.announced_at is None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from contracts.envelope import Envelope
+from contracts.envelope import EncodedEvent
 from contracts.events import (
     Event,
     FileInspected,
@@ -18,7 +18,6 @@ from contracts.events import (
     Rendition,
     Stage,
 )
-from libs.observability.tracing import span
 from libs.outbox.unit_of_work import RELAY, Outbox, envelop
 from libs.postgres.database import Connection
 from services.transcoder import metrics
@@ -152,15 +151,13 @@ class Outcomes:
         async with self._outbox.database.connection() as connection:
             await TranscoderStore(connection).postpone(job, seconds, counted=counted, store_error=store_error)
 
-    async def _write(self, connection: Connection, envelopes: Iterable[Envelope]) -> None:
+    async def _write(self, connection: Connection, envelopes: Iterable[EncodedEvent]) -> None:
         await self._outbox.write(connection, list(envelopes))
 
 
-def _about(job: Job, event: Event) -> Envelope:
+def _about(job: Job, event: Event) -> EncodedEvent:
     """The event as a consequence of the message that asked for the job, in the same trace."""
-    headers = {"traceparent": job.cause.traceparent} if job.cause.traceparent else None
-    with span("transcoder.job", headers=headers):
-        return envelop(event, source="transcoder", cause=job.cause)
+    return envelop(event, source="transcoder", cause=job.cause).encode()
 
 
 def _inspected(job: Job, mime_type: str, image: ImageInfo | None = None, media: MediaInfo | None = None) -> FileInspected:

@@ -32,7 +32,6 @@ from libs.object_store.disk import DiskStore
 from libs.object_store.disk_http import storage_routes
 from libs.object_store.port import ObjectStore
 from libs.object_store.s3 import S3Store
-from libs.outbox.unit_of_work import envelop
 from libs.runtime.secret import SecretBox, new_key
 from libs.runtime.service import Service
 from services.gateway.app import build
@@ -43,6 +42,7 @@ from services.gateway.store import PrivateTokenStore, TenantStore
 from services.gateway.store.tenant import Tenant
 from services.gateway.usecases.account import link_account
 from tests.contract.dialects import deployed
+from tests.messages import handle
 from tests.servers import postgres, s3
 
 BASE_URL = "https://uploads.example.com"
@@ -130,8 +130,7 @@ class Gateway:
     async def handle(self, *events: Event) -> None:
         """As if these had come from the bus, in this order."""
         for event in events:
-            async with self.service.outbox.unit_of_work(cause=envelop(event, source="test")) as work:
-                await self.service.handlers[type(event)](event, work)
+            await handle(self.service.outbox, self.service.handlers, event)
 
     async def complete(self, upload_id: UUID | str, *, size_bytes: int = 1000, content_type: str = "video/mp4") -> None:
         await self.handle(*self.completion(upload_id, size_bytes=size_bytes, content_type=content_type))

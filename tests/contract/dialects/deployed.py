@@ -23,7 +23,7 @@ from libs.postgres.database import Database
 from libs.runtime.service import Service
 from libs.runtime.wakeup import Wakeups
 from services.gateway.dialects.uploadcare.rest.news import announcer
-from services.gateway.handlers import HANDLERS
+from services.gateway.handlers import handlers
 from tests.e2e.platform import free_port
 from tests.e2e.process import Process
 from tests.servers import postgres, rabbitmq, s3
@@ -52,7 +52,7 @@ class Deployed:
     def replica(self) -> Service:
         """Not served, and for the running event loop; to be opened and closed."""
         outbox = Outbox(Database(self.dsn, "gateway"), Wakeups())
-        return Service(name="gateway", outbox=outbox, handlers=announcer(self.base_url).after(HANDLERS))
+        return Service(name="gateway", outbox=outbox, handlers=handlers(announcer(self.base_url)))
 
 
 class Elsewhere(BaseTestServer):

@@ -52,8 +52,7 @@ async def running(dsn: str, store: DiskStore) -> AsyncIterator[tuple[LocalBus, O
     ]
     bus = LocalBus({service.name: service.outbox.database for service in services} | {"gateway": Database(dsn, "gateway")})
     observed = Observed()
-    for event_class in ENDS:
-        bus.subscribe(Subscription("gateway", event_class.type), observed)
+    bus.subscribe(Subscription("gateway", tuple(event_class.type for event_class in ENDS)), observed)
     host = Host(SessionSettings(**shared), services, bus, None)
     await host.start()
     try:
@@ -90,7 +89,7 @@ async def test_each_url_becomes_a_file_or_a_rejected_upload(database_dsn: str, t
         events = [event for pair in (*good, *bad) for event in pair]
         for sent in (events[::2], events[1::2], events[1::2]):
             envelopes = [Envelope.of(event, source="gateway", correlation_id="0" * 32) for event in sent]
-            assert list(await bus.publish(envelopes)) == [None] * len(sent)
+            assert list(await bus.publish([envelope.encode() for envelope in envelopes])) == [None] * len(sent)
 
         await observed.until(
             lambda: len(observed.ids(UploadCompleted)) == len(good) and len(observed.ids(UploadRejected)) == len(bad)

@@ -64,8 +64,7 @@ async def running(dsn: str, folder: Path) -> AsyncIterator[tuple[LocalBus, DiskS
     databases = {service.name: service.outbox.database for service in services}
     bus = LocalBus(databases | {"gateway": Database(dsn, "gateway")})
     observed = Observed()
-    for event_class in (ObjectStored, UploadCompleted):
-        bus.subscribe(Subscription("gateway", event_class.type), observed)
+    bus.subscribe(Subscription("gateway", (ObjectStored.type, UploadCompleted.type)), observed)
     host = Host(SessionSettings(**shared), services, bus, None)
     await host.start()
     try:
@@ -96,7 +95,7 @@ def registration() -> UploadRegistered:
 
 async def register(bus: LocalBus, uploads: Sequence[UploadRegistered]) -> None:
     envelopes = [Envelope.of(event, source="gateway", correlation_id="0" * 32) for event in uploads]
-    assert list(await bus.publish(envelopes)) == [None] * len(uploads)
+    assert list(await bus.publish([envelope.encode() for envelope in envelopes])) == [None] * len(uploads)
 
 
 async def put(store: DiskStore, registered: UploadRegistered) -> dict[str, object]:
@@ -146,7 +145,7 @@ async def test_the_whole_way_from_notice_to_completed_belongs_to_the_trace_of_it
     async with running(database_dsn, tmp_path / "objects") as (bus, store, receive, observed):
         traceparent = f"00-{trace_id}-00f067aa0ba902b7-01"
         envelope = Envelope.of(registered, source="gateway", correlation_id=trace_id, traceparent=traceparent)
-        assert list(await bus.publish([envelope])) == [None]
+        assert list(await bus.publish([envelope.encode()])) == [None]
         await receive(await put(store, registered))
         async with asyncio.timeout(30):
             await observed.until(lambda: registered.upload_id in observed.ids(UploadCompleted))

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, Literal
 from uuid import UUID
 
@@ -34,11 +35,38 @@ class Account:
 class KnownFile:
     """What is known of an upload's file; each part comes with another event, in any order."""
 
+    upload_id: UploadId
+    tenant_id: TenantId
     stored: StoredObject | None = None
     file_name: str | None = None
     missing: PublishCode | None = None
     """Why there is none, and never will be."""
     missing_message: str | None = None
+
+    def merged(self, later: "KnownFile") -> "KnownFile":
+        """What both say together; what was known first stays."""
+        first = self if self.missing is not None else later
+        return KnownFile(
+            self.upload_id,
+            self.tenant_id,
+            stored=self.stored or later.stored,
+            file_name=self.file_name or later.file_name,
+            missing=first.missing,
+            missing_message=first.missing_message,
+        )
+
+
+@dataclass(frozen=True)
+class NewPublication:
+    """What is asked for; it waits for the file and for its time."""
+
+    id: UUID
+    upload_id: UploadId
+    tenant_id: TenantId
+    account_id: UUID
+    due_at: datetime
+    cause: Envelope
+    """The message that asks for it."""
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,8 @@ from uuid import uuid4
 
 import structlog
 
-from contracts.envelope import Envelope
+from contracts.envelope import EncodedEvent
 from contracts.events import Event, PublicationChanged
-from libs.observability.tracing import span
 from libs.outbox.unit_of_work import RELAY, Outbox, envelop
 from services.delivery.domain.schedule import Schedule
 from services.delivery.publishing import metrics
@@ -114,8 +113,9 @@ class Outcomes:
     async def file_gone(self, claimed: Claimed) -> bool:
         """As `failed`, with the reason that events tell; where they have not told it yet, with less."""
         async with self.outbox.database.connection() as connection:
-            known = await PublicationStore(connection).missing_of(claimed.publication.upload_id)
-        error = PublishError(known.missing or "file_missing", known.missing_message)
+            known = await PublicationStore(connection).known_file(claimed.publication.upload_id)
+        code, message = (known.missing, known.missing_message) if known else (None, None)
+        error = PublishError(code or "file_missing", message)
         return await self.failed(claimed, error, attempts=1)
 
     async def store_failed(self, claimed: Claimed, error: Exception) -> None:
@@ -167,11 +167,9 @@ async def _count(store: PublicationStore, claimed: Claimed, error: PublishError)
         await store.count_reached(claimed.publication.account_id)
 
 
-def _about(claimed: Claimed, event: Event) -> Envelope:
+def _about(claimed: Claimed, event: Event) -> EncodedEvent:
     """The event as a consequence of the message that asked for the publication, in the same trace."""
-    headers = {"traceparent": claimed.cause.traceparent} if claimed.cause.traceparent else None
-    with span("publication.recorded", headers=headers):
-        return envelop(event, source="delivery", cause=claimed.cause)
+    return envelop(event, source="delivery", cause=claimed.cause).encode()
 
 
 def _ids(claimed: Claimed) -> dict[str, str]:

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from contracts.events import UploadExpired
 from libs.messaging.dispatch import consumer
+from libs.messaging.handler import one_by_one
 from libs.messaging.local import LocalBus
 from libs.messaging.port import Retry, Subscription
 from libs.outbox.unit_of_work import UnitOfWork, envelop
@@ -23,15 +24,15 @@ async def test_a_handler_that_takes_too_long_goes_on_and_is_not_started_twice(op
 
     outbox = await open_outbox("gateway")
     bus = LocalBus({"gateway": outbox.database}, patience_seconds=0.05)
-    bus.subscribe(Subscription("gateway", TYPE), consumer(outbox, {UploadExpired: slow}))
+    bus.subscribe(Subscription("gateway", (TYPE,)), consumer(outbox, {one_by_one(slow): (UploadExpired,)}))
     await bus.start()
-    envelope = envelop(expired(), source="session")
+    event = envelop(expired(), source="session").encode()
     for _ in range(2):
-        (answer,) = await bus.publish([envelope])
+        (answer,) = await bus.publish([event])
         assert isinstance(answer, Retry)
     go_on.set()
     async with asyncio.timeout(10):
-        while (await bus.publish([envelope])) != [None]:
+        while (await bus.publish([event])) != [None]:
             await asyncio.sleep(0.01)
     assert calls == ["slow"]
     await bus.stop()
@@ -46,11 +47,11 @@ async def test_a_failed_event_says_when_it_is_due_and_is_not_handled_before(open
 
     outbox = await open_outbox("gateway")
     bus = LocalBus({"gateway": outbox.database}, tiers=[timedelta(minutes=5)])
-    bus.subscribe(Subscription("gateway", TYPE), consumer(outbox, {UploadExpired: failing}))
+    bus.subscribe(Subscription("gateway", (TYPE,)), consumer(outbox, {one_by_one(failing): (UploadExpired,)}))
     await bus.start()
-    envelope = envelop(expired(), source="session")
+    event = envelop(expired(), source="session").encode()
     for _ in range(2):
-        (answer,) = await bus.publish([envelope])
+        (answer,) = await bus.publish([event])
         assert isinstance(answer, Retry)
         assert timedelta(minutes=4) < answer.delay <= timedelta(minutes=5)
     assert calls == ["failing"]

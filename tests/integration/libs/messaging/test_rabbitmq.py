@@ -18,7 +18,8 @@ from libs.messaging.amqp.declare import declare, delete
 from libs.messaging.amqp.message import Outgoing, published
 from libs.messaging.amqp.publisher import Publisher, TooLargeError, UnroutableError
 from libs.messaging.dispatch import consumer
-from libs.messaging.port import BusUnavailableError, Subscription
+from libs.messaging.handler import one_by_one
+from libs.messaging.port import BusUnavailableError, Subscription, queue_of
 from libs.messaging.rabbitmq import RabbitMqBus
 from libs.messaging.topology import EVENTS, Topology, Version, definitions
 from libs.outbox.relay import Relay
@@ -29,7 +30,7 @@ from tests.servers.rabbitmq import RabbitMqServer
 
 CONSUMERS = {"gateway": [UploadExpired.type]}
 TOPOLOGY = Topology(CONSUMERS, TIERS)
-QUEUE = Subscription("gateway", UploadExpired.type).queue
+QUEUE = queue_of("gateway")
 
 
 class Gateway:
@@ -52,7 +53,8 @@ class Gateway:
         """Subscribed, not started."""
         bus = RabbitMqBus(url, "test", TIERS)
         outbox = await self._open_outbox("gateway")
-        bus.subscribe(Subscription("gateway", UploadExpired.type), consumer(outbox, {UploadExpired: self.on_expired}))
+        handlers = {one_by_one(self.on_expired): (UploadExpired,)}
+        bus.subscribe(Subscription("gateway", (UploadExpired.type,)), consumer(outbox, handlers))
         self._buses.append(bus)
         return bus
 
@@ -77,7 +79,7 @@ async def test_without_its_topology_the_bus_does_not_start(rabbitmq: RabbitMqSer
 
 
 async def test_a_missing_queue_is_noticed_before_consuming(declare_topology: DeclareTopology, gateway: Gateway) -> None:
-    url = await declare_topology(Topology({"gateway": [UploadAborted.type]}, TIERS))
+    url = await declare_topology(Topology({"delivery": [UploadExpired.type]}, TIERS))
     bus = await gateway.bus(url)
     with pytest.raises(BusUnavailableError, match=QUEUE):
         await bus.start()
@@ -94,7 +96,7 @@ async def test_a_queue_that_vanishes_makes_the_bus_unready_until_it_is_back(
     await declare(url, TOPOLOGY)
     await eventually(lambda: _ready(bus))
     event = expired()
-    assert await bus.publish([envelop(event, source="session")]) == [None]
+    assert await bus.publish([envelop(event, source="session").encode()]) == [None]
     await eventually(lambda: gateway.handled == [event.upload_id])
 
 
@@ -109,7 +111,7 @@ async def test_an_unroutable_event_is_not_taken(declare_topology: DeclareTopolog
     bus = await gateway.bus(url)
     await bus.start()
     unknown = UploadAborted(**expired().model_dump(), reason="client")
-    answers = await bus.publish([envelop(event, source="session") for event in (expired(), unknown, expired())])
+    answers = await bus.publish([envelop(event, source="session").encode() for event in (expired(), unknown, expired())])
     assert [type(answer) for answer in answers] == [type(None), UnroutableError, type(None)]
 
 
@@ -119,7 +121,7 @@ async def test_an_event_that_is_too_large_holds_up_nobody(declare_topology: Decl
     small, large = (envelop(expired(), source="session") for _ in range(2))
     large = large.model_copy(update={"data": large.data | {"more": "x" * 600_000}})
     almost = small.model_copy(update={"data": small.data | {"more": "x" * 500_000}})
-    answers = await bus.publish([large, almost])
+    answers = await bus.publish([large.encode(), almost.encode()])
     assert [type(answer) for answer in answers] == [TooLargeError, type(None)]
     await eventually(lambda: gateway.handled == [UUID(small.subject)])
 
@@ -153,7 +155,7 @@ async def test_a_message_that_nowhere_can_be_moved_to_comes_again_and_holds_up_n
     session = bus._session
     # When a handler fails, and then no longer
     event = expired()
-    assert await bus.publish([envelop(event, source="session")]) == [None]
+    assert await bus.publish([envelop(event, source="session").encode()]) == [None]
     await eventually(lambda: gateway.failures > 1)
     gateway.error = None
     # Then the message is handled, on the consumer that was there all the time
@@ -201,7 +203,23 @@ async def test_a_broker_that_ends_and_comes_back_loses_nothing(
     await delete(url, TOPOLOGY)
 
 
-async def test_what_a_broker_lost_with_its_queues_arrives_with_the_next_round(
+async def test_a_broker_has_one_generation_as_long_as_it_has_its_data(
+    declare_topology: DeclareTopology, gateway: Gateway
+) -> None:
+    url = await declare_topology(TOPOLOGY)
+    one, another = [await gateway.bus(url) for _ in range(2)]
+    # Given replicas that ask at the same time for the name of data that has none yet
+    names = await asyncio.gather(*(bus.generation() for bus in (one, another, one, another)))
+    assert len(set(names)) == 1
+    assert await another.generation() == names[0]
+    # When all is gone and made again
+    await delete(url, TOPOLOGY)
+    await declare(url, TOPOLOGY)
+    # Then it is another one, for both
+    await eventually(lambda: _generation_is(one, another, other_than=names[0]))
+
+
+async def test_what_a_broker_lost_with_its_queues_arrives_once_the_loss_is_found(
     declare_topology: DeclareTopology, open_outbox: OpenOutbox, gateway: Gateway
 ) -> None:
     # Given an event that the broker confirmed and nobody has consumed
@@ -214,12 +232,15 @@ async def test_what_a_broker_lost_with_its_queues_arrives_with_the_next_round(
     alone = RabbitMqBus(url, "test", TIERS)
     await alone.start()
     assert await Relay(outbox, alone, keep=True).once() == 1
+    while await Resend(outbox, alone, [timedelta(0)]).once():
+        pass
     await alone.stop()
     # When all of the broker's data is gone and its topology is applied again
     await delete(url, TOPOLOGY)
     await declare(url, TOPOLOGY)
     await bus.start()
-    await Resend(outbox, bus, [timedelta(0), timedelta(hours=1)]).once()
+    while await Resend(outbox, bus, [timedelta(0)]).once():
+        pass
     # Then it arrives
     await eventually(lambda: gateway.handled == [event.upload_id])
 
@@ -254,7 +275,7 @@ async def test_the_policies_of_the_definitions_do_what_the_arguments_do(own_rabb
     gateway.error = ValueError("always")
     await bus.start()
     failing = expired()
-    assert await bus.publish([envelop(failing, source="session")]) == [None]
+    assert await bus.publish([envelop(failing, source="session").encode()]) == [None]
     dead_letters = RabbitMqDeadLetters(url, "gateway")
     await eventually(lambda: _count(dead_letters, 1))
     (letter,) = await dead_letters.list()
@@ -264,7 +285,7 @@ async def test_the_policies_of_the_definitions_do_what_the_arguments_do(own_rabb
     # A message that ends its consumer every time: the broker itself gives it up.
     publisher = await gateway.bus(url)
     deadly = expired()
-    assert await publisher.publish([envelop(deadly, source="session")]) == [None]
+    assert await publisher.publish([envelop(deadly, source="session").encode()]) == [None]
     async with aiormq.connect(url) as connection:
         channel = await connection.channel()
         while not isinstance((message := await channel.basic_get(QUEUE)).delivery, Basic.GetEmpty):
@@ -290,13 +311,24 @@ async def _ready(bus: RabbitMqBus) -> bool:
 
 
 async def _refuses(publisher: Publisher) -> bool:
-    (answer,) = await publisher.publish([published(envelop(expired(), source="session"))])
+    message = published(envelop(expired(), source="session").encode())
+    assert isinstance(message, Outgoing)
+    (answer,) = await publisher.publish([message])
     return isinstance(answer, BusUnavailableError)
 
 
 async def _accepts(bus: RabbitMqBus, event: UploadExpired) -> bool:
-    return await bus.publish([envelop(event, source="session")]) == [None]
+    return await bus.publish([envelop(event, source="session").encode()]) == [None]
 
 
 async def _count(dead_letters: RabbitMqDeadLetters, count: int) -> bool:
     return len(await dead_letters.list()) == count
+
+
+async def _generation_is(*buses: RabbitMqBus, other_than: str) -> bool:
+    """The same everywhere, and not that one. A connection may end when its queues go."""
+    try:
+        names = {await bus.generation() for bus in buses}
+    except BusUnavailableError:
+        return False
+    return len(names) == 1 and other_than not in names

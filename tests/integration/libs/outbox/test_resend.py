@@ -1,4 +1,4 @@
-"""What a broker confirmed is published again, in rounds. The bus is a stand-in that answers what the test tells it to."""
+"""What a broker confirmed is published again when it has lost it. The bus is a stand-in that answers what the test says."""
 
 from collections import Counter
 from datetime import timedelta
@@ -8,24 +8,22 @@ import pytest
 
 from libs.messaging.port import BusUnavailableError
 from libs.outbox.relay import Relay
-from libs.outbox.resend import BATCH, DELAYS, Resend
+from libs.outbox.resend import BATCH, KEPT, Resend, resend_all
 from libs.outbox.unit_of_work import Outbox
 from tests.integration.libs.outbox.test_relay import AnsweringBus, OpenOutbox, emit, rows
 
+LITTLE = timedelta(seconds=20)
+AT_ONCE = (timedelta(0),)
 
-async def sent(outbox: Outbox, count: int, ago: timedelta) -> list[UUID]:
+
+async def sent(outbox: Outbox, count: int, ago: timedelta = LITTLE) -> list[UUID]:
     """Events that the relay sent some time ago, and nothing else."""
     events = await emit(outbox, count)
     while await Relay(outbox, AnsweringBus(), keep=True).once():
         pass
-    await passes(outbox, ago)
-    return [event.event_id for event in events]
-
-
-async def passes(outbox: Outbox, time: timedelta) -> None:
     async with outbox.database.connection() as connection:
-        await connection.execute("UPDATE sent_events SET sent_at = sent_at - $1::interval", time)
-        await connection.execute("UPDATE sent_rounds SET sent_at = sent_at - $1::interval", time)
+        await connection.execute("UPDATE sent_events SET sent_at = sent_at - $1::interval", ago)
+    return [event.event_id for event in events]
 
 
 async def kept(outbox: Outbox) -> int:
@@ -33,37 +31,55 @@ async def kept(outbox: Outbox) -> int:
         return int(await connection.fetchval("SELECT count(*) FROM sent_events"))
 
 
-async def resent(outbox: Outbox) -> list[UUID]:
-    bus = AnsweringBus()
-    while await Resend(outbox, bus).once():
+async def resent(outbox: Outbox, generation: str, passes: tuple[timedelta, ...] = AT_ONCE) -> list[UUID]:
+    """What is published again before there is nothing more to do now."""
+    bus = AnsweringBus(generation=generation)
+    while await Resend(outbox, bus, passes).once():
         pass
-    return [envelope.id for envelope in bus.published]
+    return [event.id for event in bus.published]
 
 
-async def test_an_event_is_said_again_once_in_each_round_and_then_forgotten(open_outbox: OpenOutbox) -> None:
+async def test_nothing_is_said_twice_while_the_broker_holds_its_data(open_outbox: OpenOutbox) -> None:
     outbox = await open_outbox("gateway")
-    little = timedelta(seconds=20)
-    (event_id,) = await sent(outbox, 1, timedelta())
-    age = timedelta()
-    for delay in DELAYS:
-        await passes(outbox, delay - little - age)
-        assert await resent(outbox) == []
-        await passes(outbox, 2 * little)
-        assert await kept(outbox) == 1
-        assert await resent(outbox) == [event_id]
-        assert await resent(outbox) == []
-        age = delay + little
-    assert await kept(outbox) == 0
+    assert await resent(outbox, "first") == []
+    await sent(outbox, 3)
+    assert await resent(outbox, "first") == []
+    assert await kept(outbox) == 3
+
+
+async def test_what_was_sent_before_a_loss_is_said_again_once(open_outbox: OpenOutbox) -> None:
+    outbox = await open_outbox("gateway")
+    assert await resent(outbox, "first") == []
+    event_ids = await sent(outbox, 3)
+    assert Counter(await resent(outbox, "second")) == Counter(event_ids)
+    assert await resent(outbox, "second") == []
+
+
+async def test_the_second_pass_finds_what_a_relay_committed_late(open_outbox: OpenOutbox) -> None:
+    outbox = await open_outbox("gateway")
+    passes = (timedelta(0), timedelta(minutes=1))
+    assert await resent(outbox, "first", passes[:1]) == []
+    early = await sent(outbox, 1)
+    assert await resent(outbox, "second", passes) == early
+    # Given one that was sent before the loss was found, and committed behind the first pass
+    late = await sent(outbox, 1, timedelta(hours=0.5))
+    assert await resent(outbox, "second", passes) == []
+    async with outbox.database.connection() as connection:
+        await connection.execute("UPDATE broker_generation SET found_at = found_at - interval '1 minute'")
+        await connection.execute("UPDATE sent_events SET sent_at = sent_at - interval '2 minutes'")
+    assert set(await resent(outbox, "second", passes)) == {*early, *late}
+    assert await resent(outbox, "second", passes) == []
 
 
 async def test_it_is_the_same_envelope_with_its_id_time_and_trace(open_outbox: OpenOutbox) -> None:
     outbox = await open_outbox("transcoder")
+    assert await resent(outbox, "first") == []
     await emit(outbox, 3)
-    first, again = AnsweringBus(), AnsweringBus()
+    first, again = AnsweringBus(), AnsweringBus(generation="second")
     await Relay(outbox, first, keep=True).once()
-    await passes(outbox, DELAYS[0])
-    await Resend(outbox, again).once()
-    assert sorted(again.published, key=lambda envelope: envelope.id) == sorted(first.published, key=lambda e: e.id)
+    while await Resend(outbox, again, AT_ONCE).once():
+        pass
+    assert sorted(again.published, key=lambda event: event.id) == sorted(first.published, key=lambda event: event.id)
 
 
 async def test_where_no_broker_could_lose_it_nothing_is_kept(open_outbox: OpenOutbox) -> None:
@@ -75,41 +91,68 @@ async def test_where_no_broker_could_lose_it_nothing_is_kept(open_outbox: OpenOu
 
 async def test_only_what_was_confirmed_is_kept(open_outbox: OpenOutbox) -> None:
     outbox = await open_outbox("gateway")
+    assert await resent(outbox, "first") == []
     refused, *taken = await emit(outbox, 3)
-    bus = AnsweringBus(lambda envelope: RuntimeError("refused") if envelope.id == refused.event_id else None)
+    bus = AnsweringBus(lambda event: RuntimeError("refused") if event.id == refused.event_id else None)
     await Relay(outbox, bus, keep=True).once()
-    await passes(outbox, DELAYS[0])
-    assert Counter(await resent(outbox)) == Counter(event.event_id for event in taken)
+    assert Counter(await resent(outbox, "second")) == Counter(event.event_id for event in taken)
 
 
-async def test_a_round_goes_through_many_events_of_the_same_moment(open_outbox: OpenOutbox) -> None:
+async def test_a_pass_goes_through_many_events_of_the_same_moment(open_outbox: OpenOutbox) -> None:
     outbox = await open_outbox("gateway")
-    event_ids = await sent(outbox, 3 * BATCH + 1, DELAYS[0])
+    assert await resent(outbox, "first") == []
+    event_ids = await sent(outbox, 3 * BATCH + 1)
     async with outbox.database.connection() as connection:
-        await connection.execute("UPDATE sent_events SET sent_at = now() - $1::interval", DELAYS[0])
-    assert Counter(await resent(outbox)) == Counter(event_ids)
+        await connection.execute("UPDATE sent_events SET sent_at = now() - $1::interval", LITTLE)
+    assert Counter(await resent(outbox, "second")) == Counter(event_ids)
 
 
-async def test_a_service_that_stood_still_catches_up_and_forgets(open_outbox: OpenOutbox) -> None:
+async def test_what_was_sent_long_ago_is_forgotten(open_outbox: OpenOutbox) -> None:
     outbox = await open_outbox("gateway")
-    (event_id,) = await sent(outbox, 1, timedelta(days=1))
-    assert set(await resent(outbox)) == {event_id}
-    assert await kept(outbox) == 0
+    assert await resent(outbox, "first") == []
+    await sent(outbox, 2, KEPT + LITTLE)
+    (young,) = await sent(outbox, 1)
+    assert await resent(outbox, "first") == []
+    assert await kept(outbox) == 1
+    assert await resent(outbox, "second") == [young]
 
 
-async def test_a_bus_that_is_away_leaves_the_round_where_it_was(open_outbox: OpenOutbox) -> None:
+async def test_a_bus_that_is_away_leaves_the_pass_where_it_was(open_outbox: OpenOutbox) -> None:
     outbox = await open_outbox("gateway")
-    event_ids = await sent(outbox, 2, DELAYS[0])
-    away = AnsweringBus(lambda _envelope: BusUnavailableError("away"))
+    assert await resent(outbox, "first") == []
+    event_ids = await sent(outbox, 2)
+    away = AnsweringBus(lambda _event: BusUnavailableError("away"), generation="second")
+    resend = Resend(outbox, away, AT_ONCE)
+    assert await resend.once()
     with pytest.raises(BusUnavailableError):
-        await Resend(outbox, away).once()
-    assert Counter(await resent(outbox)) == Counter(event_ids)
+        await resend.once()
+    assert Counter(await resent(outbox, "second")) == Counter(event_ids)
+
+
+async def test_a_second_loss_begins_from_the_first_event_again(open_outbox: OpenOutbox) -> None:
+    outbox = await open_outbox("gateway")
+    assert await resent(outbox, "first") == []
+    event_ids = await sent(outbox, 2)
+    resend = Resend(outbox, AnsweringBus(generation="second"), AT_ONCE)
+    for _ in range(2):
+        assert await resend.once()
+    assert Counter(await resent(outbox, "third")) == Counter(event_ids)
 
 
 async def test_an_event_that_the_bus_no_longer_takes_is_left_to_the_relay(open_outbox: OpenOutbox) -> None:
     outbox = await open_outbox("gateway")
-    event_ids = await sent(outbox, 2, DELAYS[0])
-    refusing = AnsweringBus(lambda envelope: RuntimeError("unroutable") if envelope.id == event_ids[0] else None)
-    await Resend(outbox, refusing).once()
+    assert await resent(outbox, "first") == []
+    event_ids = await sent(outbox, 2)
+    refusing = AnsweringBus(lambda event: RuntimeError("unroutable") if event.id == event_ids[0] else None, generation="second")
+    while await Resend(outbox, refusing, AT_ONCE).once():
+        pass
     assert [row["event_id"] for row in await rows(outbox)] == event_ids[:1]
-    assert await resent(outbox) == []
+    assert await resent(outbox, "second") == []
+
+
+async def test_an_operator_has_everything_that_is_kept_said_again(open_outbox: OpenOutbox) -> None:
+    outbox = await open_outbox("gateway")
+    assert await resent(outbox, "first") == []
+    event_ids = await sent(outbox, 2)
+    await resend_all(outbox)
+    assert Counter(await resent(outbox, "first")) == Counter(event_ids)

@@ -108,7 +108,7 @@ async def test_a_conflicting_row_writes_no_event(outbox: Outbox) -> None:
     second = registration(tenant_id=first.tenant_id)
     async with outbox.database.connection() as connection:
         store = RegistrationStore(connection)
-        inserted = await store.insert([(new, [envelop(new.event(), source="gateway")]) for new in (first, second)])
+        inserted = await store.insert([(new, [envelop(new.event(), source="gateway").encode()]) for new in (first, second)])
 
     [kept] = [new for new in (first, second) if new.staging_key in inserted]
     assert [envelope.subject for envelope in await envelopes(outbox)] == [str(kept.id)]

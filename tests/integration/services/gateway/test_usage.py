@@ -5,6 +5,7 @@ from uuid import uuid4
 
 from contracts.ids import TenantId
 from libs.outbox.unit_of_work import Outbox
+from services.gateway.domain.projection import UploadChange, VerifiedFile
 from services.gateway.jobs import FoldUsage
 from services.gateway.store import ProjectionStore, UsageStore
 from tests.integration.services.gateway.conftest import NOW, registered
@@ -20,7 +21,7 @@ async def test_folding_keeps_the_sum(outbox: Outbox) -> None:
     for number in range(10):
         new = await registered(outbox, tenant_id=tenant_id, name=str(number))
         async with outbox.database.transaction() as connection:
-            await ProjectionStore(connection).completed(new.id, size_bytes=100, etag="e", content_type=None, completed_at=NOW)
+            await ProjectionStore(connection).change([UploadChange(new.id, file=VerifiedFile(100, "e", None, NOW))])
         assert await used(outbox, tenant_id) == 100 * (number + 1)
         if number % 3 == 0:
             assert not await FoldUsage(outbox).once()

@@ -17,6 +17,7 @@ from services.gateway.handlers import HANDLERS, handlers
 from services.gateway.store import NumberedFolderStore, TenantStore, UploadStore
 from services.gateway.store.tenant import Tenant
 from services.gateway.usecases.numbered_folder import create_numbered_folder
+from tests.messages import handle
 
 
 @pytest_asyncio.fixture
@@ -45,8 +46,7 @@ def found(tenant_id: TenantId, **changes: Any) -> WatchedFileFound:
 
 
 async def hear(outbox: Outbox, event: WatchedFileFound) -> None:
-    async with outbox.unit_of_work() as work:
-        await HANDLERS[type(event)](event, work)
+    await handle(outbox, HANDLERS, event)
 
 
 async def emitted(outbox: Outbox) -> list[Any]:
@@ -99,8 +99,7 @@ async def test_a_blocked_tenants_file_is_given_up_and_stays_where_it_is(outbox: 
 async def test_no_more_is_fetched_than_a_file_may_have(outbox: Outbox, tenant_id: TenantId) -> None:
     # M-07
     event = found(tenant_id, size_bytes=11)
-    async with outbox.unit_of_work() as work:
-        await handlers(10)[type(event)](event, work)
+    await handle(outbox, handlers(max_upload_bytes=10), event)
     registered, fetch = await emitted(outbox)
     assert (registered.constraints.max_size_bytes, fetch.max_size_bytes) == (10, 10)
 

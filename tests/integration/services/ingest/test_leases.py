@@ -24,10 +24,12 @@ from contracts.events import (
     UploadExpired,
     UploadRejected,
 )
+from libs.messaging import handler
 from libs.object_store.port import ObjectStore
 from services.ingest.jobs import Upkeep
 from services.ingest.usecases.outcome import Outcomes
 from tests.integration.services.ingest.rig import Rig, about, requested, running, store_at, until
+from tests.messages import handle, message
 from tests.servers.source import Source, head, ok
 
 ROOT = Path(__file__).parents[4]
@@ -163,7 +165,7 @@ async def test_a_fetch_that_keeps_killing_its_workers_is_given_up(rig: Rig, sour
     # U-E36
     event = requested(source.sends("/", ok(b"content")))
     async with rig.service.outbox.unit_of_work() as work:
-        await rig.service.handlers[type(event)](event, work)
+        await handler.handle(rig.service.handlers, [message(event)], work)
         await work.connection.execute("UPDATE fetches SET attempts = 10")
     end = await rig.end(event)
     assert isinstance(end, FetchFailed)
@@ -180,8 +182,7 @@ async def test_a_fetch_that_is_asked_for_again_happens_once(rig: Rig, source: So
 
     # When both are asked for again and again, past the inbox
     for event in (done, running_one) * 3:
-        async with rig.service.outbox.unit_of_work() as work:
-            await rig.service.handlers[type(event)](event, work)
+        await handle(rig.service.outbox, rig.service.handlers, event)
     more.set()
     await rig.end(running_one)
 

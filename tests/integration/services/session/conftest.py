@@ -66,9 +66,8 @@ class Sessions:
 
     async def session(self, registered: UploadRegistered) -> Session:
         async with self.outbox.database.connection() as connection:
-            found = await SessionStore(connection).lock(registered.upload_id)
-        assert found is not None
-        return found
+            found = await SessionStore(connection).lock([registered.upload_id])
+        return found[registered.upload_id]
 
     async def known(self) -> set[UploadId]:
         async with self.outbox.database.connection() as connection:

@@ -14,11 +14,11 @@ from contracts.envelope import Envelope
 from contracts.events import Event, FileDeleted, ProcessingCompleted, ProcessingFailed, Stage, StoredObject, UploadCompleted
 from contracts.ids import TenantId, new_upload_id
 from libs.object_store.disk import DiskStore
-from libs.outbox.unit_of_work import envelop
 from libs.runtime.host import supervise
 from libs.runtime.service import Service
 from services.transcoder.app import build
 from services.transcoder.settings import Settings
+from tests.messages import handle
 
 TENANT = TenantId(UUID("5f0c7dbb-6e8c-4b71-8c55-0d1d64f4a001"))
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -49,9 +49,7 @@ class Rig:
         )  # fmt: skip
 
     async def handle(self, event: Event) -> None:
-        cause = envelop(event, source="session").model_copy(update={"correlation_id": TRACE})
-        async with self.service.outbox.unit_of_work(cause) as work:
-            await self.service.handlers[type(event)](event, work)
+        await handle(self.service.outbox, self.service.handlers, event, correlation_id=TRACE, source="session")
 
     async def upload(self, content: bytes, content_type: str | None = None, *, transcode: bool = True) -> UploadCompleted:
         event = await self.put(content, content_type, transcode=transcode)

@@ -4,7 +4,7 @@ from datetime import timedelta
 import pytest
 
 from contracts.events import EVENT_BY_TYPE, ObjectStored, UploadCompleted
-from libs.messaging.topology import EVENTS, UNCONSUMED, Topology, Version, definitions, tier_name
+from libs.messaging.topology import EVENTS, GENERATION, UNCONSUMED, Topology, Version, definitions, tier_name
 
 TOPOLOGY = Topology({"session": [ObjectStored.type], "transcoder": [UploadCompleted.type], "delivery": [UploadCompleted.type]})
 
@@ -25,16 +25,18 @@ def test_every_event_type_is_bound_somewhere() -> None:
 
 
 def test_every_queue_matches_exactly_its_own_policy() -> None:
-    policies = {queue.policy.name: queue.policy for queue in TOPOLOGY.queues}
+    policies = {queue.policy.name: queue.policy for queue in TOPOLOGY.queues if queue.policy}
     for queue in TOPOLOGY.queues:
         matching = [policy.name for policy in policies.values() if re.search(policy.pattern, queue.name)]
-        assert matching == [queue.policy.name]
+        assert matching == ([queue.policy.name] if queue.policy else [])
 
 
 @pytest.mark.parametrize("version", ["3.10", "4"])
 def test_queues_carry_no_arguments_but_their_type(version: Version) -> None:
     document = definitions(TOPOLOGY, version)
-    assert all(queue["arguments"] == {"x-queue-type": "quorum"} and queue["durable"] for queue in document["queues"])
+    assert all(set(queue["arguments"]) == {"x-queue-type"} and queue["durable"] for queue in document["queues"])
+    streams = [queue["name"] for queue in document["queues"] if queue["arguments"]["x-queue-type"] != "quorum"]
+    assert streams == [GENERATION]
     assert "users" not in document
 
 

@@ -34,6 +34,7 @@ from libs.runtime.secret import SecretBox
 from libs.runtime.service import Service
 from services.delivery.app import build
 from services.delivery.settings import Settings
+from tests.messages import handle
 from tests.servers.destination import Destination
 from tests.servers.youtube import settings as youtube_settings
 
@@ -64,8 +65,7 @@ class Rig:
     async def hear_again(self, *events: Event) -> None:
         """Past the inbox."""
         for event in events:
-            async with self.service.outbox.unit_of_work() as work:
-                await self.service.handlers[type(event)](event, work)
+            await handle(self.service.outbox, self.service.handlers, event)
 
     async def upload(self, body: bytes = BODY, upload_id: UploadId | None = None) -> UploadCompleted:
         """A verified file in the store, and the event that says so."""

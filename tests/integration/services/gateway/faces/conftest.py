@@ -44,6 +44,7 @@ from services.gateway.store.private_token import holder_of_private_token
 from services.gateway.store.tenant import Tenant
 from services.gateway.usecases.register import Registrar
 from services.gateway.usecases.submit import Submitter
+from tests.messages import handle
 
 BASE_URL = "http://files.test"
 Client = TestClient[web.Request, web.Application]
@@ -98,8 +99,7 @@ class Gateway:
 
     async def happened(self, *events: Event) -> None:
         for event in events:
-            async with self.outbox.unit_of_work() as work:
-                await HANDLERS[type(event)](event, work)
+            await handle(self.outbox, HANDLERS, event)
 
     async def completed(self, new: Registration, body: bytes) -> None:
         """The bytes lie under their final key and were verified."""
