@@ -16,6 +16,7 @@ from libs.runtime.secret import SecretBox
 from services.ingest.adapters.blob import BlobSource
 from services.ingest.adapters.bucket import Bucket
 from services.ingest.adapters.source import HttpSource
+from services.ingest.domain.ignored_name import IgnoredNames
 from services.ingest.domain.watch import WatchedFile
 from tests.integration.services.ingest.rig import KEY, requested
 from tests.servers.source import Source, ok
@@ -51,7 +52,9 @@ async def linked(source: Source) -> AsyncIterator[Linked]:
 
 async def test_watched_object_is_taken_as_it_is_stored_whose_size_and_version_are_known(linked: Linked) -> None:
     linked.holds(STORED, "Content-Encoding: gzip")
-    bucket = Bucket(WatchedBucket(container=linked.container), linked.client, timeout_seconds=10, idle_seconds=10)
+    bucket = Bucket(
+        WatchedBucket(container=linked.container), linked.client, IgnoredNames(), timeout_seconds=10, idle_seconds=10
+    )
     async with bucket.open(WatchedFile(new_upload_id(), "a.csv", len(STORED), "e")) as chunks:
         assert b"".join([chunk async for chunk in chunks]) == STORED
 
