@@ -171,6 +171,8 @@ class DeliveryStore:
         return {(row["id"], row["lease"]) for row in rows}
 
     async def log_attempts(self, results: Sequence[Result]) -> None:
+        if not results:
+            return
         await self._connection.execute(
             """
             INSERT INTO webhook_attempts
