@@ -3,8 +3,10 @@
 https://id3.org/id3v2.4.0-structure
 """
 
+import re
 from typing import Final
 
+_ZEROS: Final = re.compile(rb"\0*")
 _HEADER_BYTES: Final = 10
 _HAS_FOOTER: Final = 0x10
 
@@ -18,7 +20,8 @@ def behind_tags(head: bytes) -> int:
 
 
 def _behind_zeros(head: bytes, start: int) -> int:
-    return start + len(head[start:]) - len(head[start:].lstrip(b"\0"))
+    zeros = _ZEROS.match(head, start)
+    return max(start, zeros.end() if zeros else 0)
 
 
 def _tag_bytes(header: bytes) -> int:

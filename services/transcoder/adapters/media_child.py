@@ -24,6 +24,7 @@ MAX_DECODED_PACKETS = 5000
 MAX_GAP_SECONDS = 10
 """A larger step between the timestamps of a broadcast is a new clock, not a pause; ffmpeg's `-dts_delta_threshold`."""
 MAX_TORN_PACKETS = 2
+"""So many packets a demuxer may make of the bytes that it read last."""
 MAX_EARLY_PACKETS = 1000
 """Whose times are told: some seconds, as posters are not taken from the end."""
 DEFAULT_RATE = 25
@@ -84,10 +85,11 @@ class Track:
         self.frame: Any = None
         """The first one that decodes."""
         self.size = self.packets = 0
-        self._torn_at: int | None = None
         self.early: list[float] = []
+        """When the first packets are shown, in the file's order."""
         self.start: float | None = None
         self.end: float | None = None
+        self._torn_at: int | None = None
         self._has_clocks = bool(stream.container.format.flags & av.format.Flags.ts_discont.value)
         self._shift = 0.0
         self._expected: float | None = None
@@ -97,11 +99,13 @@ class Track:
         self.packets += 1
         if packet.is_corrupt:
             self._torn_at = self.packets
-        if packet.pts is None or packet.is_discard:
+        shown = packet.dts if packet.pts is None else packet.pts
+        if shown is None or packet.is_discard:
             return
-        time, lasts = float(packet.pts * packet.time_base), float((packet.duration or 0) * packet.time_base)
+        time, lasts = float(shown * packet.time_base), float((packet.duration or 0) * packet.time_base)
         if self._has_clocks:
-            time += self._on_one_clock(float((packet.pts if packet.dts is None else packet.dts) * packet.time_base), lasts)
+            decoded = shown if packet.dts is None else packet.dts
+            time += self._on_one_clock(float(decoded * packet.time_base), lasts)
         if len(self.early) < MAX_EARLY_PACKETS:
             self.early.append(time)
         self.start = time if self.start is None else min(self.start, time)
@@ -116,7 +120,7 @@ class Track:
 
     @property
     def is_torn(self) -> bool:
-        """The last packet is not whole, or was not before it was taken apart."""
+        """The last bytes of the stream are less than they should be."""
         return self._torn_at is not None and self.packets - self._torn_at <= MAX_TORN_PACKETS
 
     @property
@@ -141,7 +145,7 @@ def read(container: Any, tracks: dict[int, Track], wanted: list[Any]) -> None:
             track.frame = first_frame(packet)
             if track.frame is not None or track.packets >= MAX_DECODED_PACKETS:
                 missing.remove(index)
-        if packet.size:
+        if packet.size or packet.pts is not None:
             track.add(packet)
 
 

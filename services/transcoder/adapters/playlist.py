@@ -48,10 +48,10 @@ def segments(playlist: Path) -> list[Segment]:
 
 
 def write_master(path: Path, variants: Sequence[Variant]) -> None:
-    lines = [
-        line for variant in variants for line in (_stream(variant), f"{variant.playlist.parent.name}/{variant.playlist.name}")
-    ]
-    path.write_text("\n".join(["#EXTM3U", "#EXT-X-VERSION:6", "#EXT-X-INDEPENDENT-SEGMENTS", *lines, ""]))
+    lines = ["#EXTM3U", "#EXT-X-VERSION:6", "#EXT-X-INDEPENDENT-SEGMENTS"]
+    for variant in variants:
+        lines += [_stream(variant), variant.playlist.relative_to(path.parent).as_posix()]
+    path.write_text("\n".join(lines) + "\n")
 
 
 def _stream(variant: Variant) -> str:

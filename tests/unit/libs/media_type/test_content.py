@@ -127,6 +127,10 @@ def test_sound_lies_behind_tags_that_are_larger_than_what_is_sniffed() -> None:
     assert (content.mime_type, content.skipped_bytes) == ("audio/flac", len(cover))
 
 
+def test_many_tags_are_passed_in_linear_time() -> None:
+    assert sniff((b"ID3\x03" + bytes(6)) * (SNIFF_BYTES // 10) + FRAME).skipped_bytes == SNIFF_BYTES // 10 * 10
+
+
 @pytest.mark.parametrize("behind", [b"", b"hello", b"\x89PNG\r\n\x1a\n", b"PK\x03\x04", b"\0\0\0\x14ftypisom"])
 def test_only_sound_lies_behind_tags(behind: bytes) -> None:
     assert sniff(TAG + behind) == sniff_file(io.BytesIO(TAG + behind))
