@@ -25,7 +25,7 @@ def _load_svg(path: str, **options: Any) -> pyvips.Image:
     return pyvips.Image.svgload_source(pyvips.Source.new_from_file(path), **options)
 
 
-_LOADERS: Final = {
+_LOADERS: Final[dict[str, tuple[str, Load]]] = {
     "jpeg": ("VipsForeignLoadJpeg", pyvips.Image.jpegload),
     "png": ("VipsForeignLoadPng", pyvips.Image.pngload),
     "gif": ("VipsForeignLoadNsgif", pyvips.Image.gifload),

@@ -203,7 +203,8 @@ def test_bands_beyond_the_colours_are_not_shown(tmp_path: Path, photometric: int
         tmp_path, tiff(values, (5, 1), photometric=photometric, extra_samples=(0,) * (2 if photometric == 2 else 4)), "tiff"
     )
 
-    assert (image.bands, [image(x, 0)[1] for x in range(5)]) == (3, pytest.approx(GREYS, abs=1))
+    assert image.bands == 3
+    assert [image(x, 0)[1] for x in range(5)] == pytest.approx(GREYS, abs=1)
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "1", "LAB", "YCbCr", "RGB", "RGBA"])
