@@ -89,7 +89,7 @@ def _encoded(pictures: Sequence[Image.Image]) -> tuple[bytes, list[bytes]]:
         stream.width, stream.height = pictures[0].size
         stream.pix_fmt = "yuv444p"
         for picture in pictures:
-            frame = av.VideoFrame.from_bytes(picture.convert("RGB").tobytes(), *picture.size, format="rgb24")
+            frame = av.VideoFrame.from_bytes(picture.convert("RGBA").tobytes(), *picture.size, format="rgba")
             frame = frame.reformat(format="yuv444p", dst_colorspace="ITU601", dst_color_range="JPEG")
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
