@@ -9,7 +9,7 @@ import pytest
 import pyvips
 from PIL import Image
 
-from libs.image.error import DamagedImageError, TooLargeError, refusal
+from libs.image.error import DamagedImageError, TooLargeError, error_code
 from libs.image.source import open_image
 from tests.image_files.heic import heic
 from tests.image_files.tiff import tiff
@@ -400,9 +400,9 @@ def test_too_many_pixels_are_refused(tmp_path: Path, content: bytes, image_forma
     ],
 )  # fmt: skip
 def test_errors_have_a_word(error: Exception, expected: str) -> None:
-    assert refusal(error) == expected
+    assert error_code(error) == expected
 
 
 def test_a_full_disk_is_not_the_fault_of_the_file() -> None:
     with pytest.raises(OSError, match="No space left"):
-        refusal(OSError(28, "No space left on device"))
+        error_code(OSError(28, "No space left on device"))
