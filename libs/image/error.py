@@ -2,9 +2,11 @@
 
 from typing import Final, Literal
 
-Refusal = Literal["too_large", "out_of_memory", "unreadable"]
+ImageErrorCode = Literal["too_large", "out_of_memory", "unreadable"]
 
-_OUT_OF_MEMORY: Final = ("out of memory", "unable to malloc", "nsufficient memory", "Resource temporarily unavailable")
+_OUT_OF_MEMORY: Final = (
+    "out of memory", "unable to malloc", "nsufficient memory", "emory allocation", "Resource temporarily unavailable",
+)  # fmt: skip
 """What libvips and the decoders say; without memory no thread starts either."""
 
 
@@ -16,8 +18,8 @@ class DamagedImageError(Exception):
     """The image is not whole."""
 
 
-def refusal(error: Exception) -> Refusal:
-    """What to answer for `error`, which opening or decoding has raised: decoders raise almost anything for hostile input.
+def error_code(error: Exception) -> ImageErrorCode:
+    """The word for `error`, which opening or decoding has raised: decoders raise almost anything for hostile input.
 
     Raises `error` again where the machine is to blame, not the file.
     """

@@ -10,10 +10,10 @@ from typing import Any, Final, Protocol
 
 import pyvips
 
-from libs.image import heif, jpeg, png, tiff
+from libs.image import heif, jpeg, png
 from libs.image.error import TooLargeError
-from libs.image.other_decoder import decode_with_libheif, decode_with_pillow
-from libs.image.tone import as_srgb, as_usual, is_usual
+from libs.image.fallback_decoder import decode_with_libheif, decode_with_pillow
+from libs.image.tone import as_srgb, has_standard_samples, normalize_samples
 
 Size = tuple[int, int]
 
@@ -25,7 +25,7 @@ def _load_svg(path: str, **options: Any) -> pyvips.Image:
     return pyvips.Image.svgload_source(pyvips.Source.new_from_file(path), **options)
 
 
-_LOADERS: Final = {
+_LOADERS: Final[dict[str, tuple[str, Load]]] = {
     "jpeg": ("VipsForeignLoadJpeg", pyvips.Image.jpegload),
     "png": ("VipsForeignLoadPng", pyvips.Image.pngload),
     "gif": ("VipsForeignLoadNsgif", pyvips.Image.gifload),
@@ -62,7 +62,7 @@ def open_image(path: str, image_format: str, max_pixels: int, *, autorotate: boo
         if size[0] * size[1] > max_pixels:
             raise TooLargeError
 
-    if image_format == "bmp" or (image_format == "tiff" and tiff.needs_pillow(path)):
+    if _needs_pillow(path, image_format):
         return _DecodedSource(decode_with_pillow(path, image_format.upper(), check))
     head = read_head(path, image_format)
     check((head.width, head.height))
@@ -71,6 +71,14 @@ def open_image(path: str, image_format: str, max_pixels: int, *, autorotate: boo
     if image_format == "heic" and head.get("heif-compression") == "hevc":  # libvips has no decoder for it
         return _DecodedSource(decode_with_libheif(path))
     return _vips_source(path, image_format, head, autorotate=autorotate)
+
+
+def _needs_pillow(path: str, image_format: str) -> bool:
+    if image_format == "tiff":
+        from libs.image import tiff  # with Pillow, whose start costs as much as a small image
+
+        return tiff.needs_pillow(path)
+    return image_format == "bmp"
 
 
 def read_head(path: str, image_format: str) -> pyvips.Image:
@@ -99,7 +107,7 @@ def _vips_source(path: str, image_format: str, head: pyvips.Image, *, autorotate
         return _ShrinkingSource(path, load, "truncated", size, is_turned)
     if image_format in ("avif", "heic"):  # libvips would rather take a thumbnail that the file brings, and refuses animations
         return _VipsSource(path, load, "error", size, is_turned)
-    kind = _ShrinkingSource if is_usual(head) else _UnusualSource
+    kind = _ShrinkingSource if has_standard_samples(head) else _NormalizedSource
     return kind(path, load, "error", size, is_turned)
 
 
@@ -134,11 +142,11 @@ class _ShrinkingSource(_VipsSource):
         return as_srgb(pyvips.Image.thumbnail(self.input, width, **options))
 
 
-class _UnusualSource(_VipsSource):
-    """A file whose numbers are no usual colours."""
+class _NormalizedSource(_VipsSource):
+    """A file whose samples are not simply 8 or 16 bits of grey or of three colours."""
 
     def image(self) -> pyvips.Image:
-        return as_srgb(as_usual(self._upright))
+        return as_srgb(normalize_samples(self._upright))
 
 
 class _SvgSource(_VipsSource):

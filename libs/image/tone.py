@@ -11,14 +11,14 @@ PROFILE: Final = "icc-profile-data"
 
 _GREY: Final = ("b-w", "grey16", "multiband")
 _RGB: Final = ("srgb", "rgb16", "scrgb")
-_USUAL_FORMATS: Final = ("uchar", "ushort")
+_STANDARD_FORMATS: Final = ("uchar", "ushort")
 _UNSIGNED: Final = (255, 65_535, 4_294_967_295)
 _WHITES: Final = {"char": (127,), "short": (255, 32_767), "int": (255, 65_535, 2_147_483_647)}
 """The greatest numbers of 8, 16 and 32 bits."""
 
 
 def as_srgb(image: pyvips.Image) -> pyvips.Image:
-    """Eight bits of red, green and blue, and of transparency where there is any. Of an image with the usual numbers."""
+    """Eight bits of red, green and blue, and of transparency where there is any. Of an image with standard samples."""
     if image.get_typeof(PROFILE):
         try:
             return image.icc_transform("srgb", embedded=True)
@@ -29,20 +29,20 @@ def as_srgb(image: pyvips.Image) -> pyvips.Image:
     return image if image.format == "uchar" else image.cast("uchar")
 
 
-def is_usual(image: pyvips.Image) -> bool:
+def has_standard_samples(image: pyvips.Image) -> bool:
     """True where libvips knows which bands are colours, and which numbers are black and white."""
     if image.interpretation not in (*_GREY, *_RGB):
         return True
-    return image.format in _USUAL_FORMATS and image.bands <= (2 if image.interpretation in _GREY else 4)
+    return image.format in _STANDARD_FORMATS and image.bands <= (2 if image.interpretation in _GREY else 4)
 
 
-def as_usual(load: Callable[[], pyvips.Image]) -> pyvips.Image:
+def normalize_samples(load: Callable[[], pyvips.Image]) -> pyvips.Image:
     """Measurements, elevations and HDR images as greys or as red, green and blue of 16 bits: TIFF holds such.
 
     `load` is called twice, because all numbers must be known before the first is shown.
     """
     image = _shown_bands(load())
-    if image.format in _USUAL_FORMATS:
+    if image.format in _STANDARD_FORMATS:
         return image
     known = image.stats()  # of all bands together in the first row: https://www.libvips.org/API/current/method.Image.stats.html
     black, white = _range(image.format, least=known(0, 0)[0], greatest=known(1, 0)[0], mean=known(4, 0)[0])

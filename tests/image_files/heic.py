@@ -89,12 +89,12 @@ def _encoded(pictures: Sequence[Image.Image]) -> tuple[bytes, list[bytes]]:
         stream.width, stream.height = pictures[0].size
         stream.pix_fmt = "yuv444p"
         for picture in pictures:
-            frame = av.VideoFrame.from_image(picture.convert("RGB"))
+            frame = av.VideoFrame.from_bytes(picture.convert("RGBA").tobytes(), *picture.size, format="rgba")
             frame = frame.reformat(format="yuv444p", dst_colorspace="ITU601", dst_color_range="JPEG")
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     file.seek(0)
-    with av.open(file) as container:
+    with av.open(file, "r") as container:
         stream = container.streams.video[0]
         config = bytes(stream.codec_context.extradata or b"")
         return config, [bytes(packet) for packet in container.demux(stream) if packet.size]

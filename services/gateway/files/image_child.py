@@ -1,7 +1,7 @@
 """Makes one image of another, as JSON says: `python -I image_child.py <order>`. Runs in the sandbox, by path.
 
 The order: `path`, `picture` (its format), `chain` (canonical), `accepts_webp`, `max_pixels` and `result` (a path). The answer:
-`{"format", "width", "height"}`, or `{"error": …}`: `libs.image.error.Refusal`, or result_too_large.
+`{"format", "width", "height"}`, or `{"error": …}`: `libs.image.error.ImageErrorCode`, or result_too_large.
 """
 
 import json
@@ -14,7 +14,7 @@ import pyvips
 
 sys.path.insert(0, str(Path(__file__).parents[3]))  # `-I` leaves it out
 
-from libs.image.error import refusal
+from libs.image.error import error_code
 from libs.image.source import open_image
 from services.gateway.domain.chain import read
 from services.gateway.domain.geometry import Action, ResultTooLargeError, Scale, SmartCut, plan
@@ -40,7 +40,7 @@ def main() -> None:
         answer = {"error": "result_too_large"}
     except Exception as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
-        answer = {"error": refusal(error)}
+        answer = {"error": error_code(error)}
     json.dump(answer, sys.stdout)
 
 

@@ -19,7 +19,7 @@ class ChildFailedError(Exception):
     code = "child_failed"
 
 
-def problem(finished: Finished, error: str | None, mime_type: str, max_pixels: int) -> Exception | None:
+def find_problem(finished: Finished, error: str | None, mime_type: str, max_pixels: int) -> Exception | None:
     """Why a child has no answer, or only a part of it: MediaError, or ChildFailedError, which may pass. None: it has.
 
     `error` is what it says itself: too_large, out_of_memory or unreadable.

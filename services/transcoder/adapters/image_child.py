@@ -4,8 +4,8 @@
 
 The first line: `{"facts": {…}}`, the fields of `contracts.events.ImageInfo`. It is written before anything is decoded, so that
 it is there even where decoding costs this program its life. The second one: `{"thumbnail": {…}}`, null for none; the image is
-decoded nevertheless, to know whether it is whole. In place of either: `{"error": …}` (`libs.image.error.Refusal`), and no more
-lines; details go to stderr.
+decoded nevertheless, to know whether it is whole. In place of either, as the last line: `{"error": …}`, which is
+`libs.image.error.ImageErrorCode`; details go to stderr.
 """
 
 import json
@@ -16,7 +16,7 @@ from typing import Any, Final
 
 sys.path.insert(0, str(Path(__file__).parents[3]))  # `-I` leaves it out
 
-from libs.image.error import refusal
+from libs.image.error import error_code
 from libs.image.source import Size, open_image
 from services.transcoder.adapters.image_facts import read_facts
 
@@ -29,15 +29,15 @@ def main() -> None:
     path, image_format, max_pixels, edge, folder = sys.argv[1:6]
     warnings.simplefilter("ignore")  # Pillow warns of much that is wrong with a file
     try:
-        answer(facts=read_facts(path, image_format))
-        answer(thumbnail=make_thumbnail(path, image_format, int(max_pixels), int(edge), None if folder == "-" else folder))
+        write(facts=read_facts(path, image_format))
+        write(thumbnail=make_thumbnail(path, image_format, int(max_pixels), int(edge), None if folder == "-" else folder))
     except Exception as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
-        answer(error=refusal(error))
+        write(error=error_code(error))
 
 
-def answer(**said: Any) -> None:
-    sys.stdout.write(f"{json.dumps(said)}\n")
+def write(**line: Any) -> None:
+    sys.stdout.write(f"{json.dumps(line)}\n")
     sys.stdout.flush()
 
 

@@ -113,7 +113,7 @@ def _mode_of_tiff(tags: Tag.ImageFileDirectory_v2) -> str:
     photometric = tags.get(Tag.PHOTOMETRIC_INTERPRETATION)
     if photometric == tiff.YCBCR and tags.get(Tag.COMPRESSION) not in tiff.JPEG:
         return "YCbCr"
-    mode = _MODES_OF_TIFF.get(photometric, "RGB")
+    mode = _MODES_OF_TIFF.get(photometric or 0, "RGB")
     has_alpha = any(kind in (1, 2) for kind in tags.get(Tag.EXTRASAMPLES, ()))
     return mode + ("A" if has_alpha and mode in ("L", "RGB") else "")
 

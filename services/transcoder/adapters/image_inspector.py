@@ -9,7 +9,7 @@ from contracts.events import ImageInfo
 from libs.image import VARIABLES
 from libs.media_type.content import Content
 from libs.sandbox.sandbox import PYTHON, Limits, Sandbox
-from services.transcoder.adapters.child import problem
+from services.transcoder.adapters.child import find_problem
 from services.transcoder.domain.error import LimitExceededError, UnreadableMediaError
 from services.transcoder.domain.media import MadeFile
 
@@ -39,23 +39,23 @@ class ImageInspector:
 
         Raises UnreadableMediaError, LimitExceededError or ChildFailedError where not even the first is to be known.
         """
-        said, why = await self._ask(path, content, output)
-        if output is None and isinstance(why, LimitExceededError):
-            why = None  # nothing was to be made, so that nothing was too much
-        if content.image_format == "svg" and isinstance(why, UnreadableMediaError):
-            why = None  # whoever cannot see it may still read it: a sprite, for one, shows nothing by itself
-        if "facts" not in said and why is not None:
-            raise why
-        info = ImageInfo.model_validate(said["facts"]) if "facts" in said else None
-        made = said.get("thumbnail")
-        return InspectedImage(info, MadeFile(**made) if made else None, why)
+        answer, problem = await self._ask(path, content, output)
+        if output is None and isinstance(problem, LimitExceededError):
+            problem = None  # nothing was to be made, so that nothing was too much
+        if content.image_format == "svg" and isinstance(problem, UnreadableMediaError):
+            problem = None  # whoever cannot see it may still read it: a sprite, for one, shows nothing by itself
+        if "facts" not in answer and problem is not None:
+            raise problem
+        info = ImageInfo.model_validate(answer["facts"]) if "facts" in answer else None
+        made = answer.get("thumbnail")
+        return InspectedImage(info, MadeFile(**made) if made else None, problem)
 
     async def _ask(self, path: Path, content: Content, output: Path | None) -> tuple[dict[str, Any], Exception | None]:
         """The child's lines, together, and why there are no more."""
-        said: dict[str, Any] = {}
+        answer: dict[str, Any] = {}
         arguments = [str(content.image_format), str(self.max_pixels), str(THUMBNAIL_EDGE), str(output or "-")]
         finished = await self.sandbox.run(
             [*PYTHON, str(CHILD), str(path), *arguments], folder=path.parent, limits=self.limits, variables=VARIABLES,
-            on_line=lambda line: said.update(json.loads(line)),
+            on_line=lambda line: answer.update(json.loads(line)),
         )  # fmt: skip
-        return said, problem(finished, said.get("error"), content.mime_type, self.max_pixels)
+        return answer, find_problem(finished, answer.get("error"), content.mime_type, self.max_pixels)

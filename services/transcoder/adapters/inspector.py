@@ -10,7 +10,7 @@ from typing import Any, Final
 from contracts.events import AudioStream, MediaInfo, VideoStream
 from libs.media_type.content import Content
 from libs.sandbox.sandbox import PYTHON, Limits, Sandbox
-from services.transcoder.adapters.child import problem
+from services.transcoder.adapters.child import find_problem
 from services.transcoder.adapters.container import is_cut_off
 from services.transcoder.domain.color import Color, completed
 from services.transcoder.domain.ladder import shown_size
@@ -43,8 +43,8 @@ class Inspector:
         command = [*PYTHON, str(child), str(path), *arguments]
         finished = await self.sandbox.run(command, folder=path.parent, limits=limits)
         answer: dict[str, Any] = json.loads(finished.stdout) if finished.code == 0 else {}
-        if why := problem(finished, answer.get("error"), content.mime_type, self.max_pixels):
-            raise why
+        if problem := find_problem(finished, answer.get("error"), content.mime_type, self.max_pixels):
+            raise problem
         return answer
 
 

@@ -33,10 +33,17 @@ CASES = [
     (b"GIF89a\x01\x00", "image/gif", "gif", None),
     (b"RIFF\x24\x00\x00\x00WEBPVP8 ", "image/webp", "webp", None),
     (b"II*\x00\x08\x00\x00\x00", "image/tiff", "tiff", None),
+    (b"MM\x00*\x00\x00\x00\x08", "image/tiff", "tiff", None),
+    (b"II+\x00\x08\x00\x00\x00\x10", "image/tiff", "tiff", None),
+    (b"MM\x00+\x00\x08\x00\x00", "image/tiff", "tiff", None),
     (b"BM" + bytes(12) + b"\x28\x00\x00\x00", "image/bmp", "bmp", None),
     (box(b"avif", b"mif1"), "image/avif", "avif", None),
     (box(b"heic", b"mif1"), "image/heic", "heic", None),
     (box(b"mif1", b"heic"), "image/heic", "heic", None),
+    (box(b"heix", b"mif1", b"MiHB", b"tmap"), "image/heic", "heic", None),
+    (box(b"mif1", b"mif1", b"avif"), "image/avif", "avif", None),
+    (box(b"msf1", b"avis"), "image/avif", "avif", None),
+    (box(b"mif1", b"miaf"), "image/heif", "heic", None),
     (box(b"isom", b"avc1"), "video/mp4", None, "mov"),
     (box(b"mp42"), "video/mp4", None, "mov"),
     (box(b"M4A "), "audio/mp4", None, "mov"),
@@ -65,6 +72,16 @@ CASES = [
     (b"\x1f\x8b\x08\x00", "application/gzip", None, None),
     (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "image/svg+xml", "svg", None),
     (b"\xef\xbb\xbf<?xml version='1.0'?>\n<!-- a --><!DOCTYPE svg [<!ENTITY a 'b'>]>\n<svg/>", "image/svg+xml", "svg", None),
+    (b"<!DOCTYPE svg PUBLIC 'a' \"b>\" [\n<!-- ' ]> --><!ENTITY a \"]>\"><?p ' ?>] >\n<svg>", "image/svg+xml", "svg", None),
+    (b"<!DOCTYPE svg [<!ENTITY % a SYSTEM 'file:///a'> %a;]><svg/>", "image/svg+xml", "svg", None),
+    (b"<!-- " + b"a" * 9000 + b" --><svg\n>", "image/svg+xml", "svg", None),
+    (b"<s:svg xmlns:s='http://www.w3.org/2000/svg'/>", "image/svg+xml", "svg", None),
+    (b"<?xml version='1.0' encoding='iso-8859-1'?><!-- \xe9 --><svg/>", "image/svg+xml", "svg", None),
+    ("\ufeff<?xml version='1.0' encoding='utf-16'?><svg/>".encode("utf-16-be"), "image/svg+xml", "svg", None),
+    (b"<svgx>", "text/plain", None, None),
+    (b"a text about <svg>", "text/plain", None, None),
+    (b"<html><svg></svg></html>", "text/html", None, None),
+    (b"<?xml version='1.0'?><!DOCTYPE a [<!ENTITY b '", "application/xml", None, None),
     (b"<?xml version='1.0'?><feed/>", "application/xml", None, None),
     (b"  <!DOCTYPE html><html>", "text/html", None, None),
     (b"<!-- <svg> --><HTML><svg>", "text/html", None, None),
@@ -95,7 +112,11 @@ def test_any_bytes_have_a_type(head: bytes) -> None:
     assert "/" in sniff(head).mime_type
 
 
-@pytest.mark.parametrize("text", ["<!---->", "<?x?>", "<!DOCTYPE a [", "[", '{"a":', "<!doctype html", "<!--"])
+@pytest.mark.parametrize(
+    "text",
+    ["<!---->", "<?x?>", "<!DOCTYPE a [", "[", '{"a":', "<!doctype html", "<!--", "<!DOCTYPE a>", '<!DOCTYPE a "',
+     "<!DOCTYPE a [<!-- ", "<!DOCTYPE a [<?", "<!DOCTYPE a [<!ENTITY b '", "<", "<svg:", "<?xml?>", " "],
+)  # fmt: skip
 def test_hostile_text_is_named_in_linear_time(text: str) -> None:
     head = (text * SNIFF_BYTES)[:SNIFF_BYTES].encode()
 

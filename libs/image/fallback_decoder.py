@@ -1,4 +1,7 @@
-"""Decoders for what libvips does not read, or not as it is built for PyPI: BMP, HEVC in HEIF, CIELAB in TIFF."""
+"""Decoders for what libvips does not read, or not as it is built for PyPI: BMP, HEVC in HEIF, CIELAB in TIFF.
+
+They are imported when they are needed: each start costs as much as a small image.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -27,7 +30,9 @@ def decode_with_libheif(path: str) -> pyvips.Image:
     `pi_heif` brings libheif with the decoder alone (LGPL); what `pillow_heif` brings includes x265 (GPL).
     """
     import pi_heif
+    from pi_heif import options
 
+    options.THUMBNAILS = options.DEPTH_IMAGES = options.AUX_IMAGES = False
     image = pi_heif.open_heif(path)
     bands = len(image.mode)  # RGB, RGBA, or RGBa where the colours are multiplied by the transparency
     content = bytes(image.data)  # a copy: `data` looks into memory that goes with `image`
