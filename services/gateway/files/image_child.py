@@ -12,7 +12,6 @@ the time to decode them all: https://www.libvips.org/API/current/ctor.Image.thum
 """
 
 import json
-import math
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -128,10 +127,9 @@ class PillowSource:
 
 def opened(order: Mapping[str, Any], settings: Settings) -> VipsSource | PillowSource:
     """Raises TooLargeError, before anything but the head was decoded."""
-    kept_profile_bytes = math.inf if settings.srgb == "keep_profile" else settings.max_icc_size * 1024
     if order["picture"] in PILLOW_FORMATS:
         decoded = through_pillow(order["path"], PILLOW_FORMATS[order["picture"]], order["max_pixels"])
-        return PillowSource(as_srgb(decoded, kept_profile_bytes))
+        return PillowSource(as_srgb(decoded, settings.kept_profile_bytes))
     family, load = LOADERS[order["picture"]]
     pyvips.operation_block_set("VipsForeignLoad", True)
     pyvips.operation_block_set(family, False)
@@ -140,7 +138,7 @@ def opened(order: Mapping[str, Any], settings: Settings) -> VipsSource | PillowS
     orientation = head.get("orientation") if head.get_typeof("orientation") else 1
     is_turned = settings.autorotate and orientation > 1
     size = (head.height, head.width) if is_turned and orientation >= 5 else (head.width, head.height)
-    return VipsSource(order["path"], load, size, is_turned, kept_profile_bytes)
+    return VipsSource(order["path"], load, size, is_turned, settings.kept_profile_bytes)
 
 
 def check_pixels(size: Size, max_pixels: int) -> None:

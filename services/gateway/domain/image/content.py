@@ -109,6 +109,9 @@ def source_columns(detail: Sequence[float], width: int) -> list[float]:
 
 # ---------------------------------------------------------------- rounded corners
 
+_CORNERS: Final = ((False, False), (True, False), (True, True), (False, True))
+"""Whether a corner is a right one, and a lower one, in the order of `Radii`."""
+
 
 def border_radius(image: pyvips.Image, horizontal: Radii, vertical: Radii | None) -> pyvips.Image:
     """Makes the corners transparent, by the rules of CSS. https://www.w3.org/TR/css-backgrounds-3/#corner-shaping"""
@@ -117,12 +120,11 @@ def border_radius(image: pyvips.Image, horizontal: Radii, vertical: Radii | None
     down = [radius.pixels(size[1]) for radius in (vertical or horizontal).corners]
     factor = overlap_factor(size, across, down)
     mask = image.new_from_image(255).extract_band(0).cast("uchar")
-    for number, radii in enumerate(zip(across, down, strict=True)):
+    for (is_right, is_lower), *radii in zip(_CORNERS, across, down, strict=True):
         width, height = (math.floor(radius * factor) for radius in radii)
         if width and height:
-            corner = _corner(image, width, height, is_right=number in (1, 2), is_lower=number in (2, 3))
-            left, top = (size[0] - width) * (number in (1, 2)), (size[1] - height) * (number in (2, 3))
-            mask = mask.insert(corner, left, top)
+            corner = _corner(image, width, height, is_right=is_right, is_lower=is_lower)
+            mask = mask.insert(corner, (size[0] - width) * is_right, (size[1] - height) * is_lower)
     if image.hasalpha():
         return image.extract_band(0, n=3).bandjoin((image[3] * mask / 255).rint().cast("uchar"))
     return image.bandjoin(mask)
@@ -134,7 +136,7 @@ def overlap_factor(size: tuple[int, int], across: Sequence[float], down: Sequenc
         (size[0], across[0] + across[1]), (size[0], across[2] + across[3]),
         (size[1], down[0] + down[3]), (size[1], down[1] + down[2]),
     ]  # fmt: skip
-    return min(1.0, *(edge / radii for edge, radii in sides if radii))
+    return min([1.0, *(edge / radii for edge, radii in sides if radii)])
 
 
 def _corner(image: pyvips.Image, width: int, height: int, *, is_right: bool, is_lower: bool) -> pyvips.Image:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
@@ -43,6 +44,11 @@ class Settings:
     max_icc_size: int = 0
     """Kilobytes up to which a colour profile stays with its image instead of being applied to it."""
     autorotate: bool = True
+
+    @property
+    def kept_profile_bytes(self) -> float:
+        """Up to how large a colour profile stays with its image."""
+        return math.inf if self.srgb == "keep_profile" else self.max_icc_size * 1024
 
 
 @dataclass

@@ -364,7 +364,8 @@ def test_main_colours_are_told_by_how_much_there_is_of_them() -> None:
 
 
 def test_every_operation_on_pixels_is_tried_here() -> None:
-    tried = {path.split("-/")[-1].partition("/")[0] for path in [*(case[0] for case in [*GEOMETRY, *COLOURS, *REGIONS])]}
+    operations = [*(case[0] for case in GEOMETRY), *(case[0] for case in COLOURS), *(case[0] for case in REGIONS)]
+    tried = {path.split("-/")[-1].partition("/")[0] for path in operations}
     tried |= {"smart_resize", "zoom_objects", "trim", "border_radius", "filter", "enhance", "blur", "sharp"}
     on_pixels = {name for name, forms in OPERATIONS.items() if any(isinstance(form, Geometry | Effect) for form in forms)}
 
