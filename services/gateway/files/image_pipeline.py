@@ -29,7 +29,7 @@ class Source(Protocol):
 
 
 def render(source: Source, steps: Iterable[Step]) -> pyvips.Image:
-    """Raises ResultTooLargeError where a step or the result has too many pixels."""
+    """Raises ResultTooLargeError where the result has too many pixels, or a step would make more of them than that."""
     canvas = _Canvas(source)
     for step in steps:
         operation = step.operation
@@ -38,7 +38,6 @@ def render(source: Source, steps: Iterable[Step]) -> pyvips.Image:
                 canvas.act(action)
         elif isinstance(operation, Effect):
             canvas.affect(operation, step)
-        check_result(canvas.size)
     check_result(canvas.size)
     return canvas.finish()
 
@@ -55,7 +54,8 @@ class _Canvas:
         self.size = source.size
 
     def act(self, action: Action) -> None:
-        check_result((action.width, action.height))
+        if action.width * action.height > self.size[0] * self.size[1]:
+            check_result((action.width, action.height))
         if not self._leaves_colours(action):
             self._change_colours()
         if self._image is None and isinstance(action, Scale):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pyvips
 
 MAX_STRENGTH: Final = 5000
-WIDEST: Final = 6.0
+WIDEST: Final = 4.0
 """Standard deviation in pixels up to which an image is blurred at its own size: the cost grows with it."""
 SHARPENING_RADIUS: Final = 1.0
 FULL_SHARPNESS: Final = 5
@@ -57,8 +57,15 @@ def blurred(colours: pyvips.Image, deviation: float) -> pyvips.Image:
         return colours.gaussblur(deviation)
     factor = deviation / WIDEST
     width, height = max(1, round(colours.width / factor)), max(1, round(colours.height / factor))
-    small = colours.resize(width / colours.width, vscale=height / colours.height, kernel="linear").gaussblur(WIDEST)
-    return small.resize(colours.width / small.width, vscale=colours.height / small.height, kernel="cubic")
+    across, down = width / colours.width, height / colours.height
+    small = colours.resize(across, vscale=down, kernel="linear").gaussblur(WIDEST)
+    return small.affine(
+        [1 / across, 0, 0, 1 / down],
+        oarea=[0, 0, colours.width, colours.height],
+        idx=(1 - across) / 2,  # so that the centres of both images lie on each other
+        idy=(1 - down) / 2,
+        extend="copy",
+    )
 
 
 def _with_transparency(image: pyvips.Image, change: Callable[[pyvips.Image], pyvips.Image]) -> pyvips.Image:

@@ -280,13 +280,20 @@ EDGE = plain(BLACK, 64, 64).insert(plain(WHITE, 32, 64), 0, 0)
 
 
 def test_more_strength_blurs_more() -> None:
-    spreads = [spread(made(f"blur/{strength}/", EDGE)) for strength in (0, 10, 30, 60, 100, 300, 5000)]
+    spreads = [spread(made(f"blur/{strength}/", EDGE)) for strength in (0, 10, 30, 40, 60, 100, 300, 5000)]
 
     assert spreads == sorted(spreads, reverse=True) and len(set(spreads)) == len(spreads)
     assert spreads[0] == spread(EDGE) and spreads[-1] < spreads[0] / 4
     assert spread(made("blur/", EDGE)) == spreads[1]
-    mean = made("blur/5000/", EDGE).avg()
-    assert mean == pytest.approx(EDGE.avg(), abs=3)
+    assert made("blur/5000/", EDGE).avg() == pytest.approx(EDGE.avg(), abs=3)
+
+
+@pytest.mark.parametrize("strength", [10, 40, 41, 100, 1000])
+def test_a_blur_moves_nothing(strength: int) -> None:
+    result = made(f"blur/{strength}/", EDGE)
+
+    for x in range(32):
+        assert at(result, x, 9)[0] + at(result, 63 - x, 9)[0] == pytest.approx(255, abs=4)
 
 
 def test_a_blur_with_an_amount_is_mixed_or_sharpens() -> None:
@@ -404,12 +411,20 @@ def test_a_large_image_is_made_smaller_before_its_colours_are_changed() -> None:
         ("grayscale/", (MAX_RESULT_EDGE + 1, 1)),
         ("crop/100px100p/", (6000, 6000)),
         ("resize/3000x/", (1, 4000)),
+        ("resize/5000x/-/crop/10x10/", (10, 60)),
         ("rotate/90/", (6000, 6000)),
     ],
 )
 def test_no_result_has_too_many_pixels(operations: str, edges: Size) -> None:
     with pytest.raises(ResultTooLargeError):
         render(Opened(pyvips.Image.black(*edges, bands=3)), parse_operations(operations).transformation.steps)
+
+
+@pytest.mark.parametrize("operations", ["grayscale/", "rotate/90/", "enhance/", "crop/100px99p/", "blur/1/"])
+def test_a_large_original_may_be_worked_on_before_it_is_made_smaller(operations: str) -> None:
+    source = Opened(pyvips.Image.black(6000, 6000, bands=3).copy(interpretation="srgb"))
+
+    assert size(render(source, parse_operations(f"{operations}-/resize/60x/").transformation.steps))[0] == 60
 
 
 def test_an_image_without_a_step_has_limits_too() -> None:
