@@ -131,5 +131,5 @@ def ranks(image: Image.Image) -> list[int]:
     """Which of its corners is the darkest, and so on: a filter changes the shades, not their order."""
     grey = image.convert("L")
     right, bottom = grey.width - 4, grey.height - 4
-    shades = [grey.getpixel(place) for place in ((3, 3), (right, 3), (3, bottom), (right, bottom))]
-    return [sorted(shades, key=lambda shade: int(str(shade))).index(shade) for shade in shades]
+    shades = [grey.crop((x, y, x + 1, y + 1)).tobytes() for x, y in ((3, 3), (right, 3), (3, bottom), (right, bottom))]
+    return [sorted(shades).index(shade) for shade in shades]

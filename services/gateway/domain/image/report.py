@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pyvips
 
 SAMPLE_EDGE: Final = 128
-"""Pixels of the longest edge of what the colours are counted in."""
+"""How many pixels of the longest edge are counted, or somewhat more."""
 
 
 def facts(image: pyvips.Image) -> dict[str, Any]:
@@ -27,7 +27,8 @@ def main_colors(image: pyvips.Image, count: int) -> dict[str, Any]:
     from PIL import Image
 
     plain = image.flatten(background=255) if image.hasalpha() else image
-    sample = plain.thumbnail_image(SAMPLE_EDGE, height=SAMPLE_EDGE, size="down")
+    step = max(1, max(plain.width, plain.height) // SAMPLE_EDGE)
+    sample = plain.subsample(step, step)  # single pixels: a smaller image would have colours that the image does not have
     picture = Image.frombytes("RGB", (sample.width, sample.height), sample.write_to_memory())
     quantised = picture.quantize(colors=count, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     palette = quantised.getpalette() or []
