@@ -4,6 +4,7 @@ Errors are plain text, as that CDN's are.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final
@@ -17,6 +18,7 @@ from libs.web.route import Answer, Api, HttpError, NotFoundError, Parameter
 from services.gateway.domain.image.argument import OperationError
 from services.gateway.domain.image.facts import UNKNOWN, upright_facts
 from services.gateway.domain.image.parsing import ParsedTransformation, parse_operations
+from services.gateway.domain.image.transformation import Transformation
 from services.gateway.domain.picture import EXTENSIONS
 from services.gateway.domain.upload import Upload
 from services.gateway.files.derived import Derivatives, ImageRequest
@@ -134,11 +136,12 @@ class Cdn:
         upload = await self._files.inspected(wanted.upload)
         if upload is None:
             raise NotInspectedError
-        facts = {"id": str(upload.id), **(upright_facts(upload.image) if upload.image else UNKNOWN)}
-        if upload.image is None or wanted.transformation != _FACTS_OF_THE_ORIGINAL:
-            found = await self._derivatives.get(wanted)
-            measured = json.loads(b"".join([chunk async for chunk in self._store.read(found.key)]))
-            facts = {**facts, **(_facts_of_result(facts, measured, parsed) if parsed.path_before_report else measured)}
+        original_facts = {"id": str(upload.id), **(upright_facts(upload.image) if upload.image else UNKNOWN)}
+        if upload.image is not None and wanted.transformation == _FACTS_OF_THE_ORIGINAL:
+            facts = original_facts
+        else:
+            measured = json.loads(await self._derivatives.read(wanted))
+            facts = _with_measured(original_facts, measured, parsed, is_inspected=upload.image is not None)
         headers = {"Cache-Control": "no-cache", **({"Vary": vary} if vary else {}), **HARMLESS, **CORS}
         return web.json_response(facts, headers=headers)
 
@@ -146,9 +149,15 @@ class Cdn:
 _FACTS_OF_THE_ORIGINAL: Final = parse_operations("json/").transformation
 
 
-def _facts_of_result(original_facts: dict[str, Any], measured: dict[str, Any], parsed: ParsedTransformation) -> dict[str, Any]:
+def _with_measured(
+    original_facts: Mapping[str, Any], measured: Mapping[str, Any], parsed: ParsedTransformation, *, is_inspected: bool
+) -> dict[str, Any]:
+    """What is told of the original where nothing was done to it, else of what became of it, with the original's beside that."""
+    if replace(parsed.transformation, report=None) == Transformation():
+        return {**measured, **original_facts} if is_inspected else {**original_facts, **measured}
     is_upright = parsed.transformation.settings.autorotate
     return {
+        **original_facts,
         **measured,
         "id": f"/{original_facts['id']}/-/{parsed.path_before_report}/",
         "sequence": False,

@@ -82,6 +82,14 @@ class Derivatives:
         owner = request.upload.project_id or request.upload.tenant_id
         return await self._flights.run(request.key, lambda: self._make(request), owner=owner)
 
+    async def read(self, request: ImageRequest) -> bytes:
+        """The content of what is small, such as a report. Raises what `get` raises."""
+        found = await self.get(request)
+        try:
+            return b"".join([chunk async for chunk in self._store.read(found.key)])
+        except ObjectNotFoundError:
+            raise NotFoundError("There is no such file.") from None
+
     async def _make(self, request: ImageRequest) -> ObjectInfo:
         try:
             with IMAGES.time():

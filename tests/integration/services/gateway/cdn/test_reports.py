@@ -80,6 +80,7 @@ async def test_main_colours_are_told_beside_the_facts(gateway: "Gateway") -> Non
     file_id = await inspected(gateway, encoded(halves(), "PNG"), ImageInfo(format="png", width=400, height=200))
 
     found = await told(gateway, f"/{file_id}/-/main_colors/2/")
+    assert await told(gateway, f"/{file_id}/-/@clib/blocks/1.33.2/uc-img/-/main_colors/2/") == found
     of_a_part = await told(gateway, f"/{file_id}/-/crop/100x100/-/main_colors/")
 
     assert sorted(found["main_colors"]) == [[0, 0, 255], [255, 0, 0]]
