@@ -51,7 +51,7 @@ class Argument:
     invalid: str
     """What is said of a word that it does not look like; `{}` is the word."""
     default: Any = REQUIRED
-    spell: Callable[[Any], str] = str
+    to_text: Callable[[Any], str] = str
     """From the value to its canonical spelling."""
 
     def read(self, word: str) -> Any:
@@ -128,9 +128,9 @@ def integer(name: str, low: int, high: int, *, default: Any = REQUIRED) -> Argum
 def choice(name: str, words: Mapping[str, Any], *, default: Any = REQUIRED) -> Argument:
     """One of `words`, each with its value."""
     pattern = re.compile("|".join(re.escape(word) for word in words))
-    spellings = {value: word for word, value in reversed(list(words.items()))}
+    texts = {value: word for word, value in reversed(list(words.items()))}
     invalid = f'Invalid value "{{}}" of "{name}"'
-    return Argument(name, pattern, lambda match: words[match[0]], invalid, default, spellings.__getitem__)
+    return Argument(name, pattern, lambda match: words[match[0]], invalid, default, texts.__getitem__)
 
 
 def any_word(name: str, *, default: Any = REQUIRED) -> Argument:

@@ -21,8 +21,12 @@ Box = tuple[int, int, int, int]
 """Left, top, width, height."""
 
 ZOOM_TOLERANCE: Final = 10
-PLAIN_SHARE: Final = 0.05
-"""Of the mean detail: what has as much detail more than the plainest part is stretched half as much as that."""
+PLAIN_SHARE: Final = 0.2
+"""Of the mean detail: a column that has so much more than the plainest one is stretched half as much."""
+PLAIN_ENOUGH: Final = 0.3
+"""How many of the columns have to be plain for all of the stretching to be done there."""
+AROUND_DETAIL: Final = 0.2
+"""How wide, of the whole, the surroundings of a detail are that count as much as it: the inside of things is often plain."""
 
 
 # ---------------------------------------------------------------- objects before a plain background
@@ -84,8 +88,9 @@ def smart_resize(image: pyvips.Image, edges: Edges) -> pyvips.Image:
 
 def _stretched(image: pyvips.Image, width: int) -> pyvips.Image:
     grey = (image.flatten(background=255) if image.hasalpha() else image).colourspace("b-w")
-    detail = [float(total) for total in grey.sobel().project()[0].tolist()[0]]
-    sources = source_columns(detail, width)
+    around = max(1, int(image.width * AROUND_DETAIL))
+    detail = grey.sobel().project()[0].rank(around, 1, around - 1)
+    sources = source_columns(detail.tolist()[0], width)
     columns = type(image).new_from_array([sources]).replicate(1, image.height)
     rows = type(image).xyz(width, image.height)[1]
     return image.mapim(columns.bandjoin(rows), extend="copy")
@@ -93,9 +98,7 @@ def _stretched(image: pyvips.Image, width: int) -> pyvips.Image:
 
 def source_columns(detail: Sequence[float], width: int) -> list[float]:
     """Which column each of `width` columns comes from, where each column holds so much detail."""
-    plainest, mean = min(detail), sum(detail) / len(detail)
-    scale = max(mean * PLAIN_SHARE, 1e-6)
-    weights = [1 / (1 + (one - plainest) / scale) for one in detail]
+    weights = _stretchability(detail)
     surplus = (width - len(detail)) / sum(weights)
     ends = list(accumulate(1 + surplus * weight for weight in weights))
     sources, column = [], 0
@@ -105,6 +108,16 @@ def source_columns(detail: Sequence[float], width: int) -> list[float]:
         start = ends[column - 1] if column else 0.0
         sources.append(column + (wanted + 0.5 - start) / (ends[column] - start) - 0.5)
     return sources
+
+
+def _stretchability(detail: Sequence[float]) -> list[float]:
+    """From 0 to 1 for each column; the fewer plain columns there are, the more all are stretched alike."""
+    plainest, mean = min(detail), sum(detail) / len(detail)
+    scale = max(mean * PLAIN_SHARE, 1e-6)
+    weights = [1 / (1 + ((one - plainest) / scale) ** 2) for one in detail]
+    plain_share = sum(weight > 0.5 for weight in weights) / len(weights)
+    alike = max(0.0, 1 - plain_share / PLAIN_ENOUGH)
+    return [weight + (1 - weight) * alike for weight in weights]
 
 
 # ---------------------------------------------------------------- rounded corners

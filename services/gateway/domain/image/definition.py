@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from services.gateway.domain.image import argument
-from services.gateway.domain.image.operation import Effect, Operation, Unavailable
+from services.gateway.domain.image.operation import Effect, Operation, UnavailableOperation
 from services.gateway.domain.image.pixel import as_bytes, mixed
 from services.gateway.domain.image.value import Lengths, Offset
 
@@ -84,7 +84,7 @@ DEFINITION: Final[tuple[Operation, ...]] = (
         ),
         apply=blur,
     ),
-    Unavailable(
+    UnavailableOperation(
         "blur_region",
         (argument.choice("region", {"faces": "faces"}), argument.integer("strength", 0, MAX_STRENGTH, default=None)),
         needs="a face detector",

@@ -6,7 +6,7 @@ What they say counts for the whole chain, wherever they stand, except that `stre
 from typing import Final
 
 from services.gateway.domain.image import argument
-from services.gateway.domain.image.operation import Delivery, NoOperation, Operation, Setting
+from services.gateway.domain.image.operation import DeliveryOption, NoOperation, Operation, Setting
 
 _YES_OR_NO: Final = {"yes": True, "no": False}
 _FORMATS: Final = ("jpeg", "png", "webp", "avif", "auto", "preserve")
@@ -38,7 +38,7 @@ ENCODING: Final[tuple[Operation, ...]] = (
     FORMAT,
     *OF_THE_RESULT,
     NoOperation("rasterize", needs_image=True),  # vector graphics become pixels with any operation
-    Delivery("inline", (argument.choice("flag", _YES_OR_NO),)),
+    DeliveryOption("inline", (argument.choice("flag", _YES_OR_NO),)),
     NoOperation(  # which component of the vendor's library asks
         "@clib",
         (argument.any_word("library"), argument.any_word("version"), argument.any_word("component")),

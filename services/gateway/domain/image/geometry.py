@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from services.gateway.domain.image import argument
 from services.gateway.domain.image.action import Action, Cut, Reverse, Scale, SmartCut, Turn
-from services.gateway.domain.image.operation import Geometry, Operation, Stretch, Unavailable
+from services.gateway.domain.image.operation import Geometry, Operation, Stretch, UnavailableOperation
 from services.gateway.domain.image.value import CENTER, CORNER, Edges, Lengths, Offset, Ratio, Size
 
 
@@ -142,13 +142,11 @@ def _scaled(size: Size, factor: float) -> Size:
     return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
 
 
-_SMART: Final = {
-    **dict.fromkeys(
-        ("smart", "smart_faces", "smart_faces_objects", "smart_faces_points", "smart_faces_objects_points", "smart_objects",
-         "smart_objects_faces", "smart_objects_points", "smart_objects_faces_points", "smart_points"),
-        "smart",
-    )
-}  # fmt: skip
+_SMART: Final = dict.fromkeys(
+    ("smart", "smart_faces", "smart_faces_objects", "smart_faces_points", "smart_faces_objects_points", "smart_objects",
+     "smart_objects_faces", "smart_objects_points", "smart_objects_faces_points", "smart_points"),
+    "smart",
+)  # fmt: skip
 """Which detectors are asked, in their order; here one measure of attention stands in for all of them."""
 
 _STRETCHED: Final = frozenset[Literal["stretch", "setfill"]](("stretch", "setfill"))
@@ -156,15 +154,15 @@ _FILLED: Final = frozenset[Literal["stretch", "setfill"]](("setfill",))
 
 GEOMETRY: Final[tuple[Operation, ...]] = (
     Geometry("preview", (argument.edges(default=Edges(2048, 2048)),), plan=preview),
-    Geometry("resize", (argument.one_or_two_edges(),), plan=resize, heeds=_STRETCHED),
+    Geometry("resize", (argument.one_or_two_edges(),), plan=resize, uses=_STRETCHED),
     Geometry(
         "scale_crop",
         (argument.edges(), argument.choice("type", _SMART), argument.unused(argument.alignment(CENTER))),
         plan=smart_scale_crop,
-        heeds=_STRETCHED,
+        uses=_STRETCHED,
     ),
-    Geometry("scale_crop", (argument.edges(), argument.alignment(CORNER)), plan=scale_crop, heeds=_STRETCHED),
-    Unavailable(
+    Geometry("scale_crop", (argument.edges(), argument.alignment(CORNER)), plan=scale_crop, uses=_STRETCHED),
+    UnavailableOperation(
         "crop",
         (argument.choice("tag", {"face": "face", "faces": "faces"}), *[argument.any_word("part", default=None)] * 3),
         needs="a face detector",
@@ -190,7 +188,7 @@ GEOMETRY: Final[tuple[Operation, ...]] = (
         plan=crop_image,
     ),
     Geometry("crop", (argument.ratio(), argument.alignment(CENTER)), plan=crop_to_ratio),
-    Geometry("crop", (argument.lengths(), argument.alignment(CORNER)), plan=crop, heeds=_FILLED),
+    Geometry("crop", (argument.lengths(), argument.alignment(CORNER)), plan=crop, uses=_FILLED),
     Geometry("rotate", (argument.right_angle(),), plan=rotate),
     Geometry("flip", plan=flip),
     Geometry("mirror", plan=mirror),

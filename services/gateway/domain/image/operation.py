@@ -52,7 +52,7 @@ class Settings:
 
 
 @dataclass
-class Reading:
+class TransformationBuilder:
     """What was read of a chain so far."""
 
     steps: list[Step] = field(default_factory=list)
@@ -70,7 +70,7 @@ class Operation(ABC):
     arguments: tuple[Argument, ...] = ()
 
     @abstractmethod
-    def add_to(self, reading: Reading, values: tuple[Any, ...]) -> None:
+    def add_to(self, builder: TransformationBuilder, values: tuple[Any, ...]) -> None:
         """Raises OperationError."""
 
 
@@ -85,24 +85,24 @@ class Step:
 
     def __str__(self) -> str:
         """Its canonical spelling."""
-        spelled = zip(self.operation.arguments, self.values, strict=True)
-        return "/".join([self.operation.name, *(argument.spell(value) for argument, value in spelled if value is not None)])
+        written = zip(self.operation.arguments, self.values, strict=True)
+        return "/".join([self.operation.name, *(argument.to_text(value) for argument, value in written if value is not None)])
 
 
 @dataclass(frozen=True)
 class Setting(Operation):
     """Has one argument; the last one in a chain counts, or for later steps the last one before."""
 
-    def add_to(self, reading: Reading, values: tuple[Any, ...]) -> None:
-        reading.settings = replace(reading.settings, **{self.name: values[0]})
-        reading.needs_image = True
+    def add_to(self, builder: TransformationBuilder, values: tuple[Any, ...]) -> None:
+        builder.settings = replace(builder.settings, **{self.name: values[0]})
+        builder.needs_image = True
 
-    def spell(self, value: Any) -> str:
-        return f"{self.name}/{self.arguments[0].spell(value)}"
+    def to_text(self, value: Any) -> str:
+        return f"{self.name}/{self.arguments[0].to_text(value)}"
 
 
 Plan = Callable[..., Iterable[Action]]
-"""Takes the image's size, the values of the arguments, and the settings that it heeds by their names."""
+"""Takes the image's size, the values of the arguments, and the settings that it uses by their names."""
 
 
 @dataclass(frozen=True)
@@ -110,16 +110,16 @@ class Geometry(Operation):
     """Scales, cuts and turns: what becomes of the image follows from its size."""
 
     plan: Plan = field(kw_only=True)
-    heeds: frozenset[Literal["stretch", "setfill"]] = field(default=frozenset(), kw_only=True)
+    uses: frozenset[Literal["stretch", "setfill"]] = field(default=frozenset(), kw_only=True)
 
-    def add_to(self, reading: Reading, values: tuple[Any, ...]) -> None:
-        stretch = reading.settings.stretch if "stretch" in self.heeds else None
-        fill_shows = "setfill" in self.heeds and stretch in (None, "fill")
-        reading.steps.append(Step(self, values, stretch, reading.settings.setfill if fill_shows else None))
-        reading.needs_image = True
+    def add_to(self, builder: TransformationBuilder, values: tuple[Any, ...]) -> None:
+        stretch = builder.settings.stretch if "stretch" in self.uses else None
+        fill_shows = "setfill" in self.uses and stretch in (None, "fill")
+        builder.steps.append(Step(self, values, stretch, builder.settings.setfill if fill_shows else None))
+        builder.needs_image = True
 
     def actions(self, step: Step, size: Size) -> Iterable[Action]:
-        return self.plan(size, *step.values, **{name: getattr(step, name) for name in self.heeds})
+        return self.plan(size, *step.values, **{name: getattr(step, name) for name in self.uses})
 
 
 Apply = Callable[..., "pyvips.Image"]
@@ -138,10 +138,10 @@ class Effect(Operation):
     measures: bool = field(default=False, kw_only=True)
     """Looks at the whole image before it makes the first pixel."""
 
-    def add_to(self, reading: Reading, values: tuple[Any, ...]) -> None:
-        reading.needs_image = True
+    def add_to(self, builder: TransformationBuilder, values: tuple[Any, ...]) -> None:
+        builder.needs_image = True
         if values != self.neutral:
-            reading.steps.append(Step(self, values))
+            builder.steps.append(Step(self, values))
 
 
 Measure = Callable[..., dict[str, Any]]
@@ -154,17 +154,17 @@ class Report(Operation):
 
     measure: Measure = field(kw_only=True)
 
-    def add_to(self, reading: Reading, values: tuple[Any, ...]) -> None:
-        reading.report = Step(self, values)
-        reading.needs_image = True
+    def add_to(self, builder: TransformationBuilder, values: tuple[Any, ...]) -> None:
+        builder.report = Step(self, values)
+        builder.needs_image = True
 
 
 @dataclass(frozen=True)
-class Delivery(Operation):
+class DeliveryOption(Operation):
     """Says how the answer is delivered, whatever it is."""
 
-    def add_to(self, reading: Reading, values: tuple[Any, ...]) -> None:
-        reading.inline = values[0]
+    def add_to(self, builder: TransformationBuilder, values: tuple[Any, ...]) -> None:
+        builder.inline = values[0]
 
 
 @dataclass(frozen=True)
@@ -173,15 +173,15 @@ class NoOperation(Operation):
 
     needs_image: bool = field(kw_only=True)
 
-    def add_to(self, reading: Reading, values: tuple[Any, ...]) -> None:
-        reading.needs_image = reading.needs_image or self.needs_image
+    def add_to(self, builder: TransformationBuilder, values: tuple[Any, ...]) -> None:
+        builder.needs_image = builder.needs_image or self.needs_image
 
 
 @dataclass(frozen=True)
-class Unavailable(Operation):
+class UnavailableOperation(Operation):
     """Needs what this server does not have."""
 
     needs: str = field(kw_only=True)
 
-    def add_to(self, reading: Reading, values: tuple[Any, ...]) -> None:
+    def add_to(self, builder: TransformationBuilder, values: tuple[Any, ...]) -> None:
         raise OperationError(f'Operation "{self.name}/{values[0]}" needs {self.needs}, which this server does not have.')

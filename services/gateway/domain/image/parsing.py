@@ -6,7 +6,7 @@ from typing import Final
 
 from services.gateway.domain.image.argument import MAX_EDGE, OperationError, count_recognised, read_arguments
 from services.gateway.domain.image.catalogue import OPERATIONS
-from services.gateway.domain.image.operation import Geometry, Operation, Reading, Step
+from services.gateway.domain.image.operation import Geometry, Operation, Step, TransformationBuilder
 from services.gateway.domain.image.transformation import Transformation
 from services.gateway.domain.image.value import Edges, Lengths
 
@@ -52,18 +52,21 @@ def _parsed(words: Sequence[str], file_name: str | None) -> ParsedTransformation
     chain = _split(words)
     if len(chain) > MAX_OPERATIONS:
         raise OperationError(f"At most {MAX_OPERATIONS} operations can be applied at once.")
-    reading = Reading()
+    builder = TransformationBuilder()
     before_report = []
     for name, arguments in chain:
         operation = _operation(name, arguments)
         values = read_arguments(name, operation.arguments, arguments)
-        operation.add_to(reading if reading.report is None else Reading(), values)
-        if reading.report is None:
+        if builder.report is None:
+            operation.add_to(builder, values)
+        else:  # it has to be right, and changes nothing any more
+            operation.add_to(TransformationBuilder(), values)
+        if builder.report is None:
             before_report.append("/".join([name, *arguments]))
-    transformation = Transformation(tuple(reading.steps), reading.settings, reading.report)
+    transformation = Transformation(tuple(builder.steps), builder.settings, builder.report)
     _check_edges(transformation)
     path = "/-/".join(before_report)
-    return ParsedTransformation(transformation, reading.needs_image, reading.inline, file_name, path)
+    return ParsedTransformation(transformation, builder.needs_image, builder.inline, file_name, path)
 
 
 def _split(words: Sequence[str]) -> Sequence[tuple[str, Sequence[str]]]:

@@ -29,18 +29,18 @@ class Transformation:
         for step in self.steps:
             if step.stretch not in (None, stretch):
                 stretch = step.stretch
-                operations.append(STRETCH.spell(stretch))
+                operations.append(STRETCH.to_text(stretch))
             if step.setfill not in (None, fill):
                 fill = step.setfill
-                operations.append(SETFILL.spell(fill))
+                operations.append(SETFILL.to_text(fill))
             operations.append(str(step))
         if self.settings.setfill != fill:
-            operations.append(SETFILL.spell(self.settings.setfill))
-        operations.append(FORMAT.spell(self.settings.format))  # always, so that no text is empty
+            operations.append(SETFILL.to_text(self.settings.setfill))
+        operations.append(FORMAT.to_text(self.settings.format))  # always, so that no text is empty
         for setting in OF_THE_RESULT:
             value = getattr(self.settings, setting.name)
             if value != getattr(_DEFAULTS, setting.name):
-                operations.append(setting.spell(value))
+                operations.append(setting.to_text(value))
         if self.report is not None:
             operations.append(str(self.report))
         return "/-/".join(operations)

@@ -152,6 +152,17 @@ def test_a_smart_resize_stretches_the_background(operations: str, width: int, he
     assert abs(left + found_width / 2 - width / 2) <= 2 and abs(top + found_height / 2 - height / 2) <= 2
 
 
+def test_a_smart_resize_stretches_all_alike_where_nothing_is_plain() -> None:
+    stripes = plain(WHITE, 60, 30)
+    for left in range(0, 60, 6):
+        stripes = stripes.draw_rect(list(RED), left, 0, 3, 30, fill=True)
+
+    result = made("smart_resize/120x30/", stripes)
+
+    turns = [x for x in range(1, 120) if (at(result, x, 5)[1] > 127) != (at(result, x - 1, 5)[1] > 127)]
+    assert all(4 <= one - other <= 8 for one, other in zip(turns[1:], turns, strict=False))
+
+
 def test_zooming_brings_objects_nearer_and_keeps_the_size() -> None:
     widths = []
     for zoom in (1, 50, 100):

@@ -1,6 +1,8 @@
 """Chains of image operations, as they stand in addresses: which forms are taken, and what is said of others."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -150,6 +152,12 @@ def test_every_operation_is_tried_here() -> None:
     tried = {path.partition("/")[0] for path, _ in [*STEPS, *SETTINGS]} | {path.partition("/")[0] for path in NEUTRAL}
 
     assert set(OPERATIONS) - tried == {"@clib", "inline", "json", "main_colors"}
+
+
+def test_every_operation_is_documented() -> None:
+    page = (Path(__file__).parents[6] / "docs" / "image-operations.md").read_text()
+
+    assert [name for name in (*OPERATIONS, *LOOKS) if re.search(rf"`{name}\b", page) is None] == []
 
 
 def test_steps_keep_their_order() -> None:
