@@ -11,7 +11,9 @@ import pyvips
 from libs.image.tone import PROFILE, as_srgb
 
 
-def decode_with_pillow(path: str, pillow_format: str, check_size: Callable[[tuple[int, int]], None]) -> pyvips.Image:
+def decode_with_pillow(
+    path: str, pillow_format: str, check_size: Callable[[tuple[int, int]], None], kept_profile_bytes: float = 0
+) -> pyvips.Image:
     """All pixels, upright, as sRGB. `check_size` is asked before they are decoded."""
     from PIL import Image, ImageOps
 
@@ -21,10 +23,10 @@ def decode_with_pillow(path: str, pillow_format: str, check_size: Callable[[tupl
         ImageOps.exif_transpose(image, in_place=True)
         mode = "RGBA" if image.has_transparency_data else "RGB"
         plain = image if image.mode == mode else image.convert(mode)  # no copy more than is needed: they are large
-        return _pixels(plain.tobytes(), plain.size, len(mode), image.info)
+        return _pixels(plain.tobytes(), plain.size, len(mode), image.info, kept_profile_bytes)
 
 
-def decode_with_libheif(path: str) -> pyvips.Image:
+def decode_with_libheif(path: str, kept_profile_bytes: float = 0) -> pyvips.Image:
     """All pixels of HEVC in HEIF, upright, as sRGB.
 
     `pi_heif` brings libheif with the decoder alone (LGPL); what `pillow_heif` brings includes x265 (GPL).
@@ -36,13 +38,15 @@ def decode_with_libheif(path: str) -> pyvips.Image:
     image = pi_heif.open_heif(path)
     bands = len(image.mode)  # RGB, RGBA, or RGBa where the colours are multiplied by the transparency
     content = bytes(image.data)  # a copy: `data` looks into memory that goes with `image`
-    pixels = _pixels(content, image.size, bands, image.info)
+    pixels = _pixels(content, image.size, bands, image.info, kept_profile_bytes)
     return pixels.unpremultiply().cast("uchar") if image.mode.endswith("a") else pixels
 
 
-def _pixels(content: bytes, size: tuple[int, int], bands: int, info: dict[str | tuple[int, int], Any]) -> pyvips.Image:
+def _pixels(
+    content: bytes, size: tuple[int, int], bands: int, info: dict[str | tuple[int, int], Any], kept_profile_bytes: float
+) -> pyvips.Image:
     pixels = pyvips.Image.new_from_memory(content, *size, bands, "uchar")
     pixels = pixels.copy(interpretation="srgb" if bands > 2 else "b-w")
     if profile := info.get("icc_profile"):
         pixels.set_type(pyvips.GValue.blob_type, PROFILE, profile)
-    return as_srgb(pixels)
+    return as_srgb(pixels, kept_profile_bytes)

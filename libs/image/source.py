@@ -52,8 +52,10 @@ class Source(Protocol):
         """In its own size, as sRGB."""
 
 
-def open_image(path: str, image_format: str, max_pixels: int, *, autorotate: bool = True) -> Source:
-    """`autorotate` turns photographs as their EXIF says.
+def open_image(
+    path: str, image_format: str, max_pixels: int, *, autorotate: bool = True, kept_profile_bytes: float = 0
+) -> Source:
+    """`autorotate` turns photographs as their EXIF says; a colour profile of so many bytes at most is kept (`tone.as_srgb`).
 
     Raises TooLargeError before any pixels were decoded, DamagedImageError, or what the decoder raises.
     """
@@ -63,14 +65,14 @@ def open_image(path: str, image_format: str, max_pixels: int, *, autorotate: boo
             raise TooLargeError
 
     if _needs_pillow(path, image_format):
-        return _DecodedSource(decode_with_pillow(path, image_format.upper(), check))
+        return _DecodedSource(decode_with_pillow(path, image_format.upper(), check, kept_profile_bytes))
     head = read_head(path, image_format)
     check((head.width, head.height))
     if image_format in ("avif", "heic"):
         heif.check_whole(path)
     if image_format == "heic" and head.get("heif-compression") == "hevc":  # libvips has no decoder for it
-        return _DecodedSource(decode_with_libheif(path))
-    return _vips_source(path, image_format, head, autorotate=autorotate)
+        return _DecodedSource(decode_with_libheif(path, kept_profile_bytes))
+    return _vips_source(path, image_format, head, autorotate=autorotate, kept_profile_bytes=kept_profile_bytes)
 
 
 def _needs_pillow(path: str, image_format: str) -> bool:
@@ -93,22 +95,24 @@ def _only_loader(image_format: str) -> Load:
     return load
 
 
-def _vips_source(path: str, image_format: str, head: pyvips.Image, *, autorotate: bool) -> "_VipsSource":
+def _vips_source(
+    path: str, image_format: str, head: pyvips.Image, *, autorotate: bool, kept_profile_bytes: float
+) -> "_VipsSource":
     orientation = head.get("orientation") if head.get_typeof("orientation") else 1
     is_turned = autorotate and orientation > 1
     size = (head.height, head.width) if is_turned and orientation >= 5 else (head.width, head.height)
     load = _only_loader(image_format)
     if image_format == "svg":
-        return _SvgSource(path, load, "error", size, is_turned)
+        return _SvgSource(path, load, "error", size, is_turned, kept_profile_bytes)
     if image_format == "jpeg" and not jpeg.has_end(path):
-        return _VipsSource(jpeg.with_end(path), pyvips.Image.jpegload_buffer, "error", size, is_turned)
+        return _VipsSource(jpeg.with_end(path), pyvips.Image.jpegload_buffer, "error", size, is_turned, kept_profile_bytes)
     if image_format == "png":
         png.check_picture(path)  # libvips is as strict with the checksums of what stands beside the picture
-        return _ShrinkingSource(path, load, "truncated", size, is_turned)
+        return _ShrinkingSource(path, load, "truncated", size, is_turned, kept_profile_bytes)
     if image_format in ("avif", "heic"):  # libvips would rather take a thumbnail that the file brings, and refuses animations
-        return _VipsSource(path, load, "error", size, is_turned)
+        return _VipsSource(path, load, "error", size, is_turned, kept_profile_bytes)
     kind = _ShrinkingSource if has_standard_samples(head) else _NormalizedSource
-    return kind(path, load, "error", size, is_turned)
+    return kind(path, load, "error", size, is_turned, kept_profile_bytes)
 
 
 @dataclass(frozen=True)
@@ -121,12 +125,13 @@ class _VipsSource:
     """From which fault on a file is a damaged one, rather than grey: `VipsFailOn`."""
     size: Size
     is_turned: bool
+    kept_profile_bytes: float = 0
 
     def scaled(self, width: int, height: int) -> pyvips.Image:
         return _resized(self.image(), width, height)
 
     def image(self) -> pyvips.Image:
-        return as_srgb(self._upright())
+        return as_srgb(self._upright(), self.kept_profile_bytes)
 
     def _upright(self) -> pyvips.Image:
         if self.is_turned:
@@ -139,14 +144,14 @@ class _ShrinkingSource(_VipsSource):
 
     def scaled(self, width: int, height: int) -> pyvips.Image:
         options = {"height": height, "size": "force", "no_rotate": not self.is_turned, "fail_on": self.fail_on}
-        return as_srgb(pyvips.Image.thumbnail(self.input, width, **options))
+        return as_srgb(pyvips.Image.thumbnail(self.input, width, **options), self.kept_profile_bytes)
 
 
 class _NormalizedSource(_VipsSource):
     """A file whose samples are not simply 8 or 16 bits of grey or of three colours."""
 
     def image(self) -> pyvips.Image:
-        return as_srgb(normalize_samples(self._upright))
+        return as_srgb(normalize_samples(self._upright), self.kept_profile_bytes)
 
 
 class _SvgSource(_VipsSource):

@@ -11,19 +11,26 @@ PROFILE: Final = "icc-profile-data"
 
 _GREY: Final = ("b-w", "grey16", "multiband")
 _RGB: Final = ("srgb", "rgb16", "scrgb")
+_PROFILED: Final = ("srgb", "rgb", "rgb16")
 _STANDARD_FORMATS: Final = ("uchar", "ushort")
 _UNSIGNED: Final = (255, 65_535, 4_294_967_295)
 _WHITES: Final = {"char": (127,), "short": (255, 32_767), "int": (255, 65_535, 2_147_483_647)}
 """The greatest numbers of 8, 16 and 32 bits."""
 
 
-def as_srgb(image: pyvips.Image) -> pyvips.Image:
-    """Eight bits of red, green and blue, and of transparency where there is any. Of an image with standard samples."""
-    if image.get_typeof(PROFILE):
+def as_srgb(image: pyvips.Image, kept_profile_bytes: float = 0) -> pyvips.Image:
+    """Eight bits of red, green and blue, and of transparency where there is any. Of an image with standard samples.
+
+    The colour profile is applied and gone, unless it has at most `kept_profile_bytes` and belongs to red, green and blue:
+    then it stays with the pixels, which it is for.
+    """
+    if image.get_typeof(PROFILE) and not (image.interpretation in _PROFILED and len(image.get(PROFILE)) <= kept_profile_bytes):
         try:
-            return image.icc_transform("srgb", embedded=True)
+            image = image.icc_transform("srgb", embedded=True).copy()
         except pyvips.Error as error:  # a damaged profile does not make the pixels worthless
             sys.stderr.write(f"profile ignored: {error}\n")
+            image = image.copy()
+        image.remove(PROFILE)
     if image.interpretation != "srgb":
         image = image.colourspace("srgb")
     return image if image.format == "uchar" else image.cast("uchar")

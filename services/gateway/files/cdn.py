@@ -3,9 +3,11 @@
 Errors are plain text, as that CDN's are.
 """
 
+import json
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 
@@ -14,11 +16,14 @@ from libs.object_store.port import ObjectStore
 from libs.runtime.single_flight import BusyError
 from libs.web.problem import RETRY_AFTER_SECONDS, UNAVAILABLE_ERRORS
 from libs.web.route import Answer, Api, HttpError, NotFoundError, Parameter
-from services.gateway.domain.chain import OperationError, read
+from services.gateway.domain.image.argument import OperationError
+from services.gateway.domain.image.facts import UNKNOWN, upright_facts
+from services.gateway.domain.image.parsing import ParsedTransformation, parse_operations
+from services.gateway.domain.image.transformation import Transformation
 from services.gateway.domain.picture import EXTENSIONS
 from services.gateway.domain.upload import Upload
-from services.gateway.files.derived import Derivatives, Wanted
-from services.gateway.files.header import CORS
+from services.gateway.files.derived import Derivatives, ImageRequest
+from services.gateway.files.header import CORS, HARMLESS
 from services.gateway.files.image import ImageChildError
 from services.gateway.files.published import Published, original
 from services.gateway.files.readable import CONTENT, readable
@@ -48,6 +53,12 @@ _IMAGE_ANSWERS = {
 }
 
 
+class NotInspectedError(Exception):
+    """It is not known yet what the file is; a little later it will be."""
+
+    code = "not_inspected"
+
+
 class Cdn:
     def __init__(self, base_url: str, files: UploadcareFiles, store: ObjectStore, derivatives: Derivatives) -> None:
         self._base_url = base_url
@@ -61,8 +72,8 @@ class Cdn:
 
     async def image(self, request: web.Request) -> web.StreamResponse:
         operations = request.match_info["operations"]
-        read(operations)  # what is wrong with the address is said whether or not there is such a file
-        return await self._send_image(request, await self._upload(request), operations)
+        parse_operations(operations)  # what is wrong with the address is said whether or not there is such a file
+        return await self._send_result(request, await self._upload(request), operations)
 
     async def group(self, request: web.Request) -> web.StreamResponse:
         """The addresses of its files, one a line."""
@@ -76,14 +87,14 @@ class Cdn:
         upload, effects = await self._member(request)
         name = request.match_info.get("file_name")
         if effects:
-            return await self._send_image(request, upload, f"{effects}{name or ''}")
+            return await self._send_result(request, upload, f"{effects}{name or ''}")
         return await self._send_original(request, upload, name)
 
     async def group_image(self, request: web.Request) -> web.StreamResponse:
         operations = request.match_info["operations"]
-        read(operations)
+        parse_operations(operations)
         upload, effects = await self._member(request)
-        return await self._send_image(request, upload, f"{effects}-/{operations}" if effects else operations)
+        return await self._send_result(request, upload, f"{effects}-/{operations}" if effects else operations)
 
     async def _upload(self, request: web.Request) -> Upload:
         upload = await self._files.find(request.match_info["file_id"])
@@ -99,18 +110,61 @@ class Cdn:
         upload, effects = found
         return upload, f"{effects.rstrip('/')}/" if effects else ""
 
-    async def _send_original(self, request: web.Request, upload: Upload, name: str | None) -> web.StreamResponse:
+    async def _send_original(
+        self, request: web.Request, upload: Upload, name: str | None, *, inline: bool | None = None
+    ) -> web.StreamResponse:
         published = original(upload)
-        return await send(request, self._store, replace(published, file_name=clean_name(name or "") or published.file_name))
+        cleaned = clean_name(name or "") or published.file_name
+        return await send(request, self._store, replace(published, file_name=cleaned, inline=inline))
 
-    async def _send_image(self, request: web.Request, upload: Upload, operations: str) -> web.StreamResponse:
-        asked = read(operations)
-        wanted = Wanted(upload, asked.chain, accepts_webp="image/webp" in request.headers.get("Accept", ""))
+    async def _send_result(self, request: web.Request, upload: Upload, operations: str) -> web.StreamResponse:
+        parsed = parse_operations(operations)
+        if not parsed.needs_image:
+            return await self._send_original(request, upload, parsed.file_name, inline=parsed.inline)
+        accepts_webp = "image/webp" in request.headers.get("Accept", "")
+        wanted = ImageRequest(upload, parsed.transformation, accepts_webp)
+        vary = "Accept" if parsed.transformation.negotiates else None
+        if parsed.transformation.report is not None:
+            return await self._send_report(wanted, parsed, vary)
         found = await self._derivatives.get(wanted)
         assert found.content_type is not None
-        name = clean_name(asked.file_name or "") or _renamed(original(upload).file_name, found.content_type)
-        vary = "Accept" if asked.chain.negotiates else None
-        return await send_found(request, self._store, Published(found.key, found.content_type, name, vary), found)
+        name = clean_name(parsed.file_name or "") or _renamed(original(upload).file_name, found.content_type)
+        published = Published(found.key, found.content_type, name, vary, parsed.inline)
+        return await send_found(request, self._store, published, found)
+
+    async def _send_report(self, wanted: ImageRequest, parsed: ParsedTransformation, vary: str | None) -> web.Response:
+        """What the inspection found of the file, and what was found of the image where the report stands."""
+        upload = await self._files.inspected(wanted.upload)
+        if upload is None:
+            raise NotInspectedError
+        original_facts = {"id": str(upload.id), **(upright_facts(upload.image) if upload.image else UNKNOWN)}
+        if upload.image is not None and wanted.transformation == _FACTS_OF_THE_ORIGINAL:
+            facts = original_facts
+        else:
+            measured = json.loads(await self._derivatives.read(wanted))
+            facts = _with_measured(original_facts, measured, parsed, is_inspected=upload.image is not None)
+        headers = {"Cache-Control": "no-cache", **({"Vary": vary} if vary else {}), **HARMLESS, **CORS}
+        return web.json_response(facts, headers=headers)
+
+
+_FACTS_OF_THE_ORIGINAL: Final = parse_operations("json/").transformation
+
+
+def _with_measured(
+    original_facts: Mapping[str, Any], measured: Mapping[str, Any], parsed: ParsedTransformation, *, is_inspected: bool
+) -> dict[str, Any]:
+    """What is told of the original where nothing was done to it, else of what became of it, with the original's beside that."""
+    if replace(parsed.transformation, report=None) == Transformation():
+        return {**measured, **original_facts} if is_inspected else {**original_facts, **measured}
+    is_upright = parsed.transformation.settings.autorotate
+    return {
+        **original_facts,
+        **measured,
+        "id": f"/{original_facts['id']}/-/{parsed.path_before_report}/",
+        "sequence": False,
+        "orientation": None if is_upright else original_facts["orientation"],
+        "original": original_facts,
+    }
 
 
 def api(base_url: str, files: UploadcareFiles, store: ObjectStore, derivatives: Derivatives) -> Api:
@@ -146,7 +200,7 @@ def _render_error(_request: web.Request, error: Exception) -> web.Response:
         answer = web.Response(status=error.status, text=error.message)
     elif isinstance(error, OperationError):
         answer = web.Response(status=400, text=error.message)
-    elif isinstance(error, (BusyError, ImageChildError, *UNAVAILABLE_ERRORS)):
+    elif isinstance(error, (BusyError, ImageChildError, NotInspectedError, *UNAVAILABLE_ERRORS)):
         answer = web.Response(status=503, text="The service is busy or restarting; try again.")
         answer.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     else:

@@ -13,14 +13,14 @@ from libs.object_store.port import ObjectInfo, ObjectNotFoundError, ObjectStore
 from libs.runtime.single_flight import SingleFlight
 from libs.sandbox.workspace import Workspace
 from libs.web.route import NotFoundError
-from services.gateway.domain.operation import Chain
+from services.gateway.domain.image.transformation import Transformation
 from services.gateway.domain.upload import Upload
 from services.gateway.files.image import ImageError, ImageMaker, NotAnImageError
 from services.gateway.files.metric import IMAGES
 from services.gateway.files.refusal import Refusals
 
 EDITION: Final = 2
-"""Raised whenever the same chain comes to make another image: what was made before is not served any more."""
+"""Raised whenever the same transformation comes to make another image: what was made before is not served any more."""
 
 log = structlog.get_logger()
 
@@ -28,16 +28,16 @@ IsPublished = Callable[[UploadId], Awaitable[bool]]
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ImageRequest:
     upload: Upload
-    chain: Chain
+    transformation: Transformation
     accepts_webp: bool
 
     @property
     def key(self) -> str:
         """Equal for all that get the same image."""
-        negotiated = "webp" if self.accepts_webp and self.chain.negotiates else ""
-        digest = hashlib.sha256(f"{EDITION} {self.chain.canonical} {negotiated}".encode()).hexdigest()
+        negotiated = "webp" if self.accepts_webp and self.transformation.negotiates else ""
+        digest = hashlib.sha256(f"{EDITION} {self.transformation.canonical} {negotiated}".encode()).hexdigest()
         return f"{_folder(self.upload.id)}{digest}"
 
 
@@ -74,31 +74,39 @@ class Derivatives:
     async def check(self) -> None:
         await self._workspace.check()
 
-    async def get(self, wanted: Wanted) -> ObjectInfo:
+    async def get(self, request: ImageRequest) -> ObjectInfo:
         """Raises ImageError, BusyError, or NotFoundError where the file is not there any more."""
-        if found := await self._store.stat(wanted.key):
+        if found := await self._store.stat(request.key):
             return found
-        self._refusals.check(wanted.key)
-        owner = wanted.upload.project_id or wanted.upload.tenant_id
-        return await self._flights.run(wanted.key, lambda: self._make(wanted), owner=owner)
+        self._refusals.check(request.key)
+        owner = request.upload.project_id or request.upload.tenant_id
+        return await self._flights.run(request.key, lambda: self._make(request), owner=owner)
 
-    async def _make(self, wanted: Wanted) -> ObjectInfo:
+    async def read(self, request: ImageRequest) -> bytes:
+        """The content of what is small, such as a report. Raises what `get` raises."""
+        found = await self.get(request)
+        try:
+            return b"".join([chunk async for chunk in self._store.read(found.key)])
+        except ObjectNotFoundError:
+            raise NotFoundError("There is no such file.") from None
+
+    async def _make(self, request: ImageRequest) -> ObjectInfo:
         try:
             with IMAGES.time():
-                made = await self._made(wanted)
+                made = await self._made(request)
         except ImageError as error:
-            self._refusals.remember(wanted.key, error)
+            self._refusals.remember(request.key, error)
             raise
         except ObjectNotFoundError:
             raise NotFoundError("There is no such file.") from None
-        if not await self._is_published(wanted.upload.id):
+        if not await self._is_published(request.upload.id):
             # Whoever removed the file may have deleted what lay beside it before this came to lie there.
             await self._store.delete([made.key])
             raise NotFoundError("There is no such file.")
-        await self._make_room(wanted)
+        await self._make_room(request)
         return made
 
-    async def _make_room(self, made: Wanted) -> None:
+    async def _make_room(self, made: ImageRequest) -> None:
         """The oldest others go where more and more are asked for; whoever asks for them again has them made again."""
         pages = self._store.list(_folder(made.upload.id))
         others = [kept async for page in pages for kept in page if kept.key != made.key]
@@ -106,8 +114,8 @@ class Derivatives:
             oldest = sorted(others, key=lambda kept: kept.modified_at)[:surplus]
             await self._store.delete([kept.key for kept in oldest])
 
-    async def _made(self, wanted: Wanted) -> ObjectInfo:
-        key, size_bytes = wanted.upload.object_key, wanted.upload.size_bytes or 0
+    async def _made(self, request: ImageRequest) -> ObjectInfo:
+        key, size_bytes = request.upload.object_key, request.upload.size_bytes or 0
         head = b"".join([chunk async for chunk in self._store.read(key, length=min(SNIFF_BYTES, size_bytes))])
         found = sniff(head).image_format
         if found is None:
@@ -117,8 +125,8 @@ class Derivatives:
         async with self._workspace.folder() as folder:
             source = folder / "source"
             await self._store.download(key, source)
-            made = await self._maker.make(source, found, wanted.chain, accepts_webp=wanted.accepts_webp)
-            return await self._store.write(wanted.key, made.path, content_type=made.content_type)
+            made = await self._maker.make(source, found, request.transformation, accepts_webp=request.accepts_webp)
+            return await self._store.write(request.key, made.path, content_type=made.content_type)
 
 
 def _folder(upload_id: UploadId) -> str:

@@ -35,6 +35,9 @@ HARMLESS: Final = {
     "Referrer-Policy": "no-referrer",
 }
 
+_HARMLESS_PAGES: Final = frozenset(("application/pdf", "application/json", "text/plain", "text/csv"))
+"""Types that browsers show without doing what is in them."""
+
 _NOT_PLAIN = re.compile(r"[^A-Za-z0-9._ -]")
 
 
@@ -44,9 +47,13 @@ def shown_inline(content_type: str) -> bool:
     return kind in RASTER_IMAGES or kind == PLAYLIST or kind.startswith(("audio/", "video/"))
 
 
-def disposition(content_type: str, file_name: str) -> str:
-    """RFC 6266: a plain name for all, and the exact one (RFC 8187) where it differs."""
-    kind = "inline" if shown_inline(content_type) else "attachment"
+def disposition(content_type: str, file_name: str, *, inline: bool | None = None) -> str:
+    """RFC 6266: a plain name for all, and the exact one (RFC 8187) where it differs.
+
+    `inline`: whether it is wished to be shown; None: as its type suggests. What may act as a page is never shown.
+    """
+    is_shown = shown_inline(content_type) or (inline is True and essence(content_type) in _HARMLESS_PAGES)
+    kind = "inline" if is_shown and inline is not False else "attachment"
     plain = _NOT_PLAIN.sub("_", file_name)
     exact = f"; filename*=UTF-8''{quote(file_name, safe='')}" if plain != file_name else ""
     return f'{kind}; filename="{plain}"{exact}'

@@ -11,11 +11,12 @@ from libs.image import VARIABLES
 from libs.media_type.content import ImageFormat
 from libs.sandbox.sandbox import PYTHON, Finished, Limits, Sandbox
 from libs.web.route import HttpError
-from services.gateway.domain.operation import Chain
+from services.gateway.domain.image.transformation import Transformation
 from services.gateway.domain.picture import CONTENT_TYPES
 
 CHILD: Final = Path(__file__).with_name("image_child.py")
 OUT_OF: Final = "Processing the image takes more {} than one image may take."
+REPORT_TYPE: Final = "application/json"
 SIGNALS_OF_A_CRASH: Final = (-6, -7, -8, -11)
 
 log = structlog.get_logger()
@@ -51,13 +52,13 @@ class ImageMaker:
     max_pixels: int
     max_result_bytes: int
 
-    async def make(self, source: Path, picture: ImageFormat, chain: Chain, *, accepts_webp: bool) -> Made:
-        """The result lies beside `source`. Raises ImageError or ImageChildError."""
+    async def make(self, source: Path, picture: ImageFormat, transformation: Transformation, *, accepts_webp: bool) -> Made:
+        """An image, or the facts that a report asks for, in a file beside `source`. Raises ImageError or ImageChildError."""
         result = source.with_name("result")
         order = {
             "path": str(source),
             "picture": picture,
-            "chain": f"{chain.canonical}/",
+            "operations": f"{transformation.canonical}/",
             "accepts_webp": accepts_webp,
             "max_pixels": self.max_pixels,
             "result": str(result),
@@ -67,7 +68,7 @@ class ImageMaker:
         answer = self._answer(finished)
         if result.stat().st_size > self.max_result_bytes:
             raise ImageError("The result would be larger than a result may be.")
-        return Made(result, CONTENT_TYPES[answer["format"]])
+        return Made(result, REPORT_TYPE if answer["format"] == "json" else CONTENT_TYPES[answer["format"]])
 
     def _answer(self, finished: Finished) -> dict[str, Any]:
         if finished.out_of is not None:

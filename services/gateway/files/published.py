@@ -37,6 +37,8 @@ class Published:
     file_name: str
     vary: str | None = None
     """The request header by which it was chosen, if any."""
+    inline: bool | None = None
+    """Whether it is wished to be shown, or saved; None: as its type suggests."""
 
 
 async def original_by_id(uploads: UploadStore, name: str) -> Published | None:

@@ -48,7 +48,7 @@ async def send_found(request: web.Request, store: ObjectStore, file: Published, 
 def _headers(file: Published, validators: Validators) -> dict[str, str]:
     return {
         "Content-Type": file.content_type,
-        "Content-Disposition": disposition(file.content_type, file.file_name),
+        "Content-Disposition": disposition(file.content_type, file.file_name, inline=file.inline),
         "ETag": f'"{validators.etag}"',
         "Last-Modified": validators.last_modified,
         "Accept-Ranges": "bytes",

@@ -47,6 +47,20 @@ class UploadcareFiles:
 
         return await soon(look)
 
+    async def inspected(self, upload: Upload) -> Upload | None:
+        """The same as soon as it is known what its bytes are, or that nobody will tell; None where that takes longer."""
+        if upload.inspected:
+            return upload
+
+        async def look() -> Upload | None:
+            async with self._uploads() as uploads:
+                found = await uploads.find(upload.id)
+            if found is not None and found.busy and not found.inspected:
+                raise NotYetError(found)
+            return found
+
+        return await soon(look)
+
     async def is_published(self, upload_id: UploadId) -> bool:
         return await self.find(str(upload_id)) is not None
 

@@ -9,8 +9,9 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, Field
 
-from contracts.events import ImageInfo, MediaInfo
+from contracts.events import MediaInfo
 from services.gateway.domain.content_type import UNDECLARED, essence
+from services.gateway.domain.image.facts import stored_facts
 from services.gateway.domain.upload import Upload
 
 UNNAMED: Final = "file"
@@ -20,9 +21,6 @@ DAMAGED: Final = "unreadable_media"
 """The code of `ProcessingFailed` for a file whose head is that of an image, and the rest is not."""
 
 _NOT_IN_NAME = re.compile(r"[^A-Za-z0-9_]")
-
-COLOR_MODES: Final = frozenset(["RGB", "RGBA", "RGBa", "RGBX", "L", "LA", "La", "P", "PA", "CMYK", "YCbCr", "HSV", "LAB"])
-"""All that clients know; Pillow has more, which are shades of grey."""
 
 
 class GeoLocationView(BaseModel):
@@ -153,21 +151,7 @@ def is_image(upload: Upload) -> bool:
 
 
 def image_view(upload: Upload) -> ImageView | None:
-    if upload.image is None:
-        return None
-    image = ImageInfo.model_validate(upload.image)
-    place = image.geo_location
-    return ImageView(
-        format=image.format.upper(),
-        width=image.width,
-        height=image.height,
-        color_mode=image.color_mode if image.color_mode in COLOR_MODES else "L",
-        orientation=image.orientation,
-        dpi=(round(image.dpi[0]), round(image.dpi[1])) if image.dpi else None,
-        sequence=image.sequence,
-        geo_location=GeoLocationView(latitude=place.latitude, longitude=place.longitude) if place else None,
-        datetime_original=image.datetime_original,
-    )
+    return ImageView.model_validate(stored_facts(upload.image)) if upload.image is not None else None
 
 
 def video_view(upload: Upload) -> VideoView | None:

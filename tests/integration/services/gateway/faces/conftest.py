@@ -49,6 +49,8 @@ from tests.messages import handle
 BASE_URL = "http://files.test"
 Client = TestClient[web.Request, web.Application]
 
+INSPECTED_IMAGE = ImageInfo(format="png", width=4, height=3)
+
 
 @dataclass
 class Gateway:
@@ -125,10 +127,16 @@ class Gateway:
             )
         )
 
-    async def ready(self, new: Registration, mime_type: str = "image/png", renditions: tuple[Rendition, ...] = ()) -> None:
+    async def ready(
+        self,
+        new: Registration,
+        mime_type: str = "image/png",
+        renditions: tuple[Rendition, ...] = (),
+        *,
+        image: ImageInfo | None = INSPECTED_IMAGE,
+    ) -> None:
         """Inspected and processed."""
         about = {"upload_id": new.id, "tenant_id": new.tenant_id}
-        image = ImageInfo(format="png", width=4, height=3)
         await self.happened(
             FileInspected.model_validate(
                 {**about, "version": Stage.INSPECTED, "mime_type": mime_type, "size_bytes": 1, "image": image}
