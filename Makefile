@@ -61,9 +61,9 @@ rows: $(DEV) ## Which acceptance rows the tests name
 	$(BIN)/python -m tests.rows
 
 lock: $(DEV) ## Pin the dependencies of pyproject.toml again, with hashes
-	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-emit-index-url --no-emit-trusted-host \
+	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
 		--output-file requirements/runtime.txt pyproject.toml
-	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-emit-index-url --no-emit-trusted-host --allow-unsafe \
+	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --allow-unsafe \
 		--extra dev --output-file requirements/dev.txt pyproject.toml
 
 clean: ## Remove the environment and the caches; .data/ stays
