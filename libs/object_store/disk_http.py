@@ -30,7 +30,7 @@ MAX_BYTES = 5 * 1024**3
 SMALL_BYTES = 256 * 1024
 """Up to here a body is read the ordinary way, which costs less than taking over the socket."""
 IDLE_SECONDS = 60.0
-AWS_CHUNKED = (
+_AWS_CHUNKED = (
     "A body in aws-chunked framing, or with a checksum behind it, is not supported. "
     "Send the bytes as they are, and their checksum in an x-amz-checksum-* header."
 )
@@ -125,7 +125,7 @@ class _Face:
     def _judge(self, request: web.Request) -> Mapping[str, str]:
         """Everything that can be said before the body, without looking at the disk. Returns which part it is, if any."""
         if _is_aws_chunked(request):
-            raise StorageError(501, "NotImplemented", AWS_CHUNKED)
+            raise StorageError(501, "NotImplemented", _AWS_CHUNKED)
         pairs = [(name, value) for name, value in request.headers.items()]
         key, query = request.match_info["key"], request.rel_url.raw_query_string
         part = self._store.presigner.verify(PresignedRequest(request.method, key, query, pairs), self._clock())
