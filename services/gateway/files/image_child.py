@@ -22,11 +22,11 @@ import pyvips
 
 sys.path.insert(0, str(Path(__file__).parents[3]))  # `-I` leaves it out
 
-from services.gateway.domain.image.action import ResultTooLargeError, Scale
+from services.gateway.domain.image.action import ResultTooLargeError
 from services.gateway.domain.image.operation import Report, Settings
 from services.gateway.domain.image.parsing import parse_operations
 from services.gateway.domain.image.value import Size
-from services.gateway.files.image_encoder import PROFILE, chosen_format, save
+from services.gateway.files.image_encoder import chosen_format, save
 from services.gateway.files.image_pipeline import render
 
 LOADERS: Final = {
@@ -40,6 +40,8 @@ LOADERS: Final = {
 }
 PILLOW_FORMATS: Final = {"bmp": "BMP", "heic": "HEIF"}
 """What libvips does not read, or not as it is built for PyPI."""
+
+PROFILE: Final = "icc-profile-data"
 
 STRICT: Final = {"fail_on": "error"}
 """A file that was cut off, or holds what cannot be decoded, is damaged, rather than grey from there on."""
@@ -97,10 +99,10 @@ class VipsSource:
     kept_profile_bytes: float
     """See `as_srgb`."""
 
-    def scaled(self, action: Scale) -> pyvips.Image:
+    def scaled(self, width: int, height: int) -> pyvips.Image:
         """Decodes no more than the size needs."""
-        edges = {"height": action.height, "size": "force", "no_rotate": not self.is_turned}
-        return as_srgb(pyvips.Image.thumbnail(self.path, action.width, **edges, **STRICT), self.kept_profile_bytes)
+        edges = {"height": height, "size": "force", "no_rotate": not self.is_turned}
+        return as_srgb(pyvips.Image.thumbnail(self.path, width, **edges, **STRICT), self.kept_profile_bytes)
 
     def image(self) -> pyvips.Image:
         if self.is_turned:
@@ -118,8 +120,8 @@ class PillowSource:
     def size(self) -> Size:
         return self.decoded.width, self.decoded.height
 
-    def scaled(self, action: Scale) -> pyvips.Image:
-        return action.apply(self.decoded)
+    def scaled(self, width: int, height: int) -> pyvips.Image:
+        return self.decoded.thumbnail_image(width, height=height, size="force")
 
     def image(self) -> pyvips.Image:
         return self.decoded

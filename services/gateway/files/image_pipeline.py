@@ -22,7 +22,7 @@ class Source(Protocol):
     @property
     def size(self) -> Size: ...
 
-    def scaled(self, action: Scale) -> pyvips.Image:
+    def scaled(self, width: int, height: int) -> pyvips.Image:
         """Decodes no more than the size needs."""
 
     def image(self) -> pyvips.Image: ...
@@ -59,7 +59,7 @@ class _Canvas:
         if not self._leaves_colours(action):
             self._change_colours()
         if self._image is None and isinstance(action, Scale):
-            self._image = self._source.scaled(action)
+            self._image = self._source.scaled(action.width, action.height)
         else:
             if not isinstance(action, Scale | Cut):
                 self._load()

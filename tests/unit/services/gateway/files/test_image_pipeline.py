@@ -30,9 +30,9 @@ class Opened:
     def size(self) -> Size:
         return self.picture.width, self.picture.height
 
-    def scaled(self, action: Scale) -> pyvips.Image:
-        self.scaled_to = action.width, action.height
-        return action.apply(self.picture)
+    def scaled(self, width: int, height: int) -> pyvips.Image:
+        self.scaled_to = width, height
+        return Scale(width, height).apply(self.picture)
 
     def image(self) -> pyvips.Image:
         return self.picture
