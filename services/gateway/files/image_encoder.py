@@ -18,9 +18,10 @@ AVIF_QUALITY: Final[dict[Quality, int]] = {
 }  # fmt: skip
 """Chosen so that one word looks alike in all formats."""
 
-"""Where libvips keeps a colour profile; it is there only where the pixels need it."""
-
-_KEPT: Final[dict[Metadata, str]] = {"all": "icc", "sensitive": "icc:exif", "none": "icc:exif:iptc:xmp:other"}
+_KEPT: Final[dict[Metadata, tuple[str, ...]]] = {
+    "all": (), "sensitive": ("exif",), "none": ("exif", "iptc", "xmp", "other")
+}  # fmt: skip
+"""Which kinds of metadata libvips writes, the colour profile apart."""
 _THUMBNAIL: Final = "jpeg-thumbnail-data"
 _SENSITIVE: Final = (
     "exif-ifd3-",  # where the picture was taken
@@ -44,7 +45,8 @@ def chosen_format(asked: Format, original: str, image: pyvips.Image, *, accepts_
 
 def save(image: pyvips.Image, path: str, chosen: str, settings: Settings) -> None:
     image = _without(image, settings.strip_meta)
-    keep = _KEPT[settings.strip_meta]
+    profile = ("icc",) if settings.kept_profile_bytes else ()
+    keep = ":".join((*_KEPT[settings.strip_meta], *profile)) or "none"
     if chosen == "jpeg":
         if image.hasalpha():
             image = image.flatten(background=fill_colour(settings.setfill or "ffffff", image)[:3])
