@@ -4,11 +4,16 @@ They are imported when they are needed: each start costs as much as a small imag
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import pyvips
 
 from libs.image.tone import PROFILE, as_srgb
+
+_INTERPRETATIONS: Final = {
+    ("uchar", False): "b-w", ("uchar", True): "srgb", ("ushort", False): "grey16", ("ushort", True): "rgb16",
+}  # fmt: skip
+"""By sample format, and whether there are colours."""
 
 
 def decode_with_pillow(
@@ -36,17 +41,24 @@ def decode_with_libheif(path: str, kept_profile_bytes: float = 0) -> pyvips.Imag
 
     options.THUMBNAILS = options.DEPTH_IMAGES = options.AUX_IMAGES = False
     image = pi_heif.open_heif(path)
-    bands = len(image.mode)  # RGB, RGBA, or RGBa where the colours are multiplied by the transparency
+    bands, _, depth = image.mode.partition(";")  # RGB, RGBA, or RGBa multiplied by the transparency; greys of 10 bits: I;16
     content = bytes(image.data)  # a copy: `data` looks into memory that goes with `image`
-    pixels = _pixels(content, image.size, bands, image.info, kept_profile_bytes)
-    return pixels.unpremultiply().cast("uchar") if image.mode.endswith("a") else pixels
+    sample = "ushort" if depth else "uchar"
+    pixels = _pixels(content, image.size, len(bands), image.info, kept_profile_bytes, sample=sample)
+    return pixels.unpremultiply().cast("uchar") if bands.endswith("a") else pixels
 
 
 def _pixels(
-    content: bytes, size: tuple[int, int], bands: int, info: dict[str | tuple[int, int], Any], kept_profile_bytes: float
+    content: bytes,
+    size: tuple[int, int],
+    bands: int,
+    info: dict[str | tuple[int, int], Any],
+    kept_profile_bytes: float,
+    *,
+    sample: str = "uchar",
 ) -> pyvips.Image:
-    pixels = pyvips.Image.new_from_memory(content, *size, bands, "uchar")
-    pixels = pixels.copy(interpretation="srgb" if bands > 2 else "b-w")
+    pixels = pyvips.Image.new_from_memory(content, *size, bands, sample)
+    pixels = pixels.copy(interpretation=_INTERPRETATIONS[sample, bands > 2])
     if profile := info.get("icc_profile"):
         pixels.set_type(pyvips.GValue.blob_type, PROFILE, profile)
     return as_srgb(pixels, kept_profile_bytes)

@@ -16,7 +16,15 @@ _QUARTER_TURNS = {8: 1, 3: 2, 6: 3}
 _EXIF_HEADER = b"Exif\0\0"
 
 
-def heic(picture: Image.Image, *, tile: int = 0, orientation: int = 1, exif: bytes = b"", brand: bytes = b"heic") -> bytes:
+def heic(
+    picture: Image.Image,
+    *,
+    tile: int = 0,
+    orientation: int = 1,
+    exif: bytes = b"",
+    brand: bytes = b"heic",
+    pixels: str = "yuv444p",
+) -> bytes:
     """`tile`: the edge of square tiles, else it is one image. `orientation`: 1, 3, 6 or 8; `exif` without its first six bytes.
 
     Edges are multiples of 32, as x265 wants them.
@@ -24,7 +32,7 @@ def heic(picture: Image.Image, *, tile: int = 0, orientation: int = 1, exif: byt
     tile_size = (tile, tile) if tile else picture.size
     columns, rows = picture.width // tile_size[0], picture.height // tile_size[1]
     boxes = [(x * tile_size[0], y * tile_size[1]) for y in range(rows) for x in range(columns)]
-    config, images = _encoded([picture.crop((x, y, x + tile_size[0], y + tile_size[1])) for x, y in boxes])
+    config, images = _encoded([picture.crop((x, y, x + tile_size[0], y + tile_size[1])) for x, y in boxes], pixels)
     properties = [_box(b"hvcC", config), _ispe(tile_size), _box(b"colr", b"nclx", _numbers(2, 1, 13, 5), b"\x80")]
     items = [(b"hvc1", image, [1, 2, 3]) for image in images]
     if tile:
@@ -81,16 +89,16 @@ def _meta(
     )  # fmt: skip
 
 
-def _encoded(pictures: Sequence[Image.Image]) -> tuple[bytes, list[bytes]]:
+def _encoded(pictures: Sequence[Image.Image], pixels: str) -> tuple[bytes, list[bytes]]:
     """The decoder's configuration and each picture, all of one size, as a key frame with lengths before its units."""
     file = io.BytesIO()
     with av.open(file, "w", format="mp4") as container:
         stream = container.add_stream("libx265", rate=Fraction(1), options={"x265-params": "log-level=none:keyint=1:crf=4"})
         stream.width, stream.height = pictures[0].size
-        stream.pix_fmt = "yuv444p"
+        stream.pix_fmt = pixels
         for picture in pictures:
             frame = av.VideoFrame.from_bytes(picture.convert("RGBA").tobytes(), *picture.size, format="rgba")
-            frame = frame.reformat(format="yuv444p", dst_colorspace="ITU601", dst_color_range="JPEG")
+            frame = frame.reformat(format=pixels, dst_colorspace="ITU601", dst_color_range="JPEG")
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     file.seek(0)

@@ -243,6 +243,13 @@ def test_heic_is_shown(tmp_path: Path, tile: int, brand: bytes) -> None:
     assert image(120, 60) == pytest.approx([0, 0, 255], abs=3)
 
 
+@pytest.mark.parametrize("pixels", ["yuv420p", "yuv420p10le", "gray", "gray10le"])
+def test_heic_of_any_depth_has_the_right_tones(tmp_path: Path, pixels: str) -> None:
+    image = decoded(tmp_path, heic(Image.linear_gradient("L").resize((64, 64)), pixels=pixels), "heic")
+
+    assert [image(32, y)[1] for y in (0, 16, 32, 48, 63)] == pytest.approx([2, 66, 130, 194, 253], abs=4)
+
+
 def test_heic_is_shown_upright(tmp_path: Path) -> None:
     image = scaled(tmp_path, heic(halves(), tile=64, orientation=6), "heic", (32, 64))
 
