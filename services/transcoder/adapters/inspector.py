@@ -13,10 +13,10 @@ from contracts.events import AudioStream, ImageInfo, MediaInfo, VideoStream
 from libs.media_type.content import Content
 from libs.sandbox.sandbox import PYTHON, Finished, Limits, Sandbox
 from services.transcoder.adapters.container import is_cut_off
-from services.transcoder.domain.color import Color, completed
+from services.transcoder.domain.color import Color, with_defaults
 from services.transcoder.domain.error import LimitExceededError, UnreadableMediaError
 from services.transcoder.domain.ladder import shown_size
-from services.transcoder.domain.media import MadeFile, Picture, Sound, Source, Video, poster_time, rendition_rate
+from services.transcoder.domain.media import MadeFile, Picture, Sound, Source, Video, choose_poster_time, rendition_rate
 
 IMAGE_CHILD: Final = Path(__file__).with_name("image_child.py")
 MEDIA_CHILD: Final = Path(__file__).with_name("media_child.py")
@@ -117,9 +117,9 @@ def _picture(answer: dict[str, Any]) -> Picture:
         size=size,
         nominal_rate=nominal,
         frame_rate=rendition_rate(nominal, picture["frames"], answer["duration_seconds"] or 0),
-        color=completed(Color(**picture["color"]), size),
+        color=with_defaults(Color(**picture["color"]), size),
         end_seconds=picture["end_seconds"],
-        poster_seconds=poster_time(picture["early_times"], picture["end_seconds"]),
+        poster_seconds=choose_poster_time(picture["first_times"], picture["end_seconds"]),
     )
 
 
