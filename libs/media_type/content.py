@@ -10,7 +10,7 @@ from typing import BinaryIO, Final, Literal
 
 import puremagic
 
-from libs.media_type.tag import behind_tags
+from libs.media_type.tag import skip_tags
 from libs.media_type.text import SVG, text_type
 
 SNIFF_BYTES: Final = 64 << 10
@@ -48,7 +48,7 @@ def sniff(head: bytes) -> Content:
 def sniff_file(file: BinaryIO) -> Content:
     """What `file` is, which is open at its beginning. It sees sound behind tags that are larger than `SNIFF_BYTES`, too."""
     head = file.read(SNIFF_BYTES)
-    start = behind_tags(head)
+    start = skip_tags(head)
     if start < len(head):
         return sniff(head)
     file.seek(start)
@@ -171,7 +171,7 @@ def _ogg(head: bytes) -> Content | None:
 
 def _tagged(head: bytes) -> Content | None:
     """Sound behind an ID3 tag or zeros. MP3 is what is mostly tagged, and finds its first frame by itself."""
-    start = behind_tags(head)
+    start = skip_tags(head)
     if start and (found := _sound(head[start:], start)):
         return found
     is_tagged = head.lstrip(b"\0").startswith(b"ID3") and len(head) > 10

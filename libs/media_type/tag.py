@@ -11,15 +11,15 @@ _HEADER_BYTES: Final = 10
 _HAS_FOOTER: Final = 0x10
 
 
-def behind_tags(head: bytes) -> int:
+def skip_tags(head: bytes) -> int:
     """Where that ends with which `head` begins, 0 where it begins with neither; a tag may reach beyond `head`."""
-    at = _behind_zeros(head, 0)
+    at = _skip_zeros(head, 0)
     while tag_bytes := _tag_bytes(head[at : at + _HEADER_BYTES]):
-        at = _behind_zeros(head, at + tag_bytes)
+        at = _skip_zeros(head, at + tag_bytes)
     return at
 
 
-def _behind_zeros(head: bytes, start: int) -> int:
+def _skip_zeros(head: bytes, start: int) -> int:
     zeros = _ZEROS.match(head, start)
     return max(start, zeros.end() if zeros else 0)
 

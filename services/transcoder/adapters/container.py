@@ -49,8 +49,8 @@ def _skip(file: BinaryIO, count: int, size: int) -> bool:
 
 def _riff(file: BinaryIO, size: int) -> bool:
     """The size of the first RIFF chunk; long files have several. Some programs count its own header of 8 bytes, too."""
-    told = int.from_bytes(file.read(8)[4:], "little")
-    return size < told < _RIFF_LEFT_OPEN
+    declared = int.from_bytes(file.read(8)[4:], "little")
+    return size < declared < _RIFF_LEFT_OPEN
 
 
 def _transport_stream(file: BinaryIO, size: int) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from services.transcoder.adapters.filters import graph
+from services.transcoder.adapters.filters import filter_graph
 from services.transcoder.domain.ladder import Rung, Size, fit_picture, ladder, mp4
 from services.transcoder.domain.media import Sound, Video
 
@@ -40,7 +40,7 @@ def command(ffmpeg: Path, path: Path, output: Path, video: Video, *, threads: in
         str(ffmpeg), "-hide_banner", "-nostdin", "-nostats", "-loglevel", "error", "-y", "-progress", "pipe:1",
         "-max_error_rate", str(MAX_ERROR_RATE), "-filter_complex_threads", str(threads),
         *_input(path, video, threads, max_pixels),
-        "-filter_complex", graph(video, [movie, *rungs], poster_size(video.picture.size)),
+        "-filter_complex", filter_graph(video, [movie, *rungs], poster_size(video.picture.size)),
         *_streams([movie], video, threads), "-movflags", "+faststart", "-f", "mp4", str(output / MP4),
         *_poster(output),
         *_streams(rungs, video, threads), *_hls(rungs, video, output),

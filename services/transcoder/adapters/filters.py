@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Final
 
 from services.transcoder.domain.color import BT709, Color
-from services.transcoder.domain.ladder import Rung, Size, covering
+from services.transcoder.domain.ladder import Rung, Size, bounding_size
 from services.transcoder.domain.media import Picture, Video
 
 NEAR_ENOUGH: Final = Fraction(9, 10)
@@ -30,13 +30,13 @@ KEPT_SHARE: Final = 0.9
 """Up to this share of white, light stays as it is; all that is brighter is pressed into the rest."""
 
 
-def graph(video: Video, rungs: Sequence[Rung], poster: Size) -> str:
+def filter_graph(video: Video, rungs: Sequence[Rung], poster: Size) -> str:
     """Video of the streams' whole length for each rung as `[<name>]`, and one or two pictures as `[poster]`."""
     pictures = [
-        *_progressive(video.picture.size),
-        *_held(video),
-        *_thinned(video.picture),
-        *_standard_color(video.picture.color, covering([rung.size for rung in rungs])),
+        *_deinterlace(video.picture.size),
+        *_hold_last_picture(video),
+        *_limit_frame_rate(video.picture),
+        *_convert_color(video.picture.color, bounding_size([rung.size for rung in rungs])),
     ]
     outputs = {rung.name: [_scale(rung.size), "setsar=1", "format=yuv420p"] for rung in rungs}
     outputs["poster"] = _poster(video.picture, poster)
@@ -48,19 +48,19 @@ def graph(video: Video, rungs: Sequence[Rung], poster: Size) -> str:
     )
 
 
-def _progressive(size: Size) -> list[str]:
+def _deinterlace(size: Size) -> list[str]:
     """Frames that are marked as interlaced lose their combs, all others pass."""
     return ["bwdif=mode=send_frame:deint=interlaced"] if min(size.width, size.height) >= MIN_DEINTERLACED_EDGE else []
 
 
-def _held(video: Video) -> list[str]:
+def _hold_last_picture(video: Video) -> list[str]:
     """The last picture stands as long as there is sound: players stop where one of both is missing."""
     if (video.seconds - video.picture.end_seconds) * video.picture.frame_rate <= 1:
         return []
     return ["tpad=stop_mode=clone:stop=-1", f"trim=end={video.seconds}"]
 
 
-def _thinned(picture: Picture) -> list[str]:
+def _limit_frame_rate(picture: Picture) -> list[str]:
     """Frames that no rendition takes cost nothing."""
     if picture.frame_rate >= picture.nominal_rate:
         return []
@@ -68,23 +68,23 @@ def _thinned(picture: Picture) -> list[str]:
     return [rf"select='isnan(prev_selected_t)+gte(t-prev_selected_t\,{distance:.6f})'"]
 
 
-def _standard_color(color: Color, size: Size) -> list[str]:
+def _convert_color(color: Color, size: Size) -> list[str]:
     """BT.709 in limited range, tagged so. What has to be computed is computed once, in the largest `size` that is needed."""
-    told = (
+    declared = (
         f"setparams=colorspace={color.matrix}:color_primaries={color.primaries}:color_trc={color.transfer}"
         f":range={'pc' if color.is_full_range else 'tv'}"
     )
     scaled = f"zscale=w={size.width}:h={size.height}:f=bicubic"
     if color.is_hdr:
         return [
-            told, f"{scaled}:t=linear:npl={WHITE_NITS}:p={BT709}", "format=gbrpf32le",
+            declared, f"{scaled}:t=linear:npl={WHITE_NITS}:p={BT709}", "format=gbrpf32le",
             f"tonemap=mobius:param={KEPT_SHARE}:desat=0:peak={BRIGHTEST_NITS / WHITE_NITS:.3f}",
             f"zscale=m={BT709}:t={BT709}:r=tv", "format=yuv420p", *(f"sidedata=delete:{kind}" for kind in HDR_SIDE_DATA),
         ]  # fmt: skip
     if color.is_converted:
         primaries = BT709 if color.is_wide else color.primaries
-        return [told, f"{scaled}:m={BT709}:p={primaries}:r=tv", "format=yuv420p"]
-    return [told]
+        return [declared, f"{scaled}:m={BT709}:p={primaries}:r=tv", "format=yuv420p"]
+    return [declared]
 
 
 def _poster(picture: Picture, size: Size) -> list[str]:

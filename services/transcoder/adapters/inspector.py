@@ -12,9 +12,9 @@ from libs.media_type.content import Content
 from libs.sandbox.sandbox import PYTHON, Limits, Sandbox
 from services.transcoder.adapters.child import find_problem
 from services.transcoder.adapters.container import is_cut_off
-from services.transcoder.domain.color import Color, completed
+from services.transcoder.domain.color import Color, with_defaults
 from services.transcoder.domain.ladder import shown_size
-from services.transcoder.domain.media import Picture, Sound, Source, Video, poster_time, rendition_rate
+from services.transcoder.domain.media import Picture, Sound, Source, Video, choose_poster_time, rendition_rate
 
 MEDIA_CHILD: Final = Path(__file__).with_name("media_child.py")
 LIMITS: Final = Limits(wall_seconds=60, memory_bytes=2 << 30, cpu_seconds=60, file_bytes=64 << 20)
@@ -79,9 +79,9 @@ def _picture(answer: dict[str, Any]) -> Picture:
         size=size,
         nominal_rate=nominal,
         frame_rate=rendition_rate(nominal, picture["frames"], answer["duration_seconds"] or 0),
-        color=completed(Color(**picture["color"]), size),
+        color=with_defaults(Color(**picture["color"]), size),
         end_seconds=picture["end_seconds"],
-        poster_seconds=poster_time(picture["early_times"], picture["end_seconds"]),
+        poster_seconds=choose_poster_time(picture["first_times"], picture["end_seconds"]),
     )
 
 

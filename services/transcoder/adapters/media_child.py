@@ -25,8 +25,8 @@ MAX_GAP_SECONDS = 10
 """A larger step between the timestamps of a broadcast is a new clock, not a pause; ffmpeg's `-dts_delta_threshold`."""
 MAX_TORN_PACKETS = 2
 """So many packets a demuxer may make of the bytes that it read last."""
-MAX_EARLY_PACKETS = 1000
-"""Whose times are told: some seconds, as posters are not taken from the end."""
+MAX_FIRST_TIMES = 1000
+"""Whose times are answered: some seconds, as posters are not taken from the end."""
 DEFAULT_RATE = 25
 FULL_RANGE = 2
 """`AVCOL_RANGE_JPEG` of libavutil/pixfmt.h."""
@@ -53,7 +53,7 @@ def inspect(path: str, demuxer: str, max_pixels: int, skipped_bytes: int = 0) ->
         if any(stream.codec_context.width * stream.codec_context.height > max_pixels for stream in videos):
             return {"error": "too_large"}
         tracks = {stream.index: Track(stream) for stream in container.streams}
-        told = told_ends(container, demuxer)
+        declared = declared_ends(container, demuxer)
         read(container, tracks, [*videos[:1], *sounds])
         used = [tracks[stream.index] for stream in videos[:1]]
         used += [track for track in (tracks[stream.index] for stream in sounds) if track.frame is not None][:1]
@@ -61,11 +61,11 @@ def inspect(path: str, demuxer: str, max_pixels: int, skipped_bytes: int = 0) ->
             return {"error": "unreadable"}
         return {
             **timing(container, used, container.size - skipped_bytes),
-            "is_cut_off": is_cut_off(container, demuxer, used if demuxer == "mov" else [*tracks.values()], told),
+            "is_cut_off": is_cut_off(container, demuxer, used if demuxer == "mov" else [*tracks.values()], declared),
             "video": [video(stream, tracks[stream.index]) for stream in videos],
             "audio": [sound(stream, tracks[stream.index]) for stream in sounds],
-            "picture": picture(used) if videos else None,
-            "sound": heard(used) if used[-1].stream in sounds else None,
+            "picture": used_picture(used) if videos else None,
+            "sound": used_sound(used) if used[-1].stream in sounds else None,
         }
 
 
@@ -85,7 +85,7 @@ class Track:
         self.frame: Any = None
         """The first one that decodes."""
         self.size = self.packets = 0
-        self.early: list[float] = []
+        self.first_times: list[float] = []
         """When the first packets are shown, in the file's order."""
         self.start: float | None = None
         self.end: float | None = None
@@ -106,8 +106,8 @@ class Track:
         if self._has_clocks:
             decoded = shown if packet.dts is None else packet.dts
             time += self._on_one_clock(float(decoded * packet.time_base), lasts)
-        if len(self.early) < MAX_EARLY_PACKETS:
-            self.early.append(time)
+        if len(self.first_times) < MAX_FIRST_TIMES:
+            self.first_times.append(time)
         self.start = time if self.start is None else min(self.start, time)
         self.end = time + lasts if self.end is None else max(self.end, time + lasts)
 
@@ -174,7 +174,7 @@ def damage_ignored() -> Iterator[None]:
 # ---------------------------------------------------------------- is it whole
 
 
-def told_ends(container: Any, demuxer: str) -> dict[int, float]:
+def declared_ends(container: Any, demuxer: str) -> dict[int, float]:
     """When the container says that its streams end, by index; empty where that would be an estimate."""
     if demuxer == "matroska":  # which tells of all together
         return {stream.index: float(container.duration or 0) / av.time_base for stream in container.streams}
@@ -187,12 +187,12 @@ def told_ends(container: Any, demuxer: str) -> dict[int, float]:
     return {}
 
 
-def is_cut_off(container: Any, demuxer: str, tracks: list[Track], told: dict[int, float]) -> bool:
+def is_cut_off(container: Any, demuxer: str, tracks: list[Track], declared: dict[int, float]) -> bool:
     """True where packets of `tracks` are missing, or not whole."""
     if any(track.is_torn or (demuxer == "mov" and index_end(track.stream) > container.size) for track in tracks):
         return True
     held = max(track.end or 0 for track in tracks)
-    return held < max((told.get(track.stream.index, 0) for track in tracks), default=0) * 0.9 - 1
+    return held < max((declared.get(track.stream.index, 0) for track in tracks), default=0) * 0.9 - 1
 
 
 def index_end(stream: Any) -> int:
@@ -217,7 +217,7 @@ def timing(container: Any, used: list[Track], size: int) -> dict[str, Any]:
 
 
 def beginning(used: list[Track]) -> float:
-    """When the first of the used streams begins. What encoders put before the sound is not heard."""
+    """When the first of the used streams begins. What encoders put before the sound is not used_sound."""
     container = used[0].stream.container
     return max(origin(container), min((track.start for track in used if track.start is not None), default=0.0))
 
@@ -250,7 +250,7 @@ def sound(stream: Any, track: Track) -> dict[str, Any]:
     }
 
 
-def picture(used: list[Track]) -> dict[str, Any]:
+def used_picture(used: list[Track]) -> dict[str, Any]:
     """What else is to be known of the video stream that is used, which is the first."""
     track = used[0]
     stream, frame = track.stream, track.frame
@@ -259,7 +259,7 @@ def picture(used: list[Track]) -> dict[str, Any]:
         "index": stream.index,
         "end_seconds": round((track.end or 0) - beginning(used), 3),
         "frames": track.packets,
-        "early_times": [round(time - beginning(used), 6) for time in track.early],
+        "first_times": [round(time - beginning(used), 6) for time in track.first_times],
         "frame_rate": str(rate if rate and rate > 0 else DEFAULT_RATE),
         "pixel_ratio": float(ratio) if ratio and 0.1 < ratio < 10 else 1.0,
         "color": {
@@ -271,8 +271,8 @@ def picture(used: list[Track]) -> dict[str, Any]:
     }
 
 
-def heard(used: list[Track]) -> dict[str, Any]:
-    """The same of the audio stream, which is the last."""
+def used_sound(used: list[Track]) -> dict[str, Any]:
+    """What else is to be known of the audio stream that is used, which is the last."""
     track = used[-1]
     return {
         "index": track.stream.index,

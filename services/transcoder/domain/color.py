@@ -51,14 +51,14 @@ class Color:
         return self.is_hdr or self.is_wide or self.is_full_range or self.matrix != BT709
 
 
-def completed(told: Color, size: Size) -> Color:
-    """`told`, and where a file says nothing what players assume: BT.601 of small pictures, BT.709 of large, BT.2020 of HDR."""
-    transfer = told.transfer if told.transfer in _TRANSFERS else BT709
-    primaries = told.primaries if told.primaries in _PRIMARIES else BT2020 if transfer in (PQ, HLG) else BT709
-    matrix = told.matrix
+def with_defaults(declared: Color, size: Size) -> Color:
+    """`declared`, completed with what players assume: BT.601 for small pictures, BT.709 for large ones, BT.2020 for HDR."""
+    transfer = declared.transfer if declared.transfer in _TRANSFERS else BT709
+    primaries = declared.primaries if declared.primaries in _PRIMARIES else BT2020 if transfer in (PQ, HLG) else BT709
+    matrix = declared.matrix
     if matrix == ICTCP:
         primaries = BT2020
     if matrix not in _MATRICES or transfer not in _MATRIX_TRANSFERS.get(matrix, _TRANSFERS):
         is_large = size.width >= 1280 or size.height >= 720
         matrix = BT2020 if primaries == BT2020 else BT709 if is_large else SMPTE170M
-    return replace(told, matrix=matrix, primaries=primaries, transfer=transfer)
+    return replace(declared, matrix=matrix, primaries=primaries, transfer=transfer)

@@ -49,7 +49,7 @@ def fit_picture(size: Size, edge: int) -> Size:
     return Size(max(1, int(size.width * scale)), max(1, int(size.height * scale)))
 
 
-def covering(sizes: Sequence[Size]) -> Size:
+def bounding_size(sizes: Sequence[Size]) -> Size:
     """The smallest size that none of `sizes` goes beyond."""
     return Size(max(size.width for size in sizes), max(size.height for size in sizes))
 

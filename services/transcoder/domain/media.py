@@ -92,7 +92,7 @@ def rendition_rate(nominal: Fraction, frames: int, seconds: float) -> Fraction:
     return max(nominal / ceil(nominal / MAX_FRAME_RATE), Fraction(MIN_FRAME_RATE))
 
 
-def poster_time(times: Sequence[float], seconds: float) -> float:
+def choose_poster_time(times: Sequence[float], seconds: float) -> float:
     """Of the times when the first frames begin, the one nearest to a tenth of the film, at most 3 s: past a black beginning."""
     wanted = min(3.0, seconds / 10)
     return min(times, key=lambda time: abs(time - wanted), default=0.0)

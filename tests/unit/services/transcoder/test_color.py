@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.transcoder.domain.color import BT709, BT2020, HLG, ICTCP, PQ, RGB, SMPTE170M, UNSPECIFIED, Color, completed
+from services.transcoder.domain.color import BT709, BT2020, HLG, ICTCP, PQ, RGB, SMPTE170M, UNSPECIFIED, Color, with_defaults
 from services.transcoder.domain.ladder import Size
 
 SMALL, LARGE = Size(720, 576), Size(1280, 720)
@@ -23,7 +23,7 @@ SMALL, LARGE = Size(720, 576), Size(1280, 720)
     ],
 )
 def test_what_a_file_does_not_say_is_what_players_assume(told: Color, size: Size, meant: Color) -> None:
-    assert completed(told, size) == meant
+    assert with_defaults(told, size) == meant
 
 
 @pytest.mark.parametrize(

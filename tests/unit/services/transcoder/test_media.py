@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 
-from services.transcoder.domain.media import poster_time, rendition_rate
+from services.transcoder.domain.media import choose_poster_time, rendition_rate
 
 
 @pytest.mark.parametrize(
@@ -39,4 +39,4 @@ def test_renditions_have_between_5_and_60_frames_per_second(
     ],
 )
 def test_the_poster_is_the_frame_nearest_to_a_tenth_of_the_film(times: list[float], seconds: float, chosen: float) -> None:
-    assert poster_time(times, seconds) == chosen
+    assert choose_poster_time(times, seconds) == chosen
