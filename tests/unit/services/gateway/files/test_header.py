@@ -19,6 +19,18 @@ def test_everything_else_is_saved(content_type: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("content_type", "inline", "expected"),
+    [
+        ("image/png", None, "inline"), ("image/png", False, "attachment"), ("image/png", True, "inline"),
+        ("application/pdf", True, "inline"), ("text/plain; charset=utf-8", True, "inline"), ("text/plain", False, "attachment"),
+        ("text/html", True, "attachment"), ("image/svg+xml", True, "attachment"), ("text/javascript", True, "attachment"),
+    ],
+)  # fmt: skip
+def test_a_wish_counts_unless_the_file_may_act_as_a_page(content_type: str, inline: bool | None, expected: str) -> None:
+    assert disposition(content_type, "x", inline=inline).partition(";")[0] == expected
+
+
+@pytest.mark.parametrize(
     ("name", "expected"),
     [
         ("clip.mp4", 'inline; filename="clip.mp4"'),
