@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -16,11 +15,9 @@ from contracts.container import WatchedBucket, WatchedDirectory
 from contracts.envelope import Envelope
 from contracts.events import (
     FetchCompleted,
+    FetchedUploadClosed,
     FetchFailed,
     FetchRequested,
-    StoredObject,
-    UploadCompleted,
-    UploadRejected,
     WatchedFileFound,
     WatchFolderConfigured,
 )
@@ -86,12 +83,13 @@ class Watcher:
 
     async def accept(self, found: WatchedFileFound) -> None:
         """The session service's part."""
-        stored = StoredObject(key="files/x/original", size_bytes=found.size_bytes, etag="e", stored_at=datetime.now(UTC))
         asked = self._asked[found.file_id]
-        await self.rig.hear(about(asked, UploadCompleted, object=stored, completed_at=datetime.now(UTC)))
+        await self.rig.hear(about(asked, FetchedUploadClosed, outcome="completed", size_bytes=found.size_bytes))
 
     async def refuse(self, found: WatchedFileFound, code: str = "infected", message: str = "Eicar") -> None:
-        await self.rig.hear(about(self._asked[found.file_id], UploadRejected, code=code, message=message))
+        await self.rig.hear(
+            about(self._asked[found.file_id], FetchedUploadClosed, outcome="rejected", code=code, message=message)
+        )
 
     async def step(self) -> None:
         for found in await self.found():
