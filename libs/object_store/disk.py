@@ -21,7 +21,7 @@ from libs.object_store.disk_batch import DiskBatch
 from libs.object_store.disk_files import DiskFiles, Meta
 from libs.object_store.disk_multipart import DiskMultipart
 from libs.object_store.incoming import BUFFER_BYTES, Incoming
-from libs.object_store.port import ObjectInfo, OpenMultipart, Part, StoreUnavailableError, check_parts
+from libs.object_store.port import ObjectInfo, OpenMultipart, Part, PeekedObject, StoreUnavailableError, check_parts
 from libs.object_store.presign import Presigner
 from libs.object_store.uninterrupted import uninterrupted
 
@@ -53,6 +53,7 @@ class DiskStore:
         self._notices: set[asyncio.Task[None]] = set()
         self._receiving: set[asyncio.Task[Any]] = set()
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="disk-store")
+        self._readers = ThreadPoolExecutor(threads, thread_name_prefix="disk-store-reader")
 
     async def open(self) -> None:
         # Several services may share the store; what is in `tmp` later is no rubbish.
@@ -66,6 +67,7 @@ class DiskStore:
         if under_way := self._receiving | self._notices:
             await asyncio.wait(under_way, timeout=5)
         await asyncio.to_thread(self._threads.shutdown)
+        await asyncio.to_thread(self._readers.shutdown)
 
     async def check(self) -> None:
         try:
@@ -76,6 +78,17 @@ class DiskStore:
     async def stat(self, key: str) -> ObjectInfo | None:
         meta = await self.run(self.files.meta, key)
         return meta.info() if meta else None
+
+    async def peek(self, key: str, max_bytes: int) -> PeekedObject | None:
+        found = await self.run_reader(self.files.peek, key, max_bytes)
+        if found is None:
+            return None
+        meta, content = found
+        return PeekedObject(meta.info(), content, f"{key}/{meta.data}")
+
+    @property
+    def files_folder(self) -> Path:
+        return self.files.objects
 
     async def read(
         self, key: str, *, start: int = 0, length: int | None = None, match_etag: str | None = None
@@ -211,6 +224,11 @@ class DiskStore:
     async def run(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """Does blocking work in one of the store's threads. Cancelled, it still waits for that work to end."""
         future = asyncio.get_running_loop().run_in_executor(self._threads, lambda: work(*args, **kwargs))
+        return await uninterrupted(future)
+
+    async def run_reader(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        """As `run`, in threads of their own: downloads, however many, hold up no upload."""
+        future = asyncio.get_running_loop().run_in_executor(self._readers, lambda: work(*args, **kwargs))
         return await uninterrupted(future)
 
     def announce(self, info: ObjectInfo) -> None:

@@ -4,24 +4,25 @@ Errors are plain text, as that CDN's are.
 """
 
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import Final
 
 from aiohttp import web
 
-from libs.object_store.port import ObjectStore
 from libs.runtime.single_flight import BusyError
 from libs.web.problem import RETRY_AFTER_SECONDS, UNAVAILABLE_ERRORS
 from libs.web.route import Answer, Api, HttpError, NotFoundError, Parameter
-from services.gateway.domain.chain import OperationError, read
+from services.gateway.domain.chain import OperationError
+from services.gateway.domain.chain import read as read_chain
 from services.gateway.domain.picture import EXTENSIONS
-from services.gateway.domain.upload import Upload
+from services.gateway.domain.served_file import ServedFile
+from services.gateway.files.caching import Caching
 from services.gateway.files.derived import Derivatives, Wanted
 from services.gateway.files.header import CORS
 from services.gateway.files.image import ImageChildError
-from services.gateway.files.published import Published, original
+from services.gateway.files.published import Published, original, original_name
 from services.gateway.files.readable import CONTENT, readable
-from services.gateway.files.send import send, send_found
+from services.gateway.files.send import FileSender
 from services.gateway.files.uploadcare import UploadcareFiles
 
 _UUID: Final = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
@@ -47,21 +48,25 @@ _IMAGE_ANSWERS = {
 }
 
 
+read = lru_cache(maxsize=1024)(read_chain)
+"""The same few chains are asked for again and again."""
+
+
 class Cdn:
-    def __init__(self, base_url: str, files: UploadcareFiles, store: ObjectStore, derivatives: Derivatives) -> None:
+    def __init__(self, base_url: str, files: UploadcareFiles, sender: FileSender, derivatives: Derivatives) -> None:
         self._base_url = base_url
         self._files = files
-        self._store = store
+        self._sender = sender
         self._derivatives = derivatives
 
     async def file(self, request: web.Request) -> web.StreamResponse:
-        upload = await self._upload(request)
-        return await self._send_original(request, upload, request.match_info.get("file_name"))
+        file = await self._file(request)
+        return await self._send_original(request, file, request.match_info.get("file_name"))
 
     async def image(self, request: web.Request) -> web.StreamResponse:
         operations = request.match_info["operations"]
         read(operations)  # what is wrong with the address is said whether or not there is such a file
-        return await self._send_image(request, await self._upload(request), operations)
+        return await self._send_image(request, await self._file(request), operations)
 
     async def group(self, request: web.Request) -> web.StreamResponse:
         """The addresses of its files, one a line."""
@@ -72,48 +77,61 @@ class Cdn:
         return web.Response(text="".join(f"{address}/{position}/\n" for position in range(files_count)), headers=CORS)
 
     async def group_file(self, request: web.Request) -> web.StreamResponse:
-        upload, effects = await self._member(request)
+        file, effects = await self._member(request)
         name = request.match_info.get("file_name")
         if effects:
-            return await self._send_image(request, upload, f"{effects}{name or ''}")
-        return await self._send_original(request, upload, name)
+            return await self._send_image(request, file, f"{effects}{name or ''}")
+        return await self._send_original(request, file, name)
 
     async def group_image(self, request: web.Request) -> web.StreamResponse:
         operations = request.match_info["operations"]
         read(operations)
-        upload, effects = await self._member(request)
-        return await self._send_image(request, upload, f"{effects}-/{operations}" if effects else operations)
+        file, effects = await self._member(request)
+        return await self._send_image(request, file, f"{effects}-/{operations}" if effects else operations)
 
-    async def _upload(self, request: web.Request) -> Upload:
-        upload = await self._files.find(request.match_info["file_id"])
-        if upload is None:
+    async def _file(self, request: web.Request) -> ServedFile:
+        file = await self._files.find(request.match_info["file_id"])
+        if file is None:
             raise NotFoundError("File not found.")
-        return upload
+        return file
 
-    async def _member(self, request: web.Request) -> tuple[Upload, str]:
+    async def _member(self, request: web.Request) -> tuple[ServedFile, str]:
         path = request.match_info
         found = await self._files.find_in_group(path["group_id"], int(path["files_count"]), int(path["position"]))
         if found is None:
             raise NotFoundError("File not found.")
-        upload, effects = found
-        return upload, f"{effects.rstrip('/')}/" if effects else ""
+        file, effects = found
+        return file, f"{effects.rstrip('/')}/" if effects else ""
 
-    async def _send_original(self, request: web.Request, upload: Upload, name: str | None) -> web.StreamResponse:
-        published = original(upload)
-        return await send(request, self._store, replace(published, file_name=name) if name else published)
+    async def _send_original(self, request: web.Request, file: ServedFile, name: str | None) -> web.StreamResponse:
+        published = original(file)
+        return await self._sender.send(request, replace(published, file_name=name) if name else published)
 
-    async def _send_image(self, request: web.Request, upload: Upload, operations: str) -> web.StreamResponse:
+    async def _send_image(self, request: web.Request, file: ServedFile, operations: str) -> web.StreamResponse:
         asked = read(operations)
-        wanted = Wanted(upload, asked.chain, accepts_webp="image/webp" in request.headers.get("Accept", ""))
+        wanted = Wanted(file, asked.chain, accepts_webp="image/webp" in request.headers.get("Accept", ""))
+        image = await self._image(wanted, asked.file_name)
+        try:
+            return await self._sender.send(request, image)
+        except NotFoundError:  # it had to make room for another one meanwhile: it is made again
+            return await self._sender.send(request, await self._image(wanted, asked.file_name))
+
+    async def _image(self, wanted: Wanted, file_name: str | None) -> Published:
+        """Made where it is not kept."""
         found = await self._derivatives.get(wanted)
         assert found.content_type is not None
-        name = asked.file_name or _renamed(original(upload).file_name, found.content_type)
-        vary = "Accept" if asked.chain.negotiates else None
-        return await send_found(request, self._store, Published(found.key, found.content_type, name, vary), found)
+        return Published(
+            found.key,
+            found.content_type,
+            file_name or _renamed(original_name(wanted.file), found.content_type),
+            vary="Accept" if wanted.chain.negotiates else None,
+            caching=Caching.IMMUTABLE,
+            expires_at=wanted.file.file_expires_at,
+        )
 
 
-def api(base_url: str, files: UploadcareFiles, store: ObjectStore, derivatives: Derivatives) -> Api:
-    cdn = Cdn(base_url, files, store, derivatives)
+def api(base_url: str, files: UploadcareFiles, sender: FileSender, derivatives: Derivatives) -> Api:
+    cdn = Cdn(base_url, files, sender, derivatives)
     file = partial(readable, answers=_FILE_ANSWERS)
     listing = partial(readable, answers=_GROUP_ANSWERS)
     image = partial(readable, answers=_IMAGE_ANSWERS, parameters=[_ACCEPT])

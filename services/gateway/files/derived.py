@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import structlog
@@ -14,9 +15,10 @@ from libs.sandbox.workspace import Workspace
 from libs.web.route import NotFoundError
 from services.gateway.domain.operation import Chain
 from services.gateway.domain.picture import HEAD_BYTES, picture
-from services.gateway.domain.upload import Upload
+from services.gateway.domain.served_file import ServedFile
 from services.gateway.files.image import ImageError, ImageMaker, NotAnImageError
 from services.gateway.files.metric import IMAGES
+from services.gateway.files.object_cache import ObjectCache, ServedObject
 from services.gateway.files.refusal import Refusals
 
 EDITION: Final = 1
@@ -29,16 +31,16 @@ IsPublished = Callable[[UploadId], Awaitable[bool]]
 
 @dataclass(frozen=True)
 class Wanted:
-    upload: Upload
+    file: ServedFile
     chain: Chain
     accepts_webp: bool
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Equal for all that get the same image."""
         negotiated = "webp" if self.accepts_webp and self.chain.negotiates else ""
         digest = hashlib.sha256(f"{EDITION} {self.chain.canonical} {negotiated}".encode()).hexdigest()
-        return f"{_folder(self.upload.id)}{digest}"
+        return f"{_folder(self.file.id)}{digest}"
 
 
 class Derivatives:
@@ -47,6 +49,7 @@ class Derivatives:
     def __init__(
         self,
         store: ObjectStore,
+        objects: ObjectCache,
         workspace: Workspace,
         maker: ImageMaker,
         flights: SingleFlight[ObjectInfo],
@@ -56,6 +59,7 @@ class Derivatives:
         is_published: IsPublished,
     ) -> None:
         self._store = store
+        self._objects = objects
         self._workspace = workspace
         self._maker = maker
         self._flights = flights
@@ -74,13 +78,19 @@ class Derivatives:
     async def check(self) -> None:
         await self._workspace.check()
 
-    async def get(self, wanted: Wanted) -> ObjectInfo:
-        """Raises ImageError, BusyError, or NotFoundError where the file is not there any more."""
-        if found := await self._store.stat(wanted.key):
+    async def get(self, wanted: Wanted) -> ServedObject:
+        """One that is kept is found like any file; only what is still to be made waits for its turn.
+
+        Raises ImageError, BusyError, or NotFoundError where the file is not there any more.
+        """
+        if found := await self._objects.find(wanted.key):
             return found
         self._refusals.check(wanted.key)
-        owner = wanted.upload.project_id or wanted.upload.tenant_id
-        return await self._flights.run(wanted.key, lambda: self._make(wanted), owner=owner)
+        owner = wanted.file.project_id or wanted.file.tenant_id
+        await self._flights.run(wanted.key, lambda: self._make(wanted), owner=owner)
+        if found := await self._objects.find(wanted.key):
+            return found
+        raise NotFoundError("There is no such file.")
 
     async def _make(self, wanted: Wanted) -> ObjectInfo:
         try:
@@ -91,7 +101,7 @@ class Derivatives:
             raise
         except ObjectNotFoundError:
             raise NotFoundError("There is no such file.") from None
-        if not await self._is_published(wanted.upload.id):
+        if not await self._is_published(wanted.file.id):
             # Whoever removed the file may have deleted what lay beside it before this came to lie there.
             await self._store.delete([made.key])
             raise NotFoundError("There is no such file.")
@@ -100,14 +110,16 @@ class Derivatives:
 
     async def _make_room(self, made: Wanted) -> None:
         """The oldest others go where more and more are asked for; whoever asks for them again has them made again."""
-        pages = self._store.list(_folder(made.upload.id))
+        pages = self._store.list(_folder(made.file.id))
         others = [kept async for page in pages for kept in page if kept.key != made.key]
         if (surplus := len(others) + 1 - self._max_of_a_file) > 0:
             oldest = sorted(others, key=lambda kept: kept.modified_at)[:surplus]
             await self._store.delete([kept.key for kept in oldest])
+            for kept in oldest:
+                self._objects.forget(kept.key)
 
     async def _made(self, wanted: Wanted) -> ObjectInfo:
-        key, size_bytes = wanted.upload.object_key, wanted.upload.size_bytes or 0
+        key, size_bytes = wanted.file.object_key, wanted.file.size_bytes or 0
         head = b"".join([chunk async for chunk in self._store.read(key, length=min(HEAD_BYTES, size_bytes))])
         found = picture(head)
         if found is None:
