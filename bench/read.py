@@ -50,23 +50,26 @@ end
 
 @dataclass(frozen=True)
 class Server:
-    """One side of the comparison; `processes` are named groups of its process ids."""
+    """One side of the comparison, and its process ids by name."""
 
     name: str
     port: int
-    processes: dict[str, int]
+    processes: dict[str, Sequence[int]]
     small: Sequence[str]
     large: str
 
     def cpu_seconds(self) -> dict[str, float]:
-        return {name: _cpu_seconds(pid) for name, pid in self.processes.items()}
+        return {name: sum(map(_cpu_seconds, pids)) for name, pids in self.processes.items()}
 
 
 def _cpu_seconds(pid: int) -> float:
-    """Of the process and those that it has started and that still live."""
-    root = psutil.Process(pid)
-    times = [found.cpu_times() for found in (root, *root.children(recursive=True))]
-    return float(sum(each.user + each.system for each in times))
+    times = psutil.Process(pid).cpu_times()
+    return float(times.user + times.system)
+
+
+def _family(pid: int) -> list[int]:
+    """The process, and those that it has started."""
+    return [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
 
 
 async def measure(rounds: int, seconds: float, parent: Path | None) -> None:
@@ -82,7 +85,7 @@ async def measure(rounds: int, seconds: float, parent: Path | None) -> None:
                     print("nginx is not installed (Debian: nginx-light): bare figures", flush=True)
                 else:
                     paths = [f"/small-{number}.bin" for number in range(FILES)]
-                    servers.append(Server("nginx", beside[0], {"nginx": beside[1]}, paths, "/large.bin"))
+                    servers.append(Server("nginx", beside[0], {"nginx": _family(beside[1])}, paths, "/large.bin"))
                 await asyncio.to_thread(_compare, servers, folder, rounds, seconds)
 
 
@@ -101,7 +104,7 @@ async def _longshore(demo: Demo, bodies: Path) -> Server:
     pid = process().pid
     database = next(child.pid for child in psutil.Process(pid).children(recursive=True) if child.name() == "postgres")
     port = int(demo.credentials["base_url"].rpartition(":")[2])
-    return Server("longshore", port, {"gateway": pid, "postgres": database}, paths[:-1], paths[-1])
+    return Server("longshore", port, {"standalone": [pid], "postgres": _family(database)}, paths[:-1], paths[-1])
 
 
 async def _published(demo: Demo, body: Path) -> str:

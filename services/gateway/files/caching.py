@@ -7,9 +7,7 @@ from math import floor
 
 
 class Caching(Enum):
-    REVALIDATED = (
-        "a copy may be kept, but is asked about: the file may be removed, or its name lead to another one, at any time"
-    )
+    REVALIDATED = "a copy may be kept, but is asked about: the file may be removed, or its name lead to another one"
     IMMUTABLE = "the address never leads to other bytes: it is that of something made from one file"
     PRIVATE = "the address is its holder's secret"
 

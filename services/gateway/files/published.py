@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import PurePosixPath
+from posixpath import basename, splitext
 from uuid import UUID
 
 from contracts.events import Stage
@@ -49,7 +49,7 @@ async def original_by_id(lookup: FileLookup, name: str) -> Published | None:
     file = await lookup.by_id(UploadId(UUID(match[1]))) if match else None
     if file is None or match is None or file.dialect != "eachlabs" or not kept(file):
         return None
-    if PurePosixPath(file.object_key).suffix != (match[2] or ""):
+    if _suffix(file.object_key) != (match[2] or ""):
         return None
     return original(file) if _is_now(file, file.ready) else None
 
@@ -79,11 +79,10 @@ async def rendition(lookup: FileLookup, upload_id: str, name: str) -> Published 
     file = await lookup.by_id(UploadId(UUID(upload_id)))
     if file is None or not kept(file) or not _is_now(file, file.ready):
         return None
-    path = PurePosixPath(name)
     return Published(
         f"files/{upload_id}/renditions/{name}",
-        _RENDITION_TYPES.get(path.suffix, UNDECLARED),
-        path.name,
+        _RENDITION_TYPES.get(_suffix(name), UNDECLARED),
+        basename(name),
         caching=Caching.IMMUTABLE,
         expires_at=file.file_expires_at,
     )
@@ -109,4 +108,8 @@ def original(file: ServedFile, *, caching: Caching = Caching.REVALIDATED, expire
 
 
 def original_name(file: ServedFile) -> str:
-    return file.name or f"{file.id}{PurePosixPath(file.object_key).suffix}"
+    return file.name or f"{file.id}{_suffix(file.object_key)}"
+
+
+def _suffix(path: str) -> str:
+    return splitext(path)[1]
