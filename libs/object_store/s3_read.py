@@ -29,8 +29,9 @@ class S3Reader:
         """One GET of the first bytes: its head tells the same as a HEAD."""
         try:
             response = self.get(key, 0, max_bytes)
-            if response is None:  # there is no first byte
-                return PeekedObject(self.stat(key), b"" if max_bytes else None)
+            if response is None:  # there is no first byte, or none was asked for
+                info = self.stat(key)
+                return PeekedObject(info, None if info.size_bytes else b"")
         except MinioException as error:
             if error_code(error) in MISSING:
                 return None
