@@ -28,9 +28,7 @@ class Address:
     """None where it is an image that the gateway makes."""
 
 
-async def published(
-    gateway: "Gateway", kind: Kind, body: bytes = PHOTO, *, file_expires_at: datetime | None = None
-) -> Address:
+async def published(gateway: "Gateway", kind: Kind, body: bytes = PHOTO, *, file_expires_at: datetime | None = None) -> Address:
     tenant = await gateway.tenant(uuid4().hex)
     options: dict[str, Any] = {"content_type": "image/png", "file_expires_at": file_expires_at}
     if kind in ("public", "rendition", "segment"):
