@@ -2,8 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
-from typing import ParamSpec, Protocol, TypeVar, runtime_checkable
+from typing import BinaryIO, ParamSpec, Protocol, TypeVar, runtime_checkable
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -11,10 +10,13 @@ _T = TypeVar("_T")
 
 @runtime_checkable
 class KeepsFiles(Protocol):
-    """Each object is a local file, at `PeekedObject.file_path` below `files_folder`."""
+    """Each object lies in a local file."""
 
-    @property
-    def files_folder(self) -> Path: ...
+    async def open_file(self, key: str, *, match_etag: str | None = None) -> BinaryIO:
+        """A file that begins with the object's bytes, which stay readable when the object is replaced or deleted meanwhile.
+
+        Whoever asked for it closes it, in a thread. Raises ObjectNotFoundError or ObjectChangedError.
+        """
 
     async def run_reader(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """Does blocking work in one of the threads that read. Cancelled, it still waits for that work to end."""

@@ -21,7 +21,15 @@ from libs.object_store.disk_batch import DiskBatch
 from libs.object_store.disk_files import DiskFiles, Meta
 from libs.object_store.disk_multipart import DiskMultipart
 from libs.object_store.incoming import BUFFER_BYTES, Incoming
-from libs.object_store.port import ObjectInfo, OpenMultipart, Part, PeekedObject, StoreUnavailableError, check_parts
+from libs.object_store.port import (
+    ObjectInfo,
+    ObjectNotFoundError,
+    OpenMultipart,
+    Part,
+    PeekedObject,
+    StoreUnavailableError,
+    check_parts,
+)
 from libs.object_store.presign import Presigner
 from libs.object_store.uninterrupted import uninterrupted
 
@@ -80,15 +88,17 @@ class DiskStore:
         return meta.info() if meta else None
 
     async def peek(self, key: str, max_bytes: int) -> PeekedObject | None:
-        found = await self.run_reader(self.files.peek, key, max_bytes)
-        if found is None:
-            return None
-        meta, content = found
-        return PeekedObject(meta.info(), content, f"{key}/{meta.data}")
+        return await self.run_reader(_peek, self.files, key, max_bytes)
 
-    @property
-    def files_folder(self) -> Path:
-        return self.files.objects
+    async def open_file(self, key: str, *, match_etag: str | None = None) -> BinaryIO:
+        opened: list[BinaryIO] = []
+        try:
+            await self.run_reader(lambda: opened.append(self.files.open(key, match_etag)[1]))
+        except BaseException:
+            for file in opened:  # whoever waited for it was cancelled
+                file.close()
+            raise
+        return opened[0]
 
     async def read(
         self, key: str, *, start: int = 0, length: int | None = None, match_etag: str | None = None
@@ -274,6 +284,16 @@ def _open_into(opened: list[BinaryIO], files: DiskFiles, key: str, match_etag: s
     meta, file = files.open(key, match_etag)
     opened.append(file)
     return meta, file
+
+
+def _peek(files: DiskFiles, key: str, max_bytes: int) -> PeekedObject | None:
+    try:
+        meta, file = files.open(key)
+    except ObjectNotFoundError:
+        return None
+    with file:
+        content = file.read(meta.size_bytes) if meta.size_bytes <= max_bytes else None
+    return PeekedObject(meta.info(), content, str((files.folder(key) / meta.data).relative_to(files.root)))
 
 
 def _read_at(file: BinaryIO, start: int, length: int) -> bytes:

@@ -58,6 +58,7 @@ class Meta:
 
 class DiskFiles:
     def __init__(self, root: Path) -> None:
+        self.root = root
         self.objects = root / "objects"
         self.tmp = root / "tmp"
         self._locks = [threading.Lock() for _ in range(64)]
@@ -113,19 +114,6 @@ class DiskFiles:
 
     def meta(self, key: str) -> Meta | None:
         return _read_meta(self.folder(key) / META)
-
-    def peek(self, key: str, max_bytes: int) -> tuple[Meta, bytes | None] | None:
-        """The object, and its bytes if they are no more than `max_bytes`; None where there is no object."""
-        folder = self.folder(key)
-        for _ in range(_ATTEMPTS):
-            meta = _read_meta(folder / META)
-            if meta is None:
-                break
-            if meta.size_bytes > max_bytes:
-                return meta, None
-            with suppress(FileNotFoundError):  # replaced between the two looks
-                return meta, (folder / meta.data).read_bytes()
-        return None
 
     def open(self, key: str, match_etag: str | None = None) -> tuple[Meta, BinaryIO]:
         """The object and its bytes, which stay readable when it is replaced meanwhile."""

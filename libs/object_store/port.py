@@ -77,8 +77,8 @@ class PeekedObject:
     content: bytes | None
     """All of its bytes, where these are few enough."""
     file_path: str | None = None
-    """Where its bytes lie below `capability.KeepsFiles.files_folder`, in a store that keeps files. Nothing is there any more
-    once the object was replaced or deleted."""
+    """Below the folder of a store that keeps files: the one that holds exactly its bytes, where there is one. Nothing is there
+    any more once the object was replaced or deleted."""
 
 
 @dataclass(frozen=True)

@@ -162,9 +162,9 @@ def token_rules(settings: Settings, secrets_box: SecretBox) -> TokenRules:
 
 
 def object_cache(settings: Settings, store: ObjectStore) -> ObjectCache:
-    """Where others send the bytes, none are held here."""
-    offloads = settings.gateway_accel_location is not None or settings.gateway_redirect_seconds > 0
-    return ObjectCache(store, max_bytes=settings.gateway_read_memory_bytes, small_bytes=0 if offloads else SMALL_BYTES)
+    """Where the store itself sends all bytes, none are held here."""
+    small_bytes = 0 if settings.gateway_redirect_seconds else SMALL_BYTES
+    return ObjectCache(store, max_bytes=settings.gateway_read_memory_bytes, small_bytes=small_bytes)
 
 
 def transfer(settings: Settings, store: ObjectStore) -> Transfer:
@@ -196,7 +196,6 @@ def derivatives(settings: Settings, store: ObjectStore, objects: ObjectCache, pu
     )
     return Derivatives(
         store,
-        objects,
         Workspace(settings.work_dir),
         maker,
         SingleFlight(
@@ -206,5 +205,6 @@ def derivatives(settings: Settings, store: ObjectStore, objects: ObjectCache, pu
         ),
         max_source_bytes=settings.gateway_image_max_source_bytes,
         max_of_a_file=settings.gateway_image_max_variants,
+        objects=objects,
         is_published=public.is_published,
     )

@@ -64,8 +64,8 @@ class Settings(ServiceSettings):
     gateway_read_memory_bytes: int = Field(default=64 * 2**20, ge=0)
     """Memory for the small files that are served, and for what is known of the others, for a minute at most."""
     gateway_accel_location: str | None = Field(default=None, pattern=r"^/[A-Za-z0-9._/-]+$")
-    """The internal location of an nginx in front that leads to `<data_dir>/objects/objects`: it sends the files of the disk
-    store itself (`X-Accel-Redirect`)."""
+    """The internal location of an nginx in front that leads to `<data_dir>/objects`: it sends the files of the disk store, all
+    but small ones, itself (`X-Accel-Redirect`)."""
     gateway_redirect_seconds: int = Field(default=0, ge=0, le=3600)
     """Clients are redirected to the S3 store for the bytes of a file, by URLs that live so long; 0: the gateway sends them."""
     sandbox: Literal["strict", "auto"] = "strict"

@@ -13,14 +13,14 @@ from libs.runtime.single_flight import BusyError
 from libs.web.problem import RETRY_AFTER_SECONDS, UNAVAILABLE_ERRORS
 from libs.web.route import Answer, Api, HttpError, NotFoundError, Parameter
 from services.gateway.domain.chain import OperationError
-from services.gateway.domain.chain import read as read_chain
+from services.gateway.domain.chain import read as read_operations
 from services.gateway.domain.picture import EXTENSIONS
 from services.gateway.domain.served_file import ServedFile
 from services.gateway.files.caching import Caching
 from services.gateway.files.derived import Derivatives, Wanted
 from services.gateway.files.header import CORS
 from services.gateway.files.image import ImageChildError
-from services.gateway.files.published import Published, original, original_name
+from services.gateway.files.published import Published, original
 from services.gateway.files.readable import CONTENT, readable
 from services.gateway.files.send import FileSender
 from services.gateway.files.uploadcare import UploadcareFiles
@@ -48,7 +48,7 @@ _IMAGE_ANSWERS = {
 }
 
 
-read = lru_cache(maxsize=1024)(read_chain)
+read = lru_cache(maxsize=1024)(read_operations)
 """The same few chains are asked for again and again."""
 
 
@@ -60,13 +60,13 @@ class Cdn:
         self._derivatives = derivatives
 
     async def file(self, request: web.Request) -> web.StreamResponse:
-        file = await self._file(request)
-        return await self._send_original(request, file, request.match_info.get("file_name"))
+        upload = await self._upload(request)
+        return await self._send_original(request, upload, request.match_info.get("file_name"))
 
     async def image(self, request: web.Request) -> web.StreamResponse:
         operations = request.match_info["operations"]
         read(operations)  # what is wrong with the address is said whether or not there is such a file
-        return await self._send_image(request, await self._file(request), operations)
+        return await self._send_image(request, await self._upload(request), operations)
 
     async def group(self, request: web.Request) -> web.StreamResponse:
         """The addresses of its files, one a line."""
@@ -77,39 +77,39 @@ class Cdn:
         return web.Response(text="".join(f"{address}/{position}/\n" for position in range(files_count)), headers=CORS)
 
     async def group_file(self, request: web.Request) -> web.StreamResponse:
-        file, effects = await self._member(request)
+        upload, effects = await self._member(request)
         name = request.match_info.get("file_name")
         if effects:
-            return await self._send_image(request, file, f"{effects}{name or ''}")
-        return await self._send_original(request, file, name)
+            return await self._send_image(request, upload, f"{effects}{name or ''}")
+        return await self._send_original(request, upload, name)
 
     async def group_image(self, request: web.Request) -> web.StreamResponse:
         operations = request.match_info["operations"]
         read(operations)
-        file, effects = await self._member(request)
-        return await self._send_image(request, file, f"{effects}-/{operations}" if effects else operations)
+        upload, effects = await self._member(request)
+        return await self._send_image(request, upload, f"{effects}-/{operations}" if effects else operations)
 
-    async def _file(self, request: web.Request) -> ServedFile:
-        file = await self._files.find(request.match_info["file_id"])
-        if file is None:
+    async def _upload(self, request: web.Request) -> ServedFile:
+        upload = await self._files.find(request.match_info["file_id"])
+        if upload is None:
             raise NotFoundError("File not found.")
-        return file
+        return upload
 
     async def _member(self, request: web.Request) -> tuple[ServedFile, str]:
         path = request.match_info
         found = await self._files.find_in_group(path["group_id"], int(path["files_count"]), int(path["position"]))
         if found is None:
             raise NotFoundError("File not found.")
-        file, effects = found
-        return file, f"{effects.rstrip('/')}/" if effects else ""
+        upload, effects = found
+        return upload, f"{effects.rstrip('/')}/" if effects else ""
 
-    async def _send_original(self, request: web.Request, file: ServedFile, name: str | None) -> web.StreamResponse:
-        published = original(file)
+    async def _send_original(self, request: web.Request, upload: ServedFile, name: str | None) -> web.StreamResponse:
+        published = original(upload)
         return await self._sender.send(request, replace(published, file_name=name) if name else published)
 
-    async def _send_image(self, request: web.Request, file: ServedFile, operations: str) -> web.StreamResponse:
+    async def _send_image(self, request: web.Request, upload: ServedFile, operations: str) -> web.StreamResponse:
         asked = read(operations)
-        wanted = Wanted(file, asked.chain, accepts_webp="image/webp" in request.headers.get("Accept", ""))
+        wanted = Wanted(upload, asked.chain, accepts_webp="image/webp" in request.headers.get("Accept", ""))
         image = await self._image(wanted, asked.file_name)
         try:
             return await self._sender.send(request, image)
@@ -123,10 +123,10 @@ class Cdn:
         return Published(
             found.key,
             found.content_type,
-            file_name or _renamed(original_name(wanted.file), found.content_type),
+            file_name or _renamed(original(wanted.upload).file_name, found.content_type),
             vary="Accept" if wanted.chain.negotiates else None,
             caching=Caching.IMMUTABLE,
-            expires_at=wanted.file.file_expires_at,
+            expires_at=wanted.upload.file_expires_at,
         )
 
 

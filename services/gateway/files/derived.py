@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Final
 
 import structlog
@@ -31,16 +30,16 @@ IsPublished = Callable[[UploadId], Awaitable[bool]]
 
 @dataclass(frozen=True)
 class Wanted:
-    file: ServedFile
+    upload: ServedFile
     chain: Chain
     accepts_webp: bool
 
-    @cached_property
+    @property
     def key(self) -> str:
         """Equal for all that get the same image."""
         negotiated = "webp" if self.accepts_webp and self.chain.negotiates else ""
         digest = hashlib.sha256(f"{EDITION} {self.chain.canonical} {negotiated}".encode()).hexdigest()
-        return f"{_folder(self.file.id)}{digest}"
+        return f"{_folder(self.upload.id)}{digest}"
 
 
 class Derivatives:
@@ -49,20 +48,20 @@ class Derivatives:
     def __init__(
         self,
         store: ObjectStore,
-        objects: ObjectCache,
         workspace: Workspace,
         maker: ImageMaker,
         flights: SingleFlight[ObjectInfo],
         *,
+        objects: ObjectCache,
         max_source_bytes: int,
         max_of_a_file: int,
         is_published: IsPublished,
     ) -> None:
         self._store = store
-        self._objects = objects
         self._workspace = workspace
         self._maker = maker
         self._flights = flights
+        self._objects = objects
         self._max_source_bytes = max_source_bytes
         self._max_of_a_file = max_of_a_file
         self._is_published = is_published
@@ -86,7 +85,7 @@ class Derivatives:
         if found := await self._objects.find(wanted.key):
             return found
         self._refusals.check(wanted.key)
-        owner = wanted.file.project_id or wanted.file.tenant_id
+        owner = wanted.upload.project_id or wanted.upload.tenant_id
         await self._flights.run(wanted.key, lambda: self._make(wanted), owner=owner)
         if found := await self._objects.find(wanted.key):
             return found
@@ -101,7 +100,7 @@ class Derivatives:
             raise
         except ObjectNotFoundError:
             raise NotFoundError("There is no such file.") from None
-        if not await self._is_published(wanted.file.id):
+        if not await self._is_published(wanted.upload.id):
             # Whoever removed the file may have deleted what lay beside it before this came to lie there.
             await self._store.delete([made.key])
             raise NotFoundError("There is no such file.")
@@ -110,7 +109,7 @@ class Derivatives:
 
     async def _make_room(self, made: Wanted) -> None:
         """The oldest others go where more and more are asked for; whoever asks for them again has them made again."""
-        pages = self._store.list(_folder(made.file.id))
+        pages = self._store.list(_folder(made.upload.id))
         others = [kept async for page in pages for kept in page if kept.key != made.key]
         if (surplus := len(others) + 1 - self._max_of_a_file) > 0:
             oldest = sorted(others, key=lambda kept: kept.modified_at)[:surplus]
@@ -119,7 +118,7 @@ class Derivatives:
                 self._objects.forget(kept.key)
 
     async def _made(self, wanted: Wanted) -> ObjectInfo:
-        key, size_bytes = wanted.file.object_key, wanted.file.size_bytes or 0
+        key, size_bytes = wanted.upload.object_key, wanted.upload.size_bytes or 0
         head = b"".join([chunk async for chunk in self._store.read(key, length=min(HEAD_BYTES, size_bytes))])
         found = picture(head)
         if found is None:

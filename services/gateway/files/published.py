@@ -102,13 +102,8 @@ def kept(file: ServedFile) -> bool:
 
 def original(file: ServedFile, *, caching: Caching = Caching.REVALIDATED, expires_at: datetime | None = None) -> Published:
     content_type = file.mime_type or file.content_type or file.declared_content_type or UNDECLARED
-    return Published(
-        file.object_key, content_type, original_name(file), caching=caching, expires_at=expires_at or file.file_expires_at
-    )
-
-
-def original_name(file: ServedFile) -> str:
-    return file.name or f"{file.id}{_suffix(file.object_key)}"
+    name = file.name or f"{file.id}{_suffix(file.object_key)}"
+    return Published(file.object_key, content_type, name, caching=caching, expires_at=expires_at or file.file_expires_at)
 
 
 def _suffix(path: str) -> str:

@@ -3,8 +3,7 @@
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import BinaryIO, Final, Protocol, cast
+from typing import Final, Protocol, cast
 
 import structlog
 from aiohttp import web
@@ -86,27 +85,18 @@ class FromFile:
         self._idle_seconds = idle_seconds
 
     async def send(self, request: web.Request, body: Body) -> web.StreamResponse:
-        if body.found.file_path is None or not on_plain_socket(request):
+        if not on_plain_socket(request):
             return await self._streamed.send(request, body)
-        opened: list[BinaryIO] = []
         run = self._files.run_reader
+        file = await self._files.open_file(body.found.key, match_etag=body.found.validators.etag)
         try:
-            await run(_open, opened, self._files.files_folder / body.found.file_path)
             response = body.response()
             async with file_socket(request, response) as to:
                 with breaking_off(request, body.found.key):
-                    await to.send(opened[0].fileno(), body.start, body.length, run, self._idle_seconds)
+                    await to.send(file.fileno(), body.start, body.length, run, self._idle_seconds)
             return response
         finally:
-            for file in opened:  # also where whoever waited for it was cancelled
-                await run(file.close)
-
-
-def _open(opened: list[BinaryIO], path: Path) -> None:
-    try:
-        opened.append(path.open("rb", buffering=0))
-    except FileNotFoundError:
-        raise ObjectNotFoundError(path.name) from None
+            await run(file.close)
 
 
 @contextmanager

@@ -54,7 +54,7 @@ async def test_a_small_object_is_remembered_with_its_bytes_and_a_large_one_witho
         assert (small.content, small.size_bytes, small.content_type) == (b"1234", 4, "text/plain")
         assert (large.content, large.size_bytes) == (None, 5)
         assert large.file_path is not None
-        assert (store.files_folder / large.file_path).read_bytes() == b"12345"
+        assert (store.files.root / large.file_path).read_bytes() == b"12345"
     assert store.looks == 2
 
 
