@@ -62,7 +62,7 @@ class Settings(ServiceSettings):
     """How long caches may keep renditions and derived images, which never change, at most until their file expires; 0: they ask
     each time, and what was deleted is gone from them, too."""
     gateway_read_memory_bytes: int = Field(default=64 * 2**20, ge=0)
-    """Memory for the small files that are served, and for what is known of the others, for a minute at most."""
+    """Memory for the small files that are served, and for what is known of the others; nothing stays there for long."""
     gateway_accel_location: str | None = Field(default=None, pattern=r"^/[A-Za-z0-9._/-]+$")
     """The internal location of an nginx in front that leads to `<data_dir>/objects`: it sends the files of the disk store, all
     but small ones, itself (`X-Accel-Redirect`)."""

@@ -4,6 +4,7 @@ The bytes under a key never change while it is served, so this can be remembered
 served: that is asked of the database with each request.
 """
 
+import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from libs.runtime.single_flight import SingleFlight
 from services.gateway.files.condition import Validators
 
 FRESH_SECONDS: Final = 60.0
-"""So long at most the bytes of a deleted file may stay in memory, and a lost one goes unnoticed."""
+"""So long a lost object may go unnoticed. What is older leaves the memory within the same time again, unless it is replaced."""
 SMALL_BYTES: Final = 64 * 1024
 """Up to here an object's bytes are remembered and sent from memory."""
 ENTRY_BYTES: Final = 2048
@@ -53,7 +54,9 @@ class ObjectCache:
         self._clock = clock
         self._held: OrderedDict[str, tuple[float, ServedObject]] = OrderedDict()
         """In the order in which they were looked up, which is that in which they cease to be fresh."""
-        self._held_bytes = 0
+        self.held_bytes = 0
+        """What all of it takes, about."""
+        self._sweep: asyncio.TimerHandle | None = None
         self._flights: SingleFlight[ServedObject | None] = SingleFlight(running=LOOKS, waiting=2**31)
 
     async def find(self, key: str) -> ServedObject | None:
@@ -67,12 +70,14 @@ class ObjectCache:
         """What is known of it has turned out not to be true any more."""
         _, found = self._held.pop(key, (0.0, None))
         if found is not None:
-            self._held_bytes -= _cost(found)
+            self.held_bytes -= _cost(found)
 
     async def open(self) -> None:
         """Nothing to open; with `close` and `check` a `libs.runtime.service.Resource`."""
 
     async def close(self) -> None:
+        if self._sweep is not None:
+            self._sweep.cancel()
         await self._flights.close()
 
     async def check(self) -> None:
@@ -85,15 +90,22 @@ class ObjectCache:
             return None
         found = _served(peeked)
         self._held[key] = (self._clock(), found)
-        self._held_bytes += _cost(found)
+        self.held_bytes += _cost(found)
         self._make_room()
+        if self._sweep is None:
+            self._sweep = asyncio.get_running_loop().call_later(FRESH_SECONDS, self._sweep_stale)
         return found
+
+    def _sweep_stale(self) -> None:
+        """Also where nobody asks for anything any more, what was deleted does not stay in memory."""
+        self._make_room()
+        self._sweep = asyncio.get_running_loop().call_later(FRESH_SECONDS, self._sweep_stale) if self._held else None
 
     def _make_room(self) -> None:
         stale = self._clock() - FRESH_SECONDS
         while self._held:
             key, (looked_at, _) = next(iter(self._held.items()))
-            if self._held_bytes <= self._max_bytes and looked_at > stale:
+            if self.held_bytes <= self._max_bytes and looked_at > stale:
                 break
             self.forget(key)
 

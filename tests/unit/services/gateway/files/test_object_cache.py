@@ -9,6 +9,7 @@ import pytest_asyncio
 
 from libs.object_store.disk import DiskStore
 from libs.object_store.port import PeekedObject
+from services.gateway.files import object_cache
 from services.gateway.files.object_cache import ENTRY_BYTES, FRESH_SECONDS, ObjectCache
 
 
@@ -91,6 +92,17 @@ async def test_after_a_while_and_after_forget_it_is_looked_up_again(store: Count
     assert await cache.find("a") is not None
     cache.forget("a")
     assert await cache.find("a") is None
+
+
+async def test_what_nobody_asks_for_any_more_leaves_the_memory(store: CountingStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(object_cache, "FRESH_SECONDS", 0.01)
+    cache = ObjectCache(store, max_bytes=10**6)
+    await store.put("a", b"1")
+    await cache.find("a")
+    async with asyncio.timeout(20):
+        while cache.held_bytes:
+            await asyncio.sleep(0.01)
+    await cache.close()
 
 
 @pytest.mark.parametrize("content_bytes", [0, 1000])
