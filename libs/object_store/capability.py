@@ -15,7 +15,7 @@ class KeepsFiles(Protocol):
     async def open_file(self, key: str, *, match_etag: str | None = None) -> BinaryIO:
         """A file that begins with the object's bytes, which stay readable when the object is replaced or deleted meanwhile.
 
-        Whoever asked for it closes it, in a thread. Raises ObjectNotFoundError or ObjectChangedError.
+        Whoever asked for it closes it. Raises ObjectNotFoundError or ObjectChangedError.
         """
 
     async def run_reader(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:

@@ -3,7 +3,6 @@
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from posixpath import basename, splitext
 from uuid import UUID
 
 from contracts.events import Stage
@@ -82,7 +81,7 @@ async def rendition(lookup: FileLookup, upload_id: str, name: str) -> Published 
     return Published(
         f"files/{upload_id}/renditions/{name}",
         _RENDITION_TYPES.get(_suffix(name), UNDECLARED),
-        basename(name),
+        name.rpartition("/")[2],
         caching=Caching.IMMUTABLE,
         expires_at=file.file_expires_at,
     )
@@ -107,4 +106,6 @@ def original(file: ServedFile, *, caching: Caching = Caching.REVALIDATED, expire
 
 
 def _suffix(path: str) -> str:
-    return splitext(path)[1]
+    """As `PurePosixPath.suffix`, which takes longer than all else that is done here."""
+    stem, dot, extension = path.rpartition("/")[2].rpartition(".")
+    return f".{extension}" if dot and stem and extension else ""

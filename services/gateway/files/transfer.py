@@ -87,16 +87,12 @@ class FromFile:
     async def send(self, request: web.Request, body: Body) -> web.StreamResponse:
         if not on_plain_socket(request):
             return await self._streamed.send(request, body)
-        run = self._files.run_reader
-        file = await self._files.open_file(body.found.key, match_etag=body.found.validators.etag)
-        try:
+        with await self._files.open_file(body.found.key, match_etag=body.found.validators.etag) as file:
             response = body.response()
             async with file_socket(request, response) as to:
                 with breaking_off(request, body.found.key):
-                    await to.send(file.fileno(), body.start, body.length, run, self._idle_seconds)
+                    await to.send(file.fileno(), body.start, body.length, self._files.run_reader, self._idle_seconds)
             return response
-        finally:
-            await run(file.close)
 
 
 @contextmanager

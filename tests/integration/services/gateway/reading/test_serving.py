@@ -1,6 +1,7 @@
 """How files are served: what caches may keep, conditions, ranges, and clients that go away; small ones, large ones, images."""
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -9,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+import aiohttp
 import pytest
+from aiohttp import web
 from PIL import Image
 
 from libs.object_store.disk import DiskStore
@@ -17,6 +20,7 @@ from services.gateway.files.image import ImageMaker, Made
 from services.gateway.files.lookup import FileLookup
 from services.gateway.files.object_cache import SMALL_BYTES
 from services.gateway.store import ServedFileStore
+from tests.integration.libs.object_store.test_disk_http import self_signed
 from tests.integration.services.gateway.cdn.picture import decoded
 from tests.integration.services.gateway.reading.address import (
     KINDS,
@@ -136,6 +140,21 @@ async def test_a_large_object_that_was_stored_once_more_is_served_as_it_is_now(g
     await gateway.store.write(address.new.object_key, stream(again), content_type="image/png")
     async with gateway.client.get(address.path) as response:
         assert (response.status, await response.read()) == (200, again)
+
+
+@pytest.mark.parametrize("store", ["disk"], indirect=True)
+async def test_a_large_file_comes_over_tls_too(gateway: "Gateway", tmp_path: Path) -> None:
+    path = (await published(gateway, "public", LARGE)).path
+    runner = gateway.client.server.runner
+    assert runner is not None
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=self_signed(tmp_path)).start()
+    port = runner.addresses[-1][1]
+    trusting = ssl.create_default_context(cafile=tmp_path / "certificate")
+    trusting.check_hostname = False
+    async with aiohttp.ClientSession() as http:
+        for headers, expected in (({}, LARGE), ({"Range": "bytes=5-"}, LARGE[5:])):
+            async with http.get(f"https://127.0.0.1:{port}{path}", ssl=trusting, headers=headers) as response:
+                assert await response.read() == expected
 
 
 async def test_clients_that_hang_up_leave_nothing_open_and_others_are_served(gateway: "Gateway", tmp_path: Path) -> None:
