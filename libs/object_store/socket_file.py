@@ -6,6 +6,7 @@ sockets: with TLS the body is not what the socket carries.
 """
 
 import asyncio
+import errno
 import os
 import select
 import socket
@@ -23,6 +24,9 @@ QUANTUM_BYTES = 8 * 1024 * 1024
 FAST_BYTES = 512 * 1024
 """Whoever takes so much at once is worth waiting for in the thread, which costs less than another turn."""
 PATIENCE_MS = 5
+COPY_BYTES = 256 * 1024
+_NOT_IN_KERNEL = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
+"""How a file system says that it does not do `sendfile`."""
 
 
 class ClientStalledError(ConnectionError):
@@ -84,7 +88,7 @@ class FileSocket:
         at = start
         while at < last:
             try:
-                count = os.sendfile(self._socket.fileno(), file, at, last - at)
+                count = self._send_some(file, at, last - at)
             except BlockingIOError:
                 if at - start >= FAST_BYTES and poll.poll(PATIENCE_MS):
                     continue
@@ -93,6 +97,15 @@ class FileSocket:
                 raise EOFError("the file is shorter than it was")
             at += count
         return at - start
+
+    def _send_some(self, file: int, at: int, length: int) -> int:
+        try:
+            return os.sendfile(self._socket.fileno(), file, at, length)
+        except OSError as error:
+            if error.errno not in _NOT_IN_KERNEL:
+                raise
+        chunk = os.pread(file, min(length, COPY_BYTES), at)
+        return self._socket.send(chunk, socket.MSG_DONTWAIT) if chunk else 0
 
     async def _writable(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()

@@ -169,5 +169,6 @@ def _render_error(_request: web.Request, error: Exception) -> web.Response:
     else:
         answer = web.Response(status=500, text="Something went wrong here; it was logged.")
     answer.headers["X-Content-Type-Options"] = "nosniff"
+    answer.headers["Cache-Control"] = "no-store"  # what is not there now may be in a moment
     answer.headers.update(CORS)
     return answer

@@ -1,6 +1,7 @@
 """File delivery: the addresses that eachlabs' `public_url`, json2video's `fileUrl` and renditions point at."""
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from functools import partial
 from uuid import UUID
 
@@ -11,7 +12,6 @@ from libs.object_store.port import ObjectStore
 from libs.web.problem import CONTENT_TYPE, Problem, problem, problem_error
 from libs.web.route import Answer, Api, NotFoundError, Parameter
 from libs.web.signed_link import PATH, LinkRefusedError, LinkSigner
-from services.gateway.deps import Clock
 from services.gateway.domain.served_file import ServedFile
 from services.gateway.files.header import CORS
 from services.gateway.files.lookup import FileLookup
@@ -31,6 +31,7 @@ REFUSED = {
     403: Answer("The link is not one of this installation, or it has expired.", Problem, CONTENT_TYPE),
 }
 
+Clock = Callable[[], datetime]
 Find = Callable[[], Awaitable[Published | None]]
 """Raises NotYetError."""
 
@@ -111,4 +112,5 @@ def api(delivery: FileDelivery) -> Api:
 def _render_error(request: web.Request, error: Exception) -> web.Response:
     response = problem_error(request, error)
     response.headers.update(CORS)
+    response.headers["Cache-Control"] = "no-store"  # what is not there now may be in a moment
     return response

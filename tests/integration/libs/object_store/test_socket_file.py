@@ -1,6 +1,7 @@
 """Files put straight onto a socket: every piece of them, and clients that are slow, that stop, or that go away."""
 
 import asyncio
+import errno
 import os
 import subprocess
 import sys
@@ -77,6 +78,21 @@ async def test_any_piece_arrives_as_it_is_and_the_connection_serves_another(serv
         assert await received(reader, length) == BODY[start : start + length]
     writer.close()
     assert served[1] == []
+
+
+async def test_a_file_system_without_sendfile_is_read(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unsupported(*_arguments: int) -> int:
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(os, "sendfile", unsupported)
+    reader, writer = await asyncio.open_connection("127.0.0.1", served[0])
+    writer.write(asking(5, BODY_BYTES - 5))
+    assert await received(reader, BODY_BYTES - 5) == BODY[5:]
+    writer.write(asking(0, BODY_BYTES + 1))
+    with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
+        await received(reader, BODY_BYTES + 1)
+    writer.close()
+    assert [type(error) for error in served[1]] == [EOFError]
 
 
 async def test_requests_sent_ahead_are_answered_in_their_order(served: Served) -> None:

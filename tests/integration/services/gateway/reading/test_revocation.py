@@ -60,7 +60,7 @@ async def test_a_removed_file_is_gone_with_the_next_request(gateway: "Gateway", 
         await way(gateway, address.new)
         assert await status_of(gateway, address.path) == 404, way
         async with gateway.client.get(address.path, headers={"If-None-Match": "*"}) as response:
-            assert response.status == 404
+            assert (response.status, response.headers["Cache-Control"]) == (404, "no-store")
         async with gateway.client.head(address.path) as response:
             assert response.status == 404
 
