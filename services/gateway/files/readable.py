@@ -27,9 +27,7 @@ _VALIDATORS = {
 CONTENT = {
     200: Answer("All of the file.", content_type="*/*", headers=_VALIDATORS),
     206: Answer("The range asked for.", content_type="*/*", headers={**_VALIDATORS, "Content-Range": "Which bytes these are."}),
-    302: Answer(
-        "Where the operator has it so: the bytes are at the store, at a URL that is good for a moment.", content_type="*/*"
-    ),
+    302: Answer("Where the operator has it so: the store sends the bytes.", headers={"Location": "Good for a moment."}),
     304: Answer("The client's copy is current.", headers=_VALIDATORS),
     412: Answer("The file is not the one named in If-Match or If-Unmodified-Since.", Problem, CONTENT_TYPE),
     416: Answer("No such bytes.", Problem, CONTENT_TYPE, {"Content-Range": "`bytes */<size>`"}),
