@@ -7,6 +7,7 @@ PARTS = {
     "bench.put": "Bytes: a streamed PUT into the disk store beside a bare socket-to-file copy",
     "bench.form": "Forms: form-data into the disk store beside a bare socket-to-file copy",
     "bench.base": "Uploads: POST /base/ of a standalone beside a bare socket-to-file copy",
+    "bench.read": "Files: small and large published ones of a standalone beside nginx",
     "bench.register": "Registrations: the eachlabs endpoint beside a bare validated one",
     "bench.chain": "The whole chain: CPU, statements, commits and WAL of one small upload in a burst",
     "bench.latency": "Latency: from stored to webhook",

@@ -15,7 +15,7 @@ from libs.runtime.settings import ServiceSettings
 class StandaloneSettings(ServiceSettings):
     """Every setting of every service counts too; these are the ones that the process itself needs."""
 
-    log_format: Literal["json", "console"] = "console"
+    log_format: Literal["json", "console", "auto"] = "auto"
     sandbox: Literal["strict", "auto"] = "auto"
     """`auto` warns where media cannot be cut off from the network; a service of its own refuses to start there."""
     gateway_recover_credentials: bool = True

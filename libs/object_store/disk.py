@@ -21,7 +21,15 @@ from libs.object_store.disk_batch import DiskBatch
 from libs.object_store.disk_files import DiskFiles, Meta
 from libs.object_store.disk_multipart import DiskMultipart
 from libs.object_store.incoming import BUFFER_BYTES, Incoming
-from libs.object_store.port import ObjectInfo, OpenMultipart, Part, StoreUnavailableError, check_parts
+from libs.object_store.port import (
+    ObjectInfo,
+    ObjectNotFoundError,
+    OpenMultipart,
+    Part,
+    PeekedObject,
+    StoreUnavailableError,
+    check_parts,
+)
 from libs.object_store.presign import Presigner
 from libs.object_store.uninterrupted import uninterrupted
 
@@ -53,6 +61,7 @@ class DiskStore:
         self._notices: set[asyncio.Task[None]] = set()
         self._receiving: set[asyncio.Task[Any]] = set()
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="disk-store")
+        self._readers = ThreadPoolExecutor(threads, thread_name_prefix="disk-store-reader")
 
     async def open(self) -> None:
         # Several services may share the store; what is in `tmp` later is no rubbish.
@@ -66,6 +75,7 @@ class DiskStore:
         if under_way := self._receiving | self._notices:
             await asyncio.wait(under_way, timeout=5)
         await asyncio.to_thread(self._threads.shutdown)
+        await asyncio.to_thread(self._readers.shutdown)
 
     async def check(self) -> None:
         try:
@@ -76,6 +86,19 @@ class DiskStore:
     async def stat(self, key: str) -> ObjectInfo | None:
         meta = await self.run(self.files.meta, key)
         return meta.info() if meta else None
+
+    async def peek(self, key: str, max_bytes: int) -> PeekedObject | None:
+        return await self.run_reader(_peek, self.files, key, max_bytes)
+
+    async def open_file(self, key: str, *, match_etag: str | None = None) -> BinaryIO:
+        opened: list[BinaryIO] = []
+        try:
+            await self.run_reader(lambda: opened.append(self.files.open(key, match_etag)[1]))
+        except BaseException:
+            for file in opened:  # whoever waited for it was cancelled
+                file.close()
+            raise
+        return opened[0]
 
     async def read(
         self, key: str, *, start: int = 0, length: int | None = None, match_etag: str | None = None
@@ -213,6 +236,11 @@ class DiskStore:
         future = asyncio.get_running_loop().run_in_executor(self._threads, lambda: work(*args, **kwargs))
         return await uninterrupted(future)
 
+    async def run_reader(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        """As `run`, in threads of their own: downloads, however many, hold up no upload."""
+        future = asyncio.get_running_loop().run_in_executor(self._readers, lambda: work(*args, **kwargs))
+        return await uninterrupted(future)
+
     def announce(self, info: ObjectInfo) -> None:
         """Tells `notify` about an object that came in, without anybody waiting for it."""
         if self._notify is None:
@@ -256,6 +284,16 @@ def _open_into(opened: list[BinaryIO], files: DiskFiles, key: str, match_etag: s
     meta, file = files.open(key, match_etag)
     opened.append(file)
     return meta, file
+
+
+def _peek(files: DiskFiles, key: str, max_bytes: int) -> PeekedObject | None:
+    try:
+        meta, file = files.open(key)
+    except ObjectNotFoundError:
+        return None
+    with file:
+        content = file.read(meta.size_bytes) if meta.size_bytes <= max_bytes else None
+    return PeekedObject(meta.info(), content, str((files.folder(key) / meta.data).relative_to(files.root)))
 
 
 def _read_at(file: BinaryIO, start: int, length: int) -> bytes:

@@ -58,6 +58,7 @@ class Meta:
 
 class DiskFiles:
     def __init__(self, root: Path) -> None:
+        self.root = root
         self.objects = root / "objects"
         self.tmp = root / "tmp"
         self._locks = [threading.Lock() for _ in range(64)]

@@ -72,6 +72,16 @@ class ObjectInfo:
 
 
 @dataclass(frozen=True)
+class PeekedObject:
+    info: ObjectInfo
+    content: bytes | None
+    """All of its bytes, where these are few enough."""
+    file_path: str | None = None
+    """Below the folder of a store that keeps files: the one that holds exactly its bytes, where there is one. Nothing is there
+    any more once the object was replaced or deleted."""
+
+
+@dataclass(frozen=True)
 class Part:
     number: int
     size_bytes: int
@@ -93,6 +103,9 @@ class ObjectStore(Protocol):
 
     async def stat(self, key: str) -> ObjectInfo | None:
         """What lies under `key`; None where nothing does."""
+
+    async def peek(self, key: str, max_bytes: int) -> PeekedObject | None:
+        """As `stat`, with the bytes of an object of at most `max_bytes`, in one go to the store."""
 
     def read(
         self, key: str, *, start: int = 0, length: int | None = None, match_etag: str | None = None

@@ -33,6 +33,7 @@ from libs.object_store.port import (
     ObjectNotFoundError,
     OpenMultipart,
     Part,
+    PeekedObject,
     StoreUnavailableError,
     check_parts,
 )
@@ -40,6 +41,7 @@ from libs.object_store.presign import Presigner
 from libs.object_store.s3_error import MISSING, StoreRefusedError, error_code, port_errors
 from libs.object_store.s3_multipart import S3Multipart
 from libs.object_store.s3_probe import allow_browsers, refuse_unsafe_store
+from libs.object_store.s3_read import S3Reader
 from libs.object_store.uninterrupted import uninterrupted
 
 CHUNK_BYTES = 1024 * 1024
@@ -53,7 +55,6 @@ COPIES, COPY_SECONDS = 32, 900
 """At the same time, and how long the store may be silent. A copy inside the store answers when it is done, and not all stores
 send something meanwhile."""
 PAGE = 1000
-_META = "x-amz-meta-"
 _KEEPALIVE = (
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
     (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30),
@@ -107,8 +108,9 @@ class S3Store:
         copier: _Caller,
         bucket: str,
         presigner: Presigner,
-        probe: Presigner,
         *,
+        reader: S3Reader,
+        probe: Presigner,
         access: tuple[str, str, str],
     ) -> None:
         """`access`: scheme, host and port; access key; secret key."""
@@ -117,6 +119,7 @@ class S3Store:
         self._copier = copier
         self._bucket = bucket
         self._presigner = presigner
+        self._reader = reader
         self._probe = probe
         self._access = access
         self._multipart = S3Multipart(caller.client, bucket)
@@ -137,9 +140,12 @@ class S3Store:
         copier = _Caller.of(COPIES, read_seconds=COPY_SECONDS, endpoint=netloc, secure=secure, **access)
         signing_id, _, signing_secret = (presign_key or f"{access_key}:{secret_key}").partition(":")
         own = f"{parts.scheme}://{netloc}"
-        presigner = Presigner(f"{(public_url or own).rstrip('/')}/{bucket}", signing_id, signing_secret, region)
+        public = f"{(public_url or own).rstrip('/')}/{bucket}"
+        presigner = Presigner(public, signing_id, signing_secret, region)
+        # A key that only takes uploads cannot read.
+        reader = S3Reader(caller.client, bucket, Presigner(public, access_key, secret_key, region))
         probe = Presigner(f"{own}/{bucket}", signing_id, signing_secret, region)
-        return cls(caller, copier, bucket, presigner, probe, access=(own, access_key, secret_key))
+        return cls(caller, copier, bucket, presigner, reader=reader, probe=probe, access=(own, access_key, secret_key))
 
     async def open(self) -> None:
         """Raises UnsafeStoreError for a store that would let a client's upload URL do more than it was signed for."""
@@ -163,14 +169,17 @@ class S3Store:
 
     async def stat(self, key: str) -> ObjectInfo | None:
         try:
-            return await self._run(self._stat, key)
+            return await self._run(self._reader.stat, key)
         except ObjectNotFoundError:
             return None
+
+    async def peek(self, key: str, max_bytes: int) -> PeekedObject | None:
+        return await self._run(self._reader.peek, key, max_bytes)
 
     async def read(
         self, key: str, *, start: int = 0, length: int | None = None, match_etag: str | None = None
     ) -> AsyncIterator[bytes]:
-        response = await self._run(self._get, key, start, length, match_etag)
+        response = await self._run(self._reader.get, key, start, length, match_etag)
         if response is None:
             return
         try:
@@ -227,6 +236,11 @@ class S3Store:
     ) -> str:
         bound = dict(headers) if content_length is None else {**headers, "content-length": str(content_length)}
         return self._presigner.url("PUT", key, expires_in=expires_in, headers=bound, now=now)
+
+    def presign_get(self, key: str, *, expires_in: timedelta, content_type: str, disposition: str, cache_control: str) -> str:
+        return self._reader.presign_get(
+            key, expires_in=expires_in, content_type=content_type, disposition=disposition, cache_control=cache_control
+        )
 
     async def start_multipart(self, key: str, *, content_type: str, metadata: Mapping[str, str] | None = None) -> str:
         return await self._whole(self._multipart.start, key, content_type, metadata or {})
@@ -300,29 +314,6 @@ class S3Store:
             if error_code(error) not in ("AccessDenied", "BucketAlreadyOwnedByYou"):
                 raise
 
-    def _stat(self, key: str, bucket: str | None = None) -> ObjectInfo:
-        return _info(self._client.stat_object(bucket_name=bucket or self._bucket, object_name=key))
-
-    def _get(self, key: str, start: int, length: int | None, match_etag: str | None) -> Any:
-        """The open response; None where there is no such range."""
-        if length == 0:
-            self._stat(key)
-            return None
-        headers: dict[str, Any] = {"If-Match": f'"{match_etag}"'} if match_etag else {}
-        try:
-            response = self._client.get_object(
-                bucket_name=self._bucket, object_name=key, offset=start, length=length or 0, request_headers=headers
-            )
-        except MinioException as error:
-            if error_code(error) == "InvalidRange":
-                return None
-            raise
-        # Some servers ignore the condition.
-        if match_etag and response.headers.get("ETag", "").strip('"') != match_etag:
-            response.close()
-            raise ObjectChangedError(key)
-        return response
-
     def _put_file(self, key: str, path: Path, content_type: str, metadata: dict[str, Any]) -> ObjectInfo:
         result = self._client.fput_object(
             bucket_name=self._bucket,
@@ -349,7 +340,7 @@ class S3Store:
     def _copy(
         self, source: str, target: str, match_etag: str, content_type: str | None, bucket: str | None = None
     ) -> ObjectInfo:
-        found = self._stat(source, bucket)
+        found = self._reader.stat(source, bucket)
         if found.etag != match_etag:
             raise ObjectChangedError(source)
         kind = content_type or found.content_type or "application/octet-stream"
@@ -368,7 +359,7 @@ class S3Store:
                 metadata_directive=REPLACE,
             )
         # Some servers ignore the condition: what was copied is `match_etag` only if that still lies there.
-        if self._stat(source, bucket).etag != match_etag:
+        if self._reader.stat(source, bucket).etag != match_etag:
             raise ObjectChangedError(source)
         return _written(target, result, found.size_bytes, kind, found.metadata)
 
@@ -394,13 +385,6 @@ async def _regrouped(chunks: AsyncIterable[bytes], size: int) -> AsyncGenerator[
             held_bytes %= size
     if held_bytes:
         yield b"".join(held)
-
-
-def _info(entry: Any) -> ObjectInfo:
-    """Of a HEAD."""
-    headers = {name.lower(): value for name, value in entry.metadata.items()}
-    metadata = {name.removeprefix(_META): value for name, value in headers.items() if name.startswith(_META)}
-    return ObjectInfo(entry.object_name, entry.size, entry.etag, entry.last_modified, entry.content_type, metadata)
 
 
 def _listed(entry: Any) -> ObjectInfo:

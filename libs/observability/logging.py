@@ -13,19 +13,20 @@ from libs.observability.tracing import current_trace_id
 _NO_TRACE = "0" * 32
 
 
-def configure_logging(level: str, log_format: Literal["json", "console"]) -> None:
+def configure_logging(level: str, log_format: Literal["json", "console", "auto"]) -> None:
     """Once per process, before anything logs. Everything goes to stderr; stdout is for the commands' own words.
+
+    `auto` is `console` where stderr is a terminal, for people, and `json` where it is not, for machines.
 
     JSON lines go from structlog straight to stderr as bytes: there is one for each request, and the way through the
     standard library costs several times as much.
     """
     shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         _add_trace_id,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    as_json = log_format == "json"
+    as_json = log_format == "json" or (log_format == "auto" and not sys.stderr.isatty())
     # Not the default, which shows local variables: keys, tokens and settings are among them.
     console = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
     rendering: list[Processor] = (

@@ -42,7 +42,7 @@ class ServiceSettings(BaseSettings):
     egress_allow: str = ""
     """Comma-separated networks that user-supplied addresses may reach although they are private, e.g. `10.1.0.0/16`."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    log_format: Literal["json", "console"] = "json"
+    log_format: Literal["json", "console", "auto"] = "json"
     shutdown_seconds: float = Field(default=10, gt=0)
     """How long a stop may wait for work that is under way."""
 

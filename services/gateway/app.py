@@ -5,6 +5,7 @@ from datetime import timedelta
 from math import ceil
 
 from libs.egress.policy import Policy, parse_networks
+from libs.object_store.capability import KeepsFiles, SignsReads
 from libs.object_store.port import ObjectStore
 from libs.outbox.unit_of_work import Outbox
 from libs.postgres.database import Database
@@ -19,6 +20,7 @@ from libs.sandbox.secrecy import hide_from_children
 from libs.sandbox.workspace import Workspace
 from libs.web.docs import documentation
 from libs.web.server import application
+from libs.web.signed_link import PURPOSE, LinkSigner
 from services.gateway.auth import Authenticator, Operators
 from services.gateway.bearer import Bearers, TokenRules, default_secrets
 from services.gateway.bootstrap import Bootstrap
@@ -32,8 +34,15 @@ from services.gateway.dialects.uploadcare.rest import routes as uploadcare_rest
 from services.gateway.dialects.uploadcare.rest.news import announcer
 from services.gateway.files import cdn
 from services.gateway.files import routes as files
+from services.gateway.files.caching import CachePolicy
 from services.gateway.files.derived import Derivatives
 from services.gateway.files.image import ImageMaker
+from services.gateway.files.lookup import FileLookup
+from services.gateway.files.object_cache import SMALL_BYTES, ObjectCache
+from services.gateway.files.offload import AccelRedirect, StoreRedirect
+from services.gateway.files.routes import FileDelivery
+from services.gateway.files.send import FileSender
+from services.gateway.files.transfer import FromFile, Streamed, Transfer
 from services.gateway.files.uploadcare import UploadcareFiles
 from services.gateway.handlers import handlers
 from services.gateway.jobs import PAUSE_SECONDS, ExpireSubmissions, FoldUsage, ForgetBatches, PurgeDeliveryLog
@@ -75,17 +84,25 @@ def build(settings: Settings, store: ObjectStore, *, clock: Clock = utc_now) -> 
         watch_root=settings.watch_root,
         recovers=settings.gateway_recover_credentials,
     )
-    public = UploadcareFiles(database)
-    images = derivatives(settings, store, public)
+    lookup = FileLookup(database)
+    objects = object_cache(settings, store)
+    sender = FileSender(objects, transfer(settings, store), CachePolicy(settings.gateway_cache_seconds))
+    links = LinkSigner(settings.public_base_url, secrets_box.derived(PURPOSE))
+    public = UploadcareFiles(lookup)
+    images = derivatives(settings, store, objects, public)
     operated = (projects, accounts, containers, watch_folders, webhook_endpoints)
-    faces = (eachlabs, json2video, medialab, upload24, uploadcare, uploadcare_rest, platform, *operated, files)
-    apis = [*(face.api(deps) for face in faces), cdn.api(settings.public_base_url, public, store, images)]
+    faces = (eachlabs, json2video, medialab, upload24, uploadcare, uploadcare_rest, platform, *operated)
+    apis = [
+        *(face.api(deps) for face in faces),
+        files.api(FileDelivery(lookup, store, sender, links, clock)),
+        cdn.api(settings.public_base_url, public, sender, images),
+    ]
     return Service(
         name="gateway",
         outbox=outbox,
         handlers=handlers(announcer(settings.public_base_url), max_upload_bytes=settings.gateway_max_upload_bytes),
         loops=_loops(settings, outbox, clock),
-        resources=(store, bootstrap, images),
+        resources=(store, objects, bootstrap, images),
         web=application([*apis, documentation(apis, title="Longshore", version=VERSION, description=DESCRIPTION)]),
     )
 
@@ -144,7 +161,27 @@ def token_rules(settings: Settings, secrets_box: SecretBox) -> TokenRules:
     return TokenRules(settings.gateway_jwt_issuer, settings.gateway_jwt_audience, secrets, settings.gateway_jwks_url)
 
 
-def derivatives(settings: Settings, store: ObjectStore, public: UploadcareFiles) -> Derivatives:
+def object_cache(settings: Settings, store: ObjectStore) -> ObjectCache:
+    """Where the store itself sends all bytes, none are held here."""
+    small_bytes = 0 if settings.gateway_redirect_seconds else SMALL_BYTES
+    return ObjectCache(store, max_bytes=settings.gateway_read_memory_bytes, small_bytes=small_bytes)
+
+
+def transfer(settings: Settings, store: ObjectStore) -> Transfer:
+    """Raises ValueError for a setting that this kind of store cannot follow."""
+    if settings.gateway_redirect_seconds:
+        if not isinstance(store, SignsReads):
+            raise ValueError("LONGSHORE_GATEWAY_REDIRECT_SECONDS needs an S3 store; the disk store has no URLs to redirect to")
+        return StoreRedirect(store, seconds=settings.gateway_redirect_seconds)
+    if isinstance(store, KeepsFiles):
+        from_file = FromFile(store, store)
+        return AccelRedirect(settings.gateway_accel_location, from_file) if settings.gateway_accel_location else from_file
+    if settings.gateway_accel_location:
+        raise ValueError("LONGSHORE_GATEWAY_ACCEL_LOCATION needs the disk store; for S3 set LONGSHORE_GATEWAY_REDIRECT_SECONDS")
+    return Streamed(store)
+
+
+def derivatives(settings: Settings, store: ObjectStore, objects: ObjectCache, public: UploadcareFiles) -> Derivatives:
     seconds = settings.gateway_image_max_seconds
     maker = ImageMaker(
         Sandbox(settings.sandbox),
@@ -168,5 +205,6 @@ def derivatives(settings: Settings, store: ObjectStore, public: UploadcareFiles)
         ),
         max_source_bytes=settings.gateway_image_max_source_bytes,
         max_of_a_file=settings.gateway_image_max_variants,
+        objects=objects,
         is_published=public.is_published,
     )

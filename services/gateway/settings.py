@@ -58,6 +58,16 @@ class Settings(ServiceSettings):
     """How long the log of a webhook endpoint shows a delivery after its end; as long as delivery can send it once more."""
     gateway_batch_forget_days: float = Field(default=30, gt=0)
     """How long after its end an upload id of the MediaLab API still tells which files came under it."""
+    gateway_cache_seconds: int = Field(default=365 * 86400, ge=0)
+    """How long caches may keep renditions and derived images, which never change, at most until their file expires; 0: they ask
+    each time, and what was deleted is gone from them, too."""
+    gateway_read_memory_bytes: int = Field(default=64 * 2**20, ge=0)
+    """Memory for the small files that are served, and for what is known of the others; nothing stays there for long."""
+    gateway_accel_location: str | None = Field(default=None, pattern=r"^/[A-Za-z0-9._/-]+$")
+    """The internal location of an nginx in front that leads to `<data_dir>/objects`: it sends the files of the disk store, all
+    but small ones, itself (`X-Accel-Redirect`)."""
+    gateway_redirect_seconds: int = Field(default=0, ge=0, le=3600)
+    """Clients are redirected to the S3 store for the bytes of a file, by URLs that live so long; 0: the gateway sends them."""
     sandbox: Literal["strict", "auto"] = "strict"
     """`strict` refuses to start where images cannot be cut off from the network; `auto` warns and goes on."""
     gateway_work_dir: Path | None = None

@@ -83,6 +83,25 @@ async def test_only_the_version_asked_for_is_read(store: ObjectStore) -> None:
         await content_of(store, "a", match_etag=etag)
 
 
+@pytest.mark.parametrize(("content", "max_bytes"), [(b"", 4), (b"123", 4), (b"1234", 4), (b"12345", 4), (b"1", 0), (b"", 0)])
+async def test_a_peek_tells_what_lies_there_and_the_bytes_of_what_is_small(
+    store: ObjectStore, content: bytes, max_bytes: int
+) -> None:
+    await store.write("files/a.png", stream(content), content_type="image/png", metadata={"id": "7"})
+    peeked, found = await store.peek("files/a.png", max_bytes), await store.stat("files/a.png")
+    assert peeked is not None
+    assert found is not None
+    assert peeked.info.modified_at.replace(microsecond=0) == found.modified_at.replace(microsecond=0)
+    for field in ("key", "size_bytes", "etag", "content_type", "metadata"):
+        assert getattr(peeked.info, field) == getattr(found, field)
+    assert peeked.content == (content if len(content) <= max_bytes else None)
+
+
+async def test_a_peek_finds_nothing_under_an_unknown_key(store: ObjectStore) -> None:
+    assert await store.peek("files/none", 4) is None
+    assert await store.peek("files/none", 0) is None
+
+
 async def test_every_write_has_an_etag_of_its_own(adapter: Adapter) -> None:
     first, second = await put(adapter.store, "a", b"same"), await put(adapter.store, "a", b"same")
     assert (first == second) == ("etag" in adapter.deviates)

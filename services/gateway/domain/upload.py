@@ -44,8 +44,53 @@ def reached(state: State, version: int, *, verified: bool, inspected: bool) -> t
     return state, version
 
 
+class UploadProgress:
+    """How far an upload has come and whether its file may be read: the rules over the fields that decide it.
+
+    `state` and `version` are what `reached` answers.
+    """
+
+    state: State
+    version: int
+    completed_at: datetime | None
+    deleted_at: datetime | None
+    multipart_id: str | None
+    fetch_token: UUID | None
+    finished_at: datetime | None
+
+    @property
+    def removed(self) -> bool:
+        return self.deleted_at is not None or self.state in WITHOUT_FILE
+
+    @property
+    def came(self) -> bool:
+        """Of Uploadcare's API: all bytes are there, verified or not. What comes in one request is registered with them."""
+        came_at_once = self.multipart_id is None and self.fetch_token is None
+        return self.completed_at is not None or self.finished_at is not None or came_at_once
+
+    @property
+    def has_file(self) -> bool:
+        """A verified file lies under `object_key` and may be read by its owner."""
+        return self.completed_at is not None and not self.removed
+
+    @property
+    def inspected(self) -> bool:
+        """Verified, and what its bytes are is known, or that they are not what they should be."""
+        return self.has_file and self.version >= Stage.INSPECTED
+
+    @property
+    def ready(self) -> bool:
+        """Verified and processed."""
+        return self.state is State.READY and not self.removed
+
+    @property
+    def busy(self) -> bool:
+        """Bytes are there and something is still being made of them."""
+        return not self.removed and Stage.STORED <= self.version < Stage.PROCESSED
+
+
 @dataclass(frozen=True)
-class Upload:
+class Upload(UploadProgress):
     id: UploadId
     tenant_id: TenantId
     dialect: str
@@ -96,33 +141,3 @@ class Upload:
     """By this the client asks how the fetch is getting on; None: it is not fetched."""
     finished_at: datetime | None
     """When the client said that it sent every part; None where it did not, or its API knows no such call."""
-
-    @property
-    def removed(self) -> bool:
-        return self.deleted_at is not None or self.state in WITHOUT_FILE
-
-    @property
-    def came(self) -> bool:
-        """Of Uploadcare's API: all bytes are there, verified or not. What comes in one request is registered with them."""
-        came_at_once = self.multipart_id is None and self.fetch_token is None
-        return self.completed_at is not None or self.finished_at is not None or came_at_once
-
-    @property
-    def has_file(self) -> bool:
-        """A verified file lies under `object_key` and may be read by its owner."""
-        return self.completed_at is not None and not self.removed
-
-    @property
-    def inspected(self) -> bool:
-        """Verified, and what its bytes are is known, or that they are not what they should be."""
-        return self.has_file and self.version >= Stage.INSPECTED
-
-    @property
-    def ready(self) -> bool:
-        """Verified and processed."""
-        return self.state is State.READY and not self.removed
-
-    @property
-    def busy(self) -> bool:
-        """Bytes are there and something is still being made of them."""
-        return not self.removed and Stage.STORED <= self.version < Stage.PROCESSED

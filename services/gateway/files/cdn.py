@@ -6,13 +6,12 @@ Errors are plain text, as that CDN's are.
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Final
 
 from aiohttp import web
 
 from libs.file_name.name import clean_name
-from libs.object_store.port import ObjectStore
 from libs.runtime.single_flight import BusyError
 from libs.web.problem import RETRY_AFTER_SECONDS, UNAVAILABLE_ERRORS
 from libs.web.route import Answer, Api, HttpError, NotFoundError, Parameter
@@ -21,13 +20,14 @@ from services.gateway.domain.image.facts import UNKNOWN, upright_facts
 from services.gateway.domain.image.parsing import ParsedTransformation, parse_operations
 from services.gateway.domain.image.transformation import Transformation
 from services.gateway.domain.picture import EXTENSIONS
-from services.gateway.domain.upload import Upload
+from services.gateway.domain.served_file import ServedFile
+from services.gateway.files.caching import Caching
 from services.gateway.files.derived import Derivatives, ImageRequest
 from services.gateway.files.header import CORS, HARMLESS
 from services.gateway.files.image import ImageChildError
 from services.gateway.files.published import Published, original
 from services.gateway.files.readable import CONTENT, readable
-from services.gateway.files.send import send, send_found
+from services.gateway.files.send import FileSender
 from services.gateway.files.uploadcare import UploadcareFiles
 
 _UUID: Final = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
@@ -53,6 +53,10 @@ _IMAGE_ANSWERS = {
 }
 
 
+_parse: Final = lru_cache(maxsize=1024)(parse_operations)
+"""The same few chains are asked for again and again."""
+
+
 class NotInspectedError(Exception):
     """It is not known yet what the file is; a little later it will be."""
 
@@ -60,10 +64,10 @@ class NotInspectedError(Exception):
 
 
 class Cdn:
-    def __init__(self, base_url: str, files: UploadcareFiles, store: ObjectStore, derivatives: Derivatives) -> None:
+    def __init__(self, base_url: str, files: UploadcareFiles, sender: FileSender, derivatives: Derivatives) -> None:
         self._base_url = base_url
         self._files = files
-        self._store = store
+        self._sender = sender
         self._derivatives = derivatives
 
     async def file(self, request: web.Request) -> web.StreamResponse:
@@ -72,7 +76,7 @@ class Cdn:
 
     async def image(self, request: web.Request) -> web.StreamResponse:
         operations = request.match_info["operations"]
-        parse_operations(operations)  # what is wrong with the address is said whether or not there is such a file
+        _parse(operations)  # what is wrong with the address is said whether or not there is such a file
         return await self._send_result(request, await self._upload(request), operations)
 
     async def group(self, request: web.Request) -> web.StreamResponse:
@@ -92,17 +96,17 @@ class Cdn:
 
     async def group_image(self, request: web.Request) -> web.StreamResponse:
         operations = request.match_info["operations"]
-        parse_operations(operations)
+        _parse(operations)
         upload, effects = await self._member(request)
         return await self._send_result(request, upload, f"{effects}-/{operations}" if effects else operations)
 
-    async def _upload(self, request: web.Request) -> Upload:
+    async def _upload(self, request: web.Request) -> ServedFile:
         upload = await self._files.find(request.match_info["file_id"])
         if upload is None:
             raise NotFoundError("File not found.")
         return upload
 
-    async def _member(self, request: web.Request) -> tuple[Upload, str]:
+    async def _member(self, request: web.Request) -> tuple[ServedFile, str]:
         path = request.match_info
         found = await self._files.find_in_group(path["group_id"], int(path["files_count"]), int(path["position"]))
         if found is None:
@@ -111,28 +115,41 @@ class Cdn:
         return upload, f"{effects.rstrip('/')}/" if effects else ""
 
     async def _send_original(
-        self, request: web.Request, upload: Upload, name: str | None, *, inline: bool | None = None
+        self, request: web.Request, upload: ServedFile, name: str | None, *, inline: bool | None = None
     ) -> web.StreamResponse:
         published = original(upload)
         cleaned = clean_name(name or "") or published.file_name
-        return await send(request, self._store, replace(published, file_name=cleaned, inline=inline))
+        return await self._sender.send(request, replace(published, file_name=cleaned, inline=inline))
 
-    async def _send_result(self, request: web.Request, upload: Upload, operations: str) -> web.StreamResponse:
-        parsed = parse_operations(operations)
+    async def _send_result(self, request: web.Request, upload: ServedFile, operations: str) -> web.StreamResponse:
+        parsed = _parse(operations)
         if not parsed.needs_image:
             return await self._send_original(request, upload, parsed.file_name, inline=parsed.inline)
         accepts_webp = "image/webp" in request.headers.get("Accept", "")
         wanted = ImageRequest(upload, parsed.transformation, accepts_webp)
-        vary = "Accept" if parsed.transformation.negotiates else None
         if parsed.transformation.report is not None:
-            return await self._send_report(wanted, parsed, vary)
+            return await self._send_report(wanted, parsed)
+        image = await self._image(wanted, parsed)
+        try:
+            return await self._sender.send(request, image)
+        except NotFoundError:  # it had to make room for another one meanwhile: it is made again
+            return await self._sender.send(request, await self._image(wanted, parsed))
+
+    async def _image(self, wanted: ImageRequest, parsed: ParsedTransformation) -> Published:
+        """Made where it is not kept."""
         found = await self._derivatives.get(wanted)
         assert found.content_type is not None
-        name = clean_name(parsed.file_name or "") or _renamed(original(upload).file_name, found.content_type)
-        published = Published(found.key, found.content_type, name, vary, parsed.inline)
-        return await send_found(request, self._store, published, found)
+        return Published(
+            found.key,
+            found.content_type,
+            clean_name(parsed.file_name or "") or _renamed(original(wanted.upload).file_name, found.content_type),
+            vary=_vary(wanted.transformation),
+            inline=parsed.inline,
+            caching=Caching.IMMUTABLE,
+            expires_at=wanted.upload.file_expires_at,
+        )
 
-    async def _send_report(self, wanted: ImageRequest, parsed: ParsedTransformation, vary: str | None) -> web.Response:
+    async def _send_report(self, wanted: ImageRequest, parsed: ParsedTransformation) -> web.Response:
         """What the inspection found of the file, and what was found of the image where the report stands."""
         upload = await self._files.inspected(wanted.upload)
         if upload is None:
@@ -143,11 +160,16 @@ class Cdn:
         else:
             measured = json.loads(await self._derivatives.read(wanted))
             facts = _with_measured(original_facts, measured, parsed, is_inspected=upload.image is not None)
+        vary = _vary(wanted.transformation)
         headers = {"Cache-Control": "no-cache", **({"Vary": vary} if vary else {}), **HARMLESS, **CORS}
         return web.json_response(facts, headers=headers)
 
 
 _FACTS_OF_THE_ORIGINAL: Final = parse_operations("json/").transformation
+
+
+def _vary(transformation: Transformation) -> str | None:
+    return "Accept" if transformation.negotiates else None
 
 
 def _with_measured(
@@ -167,8 +189,8 @@ def _with_measured(
     }
 
 
-def api(base_url: str, files: UploadcareFiles, store: ObjectStore, derivatives: Derivatives) -> Api:
-    cdn = Cdn(base_url, files, store, derivatives)
+def api(base_url: str, files: UploadcareFiles, sender: FileSender, derivatives: Derivatives) -> Api:
+    cdn = Cdn(base_url, files, sender, derivatives)
     file = partial(readable, answers=_FILE_ANSWERS)
     listing = partial(readable, answers=_GROUP_ANSWERS)
     image = partial(readable, answers=_IMAGE_ANSWERS, parameters=[_ACCEPT])
@@ -206,5 +228,6 @@ def _render_error(_request: web.Request, error: Exception) -> web.Response:
     else:
         answer = web.Response(status=500, text="Something went wrong here; it was logged.")
     answer.headers["X-Content-Type-Options"] = "nosniff"
+    answer.headers["Cache-Control"] = "no-store"  # what is not there now may be in a moment
     answer.headers.update(CORS)
     return answer

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 from enum import Enum
+from functools import cached_property
 
 _ENTITY_TAG = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
 
@@ -22,11 +23,11 @@ class Validators:
     """Strong, without quotes."""
     modified_at: datetime
 
-    @property
+    @cached_property
     def last_modified(self) -> str:
         return format_datetime(self._second, usegmt=True)
 
-    @property
+    @cached_property
     def _second(self) -> datetime:
         return self.modified_at.astimezone(UTC).replace(microsecond=0)
 

@@ -14,9 +14,10 @@ from libs.runtime.single_flight import SingleFlight
 from libs.sandbox.workspace import Workspace
 from libs.web.route import NotFoundError
 from services.gateway.domain.image.transformation import Transformation
-from services.gateway.domain.upload import Upload
+from services.gateway.domain.served_file import ServedFile
 from services.gateway.files.image import ImageError, ImageMaker, NotAnImageError
 from services.gateway.files.metric import IMAGES
+from services.gateway.files.object_cache import ObjectCache, ServedObject
 from services.gateway.files.refusal import Refusals
 
 EDITION: Final = 2
@@ -29,7 +30,7 @@ IsPublished = Callable[[UploadId], Awaitable[bool]]
 
 @dataclass(frozen=True)
 class ImageRequest:
-    upload: Upload
+    upload: ServedFile
     transformation: Transformation
     accepts_webp: bool
 
@@ -51,6 +52,7 @@ class Derivatives:
         maker: ImageMaker,
         flights: SingleFlight[ObjectInfo],
         *,
+        objects: ObjectCache,
         max_source_bytes: int,
         max_of_a_file: int,
         is_published: IsPublished,
@@ -59,6 +61,7 @@ class Derivatives:
         self._workspace = workspace
         self._maker = maker
         self._flights = flights
+        self._objects = objects
         self._max_source_bytes = max_source_bytes
         self._max_of_a_file = max_of_a_file
         self._is_published = is_published
@@ -74,21 +77,32 @@ class Derivatives:
     async def check(self) -> None:
         await self._workspace.check()
 
-    async def get(self, request: ImageRequest) -> ObjectInfo:
-        """Raises ImageError, BusyError, or NotFoundError where the file is not there any more."""
-        if found := await self._store.stat(request.key):
+    async def get(self, request: ImageRequest) -> ServedObject:
+        """One that is kept is found like any file; only what is still to be made waits for its turn.
+
+        Raises ImageError, BusyError, or NotFoundError where the file is not there any more.
+        """
+        if found := await self._objects.find(request.key):
             return found
         self._refusals.check(request.key)
         owner = request.upload.project_id or request.upload.tenant_id
-        return await self._flights.run(request.key, lambda: self._make(request), owner=owner)
+        await self._flights.run(request.key, lambda: self._make(request), owner=owner)
+        for _ in range(2):  # the first may share a look that began before there was anything to see
+            if found := await self._objects.find(request.key):
+                return found
+        raise NotFoundError("There is no such file.")
 
     async def read(self, request: ImageRequest) -> bytes:
         """The content of what is small, such as a report. Raises what `get` raises."""
-        found = await self.get(request)
-        try:
-            return b"".join([chunk async for chunk in self._store.read(found.key)])
-        except ObjectNotFoundError:
-            raise NotFoundError("There is no such file.") from None
+        for _ in range(2):  # what was remembered may have had to make room meanwhile: it is made again
+            found = await self.get(request)
+            if found.content is not None:
+                return found.content
+            try:
+                return b"".join([chunk async for chunk in self._store.read(found.key)])
+            except ObjectNotFoundError:
+                self._objects.forget(found.key)
+        raise NotFoundError("There is no such file.")
 
     async def _make(self, request: ImageRequest) -> ObjectInfo:
         try:
@@ -113,6 +127,8 @@ class Derivatives:
         if (surplus := len(others) + 1 - self._max_of_a_file) > 0:
             oldest = sorted(others, key=lambda kept: kept.modified_at)[:surplus]
             await self._store.delete([kept.key for kept in oldest])
+            for kept in oldest:
+                self._objects.forget(kept.key)
 
     async def _made(self, request: ImageRequest) -> ObjectInfo:
         key, size_bytes = request.upload.object_key, request.upload.size_bytes or 0

@@ -1,6 +1,7 @@
 """Headers that make foreign bytes harmless: no file may act as a page of this site."""
 
 import re
+from functools import lru_cache
 from typing import Final
 from urllib.parse import quote
 
@@ -47,6 +48,7 @@ def shown_inline(content_type: str) -> bool:
     return kind in RASTER_IMAGES or kind == PLAYLIST or kind.startswith(("audio/", "video/"))
 
 
+@lru_cache(maxsize=4096)
 def disposition(content_type: str, file_name: str, *, inline: bool | None = None) -> str:
     """RFC 6266: a plain name for all, and the exact one (RFC 8187) where it differs.
 

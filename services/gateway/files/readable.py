@@ -17,11 +17,17 @@ _CONDITIONS = tuple(
         "If-Modified-Since": "Age of the client's copy.",
     }.items()
 )
-_VALIDATORS = {"ETag": "Strong.", "Last-Modified": "When it was stored.", "Accept-Ranges": "`bytes`"}
+_VALIDATORS = {
+    "ETag": "Strong.",
+    "Last-Modified": "When it was stored.",
+    "Accept-Ranges": "`bytes`",
+    "Cache-Control": "How long a copy may be kept unasked; `immutable` where the address never leads to other bytes.",
+}
 
 CONTENT = {
     200: Answer("All of the file.", content_type="*/*", headers=_VALIDATORS),
     206: Answer("The range asked for.", content_type="*/*", headers={**_VALIDATORS, "Content-Range": "Which bytes these are."}),
+    302: Answer("Where the operator has it so: the store sends the bytes.", headers={"Location": "Good for a moment."}),
     304: Answer("The client's copy is current.", headers=_VALIDATORS),
     412: Answer("The file is not the one named in If-Match or If-Unmodified-Since.", Problem, CONTENT_TYPE),
     416: Answer("No such bytes.", Problem, CONTENT_TYPE, {"Content-Range": "`bytes */<size>`"}),

@@ -1,31 +1,26 @@
 """File delivery: the addresses that eachlabs' `public_url`, json2video's `fileUrl` and renditions point at."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from functools import partial
-from typing import Final
 from uuid import UUID
 
 from aiohttp import web
 
 from contracts.events import Stage
 from libs.object_store.port import ObjectStore
-from libs.postgres.database import Database
 from libs.web.problem import CONTENT_TYPE, Problem, problem_error
 from libs.web.route import Answer, Api, NotFoundError, Parameter
-from libs.web.signed_link import PATH, PURPOSE, LinkRefusedError, LinkSigner
-from services.gateway.deps import Clock, Deps
-from services.gateway.domain.upload import Upload
+from libs.web.signed_link import PATH, LinkRefusedError, LinkSigner
+from services.gateway.domain.served_file import ServedFile
 from services.gateway.files.header import CORS
+from services.gateway.files.lookup import FileLookup
 from services.gateway.files.problem import public_problem
 from services.gateway.files.published import Published, original_by_id, original_by_name, original_of_link, rendition
 from services.gateway.files.readable import CONTENT, PROBLEMS, readable
-from services.gateway.files.send import send
+from services.gateway.files.send import FileSender
 from services.gateway.files.soon import NotYetError, soon
-from services.gateway.store.upload import UploadStore
 
-DATABASE_SECONDS: Final = 10
-"""How long a request may wait for the database."""
 CLIENT_ID = "{client_id:c[a-z0-9]{11,31}}"
 
 SIGNATURE = (
@@ -37,64 +32,63 @@ REFUSED = {
     403: Answer("The link is not one of this installation, or it has expired.", Problem, CONTENT_TYPE),
 }
 
-Find = Callable[[UploadStore], Awaitable[Published | None]]
+Clock = Callable[[], datetime]
+Find = Callable[[], Awaitable[Published | None]]
 """Raises NotYetError."""
 
 
 class FileDelivery:
-    """One indexed lookup and one stat per request: what is deleted is gone for the next request."""
+    """One look-up, shared with all who ask at the same time, per request: what is deleted is gone for the next request."""
 
-    def __init__(self, database: Database, store: ObjectStore, links: LinkSigner, clock: Clock) -> None:
-        self._database = database
+    def __init__(self, lookup: FileLookup, store: ObjectStore, sender: FileSender, links: LinkSigner, clock: Clock) -> None:
+        self._lookup = lookup
         self._store = store
+        self._sender = sender
         self._links = links
         self._clock = clock
 
     async def public(self, request: web.Request) -> web.StreamResponse:
         name = request.match_info["file_name"]
-        return await self._send(request, lambda uploads: original_by_id(uploads, name))
+        return await self._send(request, lambda: original_by_id(self._lookup, name))
 
     async def named(self, request: web.Request) -> web.StreamResponse:
         path = request.match_info
-        return await self._send(request, lambda uploads: original_by_name(uploads, path["client_id"], path["path"]))
+        return await self._send(request, lambda: original_by_name(self._lookup, path["client_id"], path["path"]))
 
     async def rendition(self, request: web.Request) -> web.StreamResponse:
         path = request.match_info
-        return await self._send(request, lambda uploads: rendition(uploads, path["upload_id"], path["name"]))
+        return await self._send(request, lambda: rendition(self._lookup, path["upload_id"], path["name"]))
 
     async def download(self, request: web.Request) -> web.StreamResponse:
         upload_id = request.match_info["upload_id"]
         try:
-            self._links.verify(UUID(upload_id), request.query, self._clock())
+            ends_at = self._links.verify(UUID(upload_id), request.query, self._clock())
         except (LinkRefusedError, ValueError):
             return public_problem(403, LinkRefusedError.code, "The link is not valid, or not any more.")
-        return await self._send(request, lambda uploads: original_of_link(uploads, upload_id))
+        return await self._send(request, lambda: original_of_link(self._lookup, upload_id, ends_at))
 
     async def _send(self, request: web.Request, find: Find) -> web.StreamResponse:
         found = await soon(lambda: self._find(find))
         if found is None:
             raise NotFoundError("There is no such file.")
-        return await send(request, self._store, found)
+        return await self._sender.send(request, found)
 
     async def _find(self, find: Find) -> Published | None:
         """Raises NotYetError only where the bytes have come."""
         try:
-            async with asyncio.timeout(DATABASE_SECONDS), self._database.connection() as connection:
-                return await find(UploadStore(connection))
+            return await find()
         except NotYetError as error:
-            if error.upload.version < Stage.STORED and not await self._has_come(error.upload):
+            if error.file.version < Stage.STORED and not await self._has_come(error.file):
                 return None
             raise
 
-    async def _has_come(self, upload: Upload) -> bool:
+    async def _has_come(self, file: ServedFile) -> bool:
         """Staged, or already where it stays: the gateway may have heard of neither."""
         stat = self._store.stat
-        return await stat(upload.staging_key) is not None or await stat(upload.object_key) is not None
+        return await stat(file.staging_key) is not None or await stat(file.object_key) is not None
 
 
-def api(deps: Deps) -> Api:
-    links = LinkSigner(deps.base_url, deps.secrets_box.derived(PURPOSE))
-    delivery = FileDelivery(deps.database, deps.objects, links, deps.clock)
+def api(delivery: FileDelivery) -> Api:
     address = partial(readable, answers={**CONTENT, **PROBLEMS})
     return Api(
         name="files",
@@ -119,4 +113,5 @@ def api(deps: Deps) -> Api:
 def _render_error(request: web.Request, error: Exception) -> web.Response:
     response = problem_error(request, error)
     response.headers.update(CORS)
+    response.headers["Cache-Control"] = "no-store"  # what is not there now may be in a moment
     return response

@@ -1,98 +1,93 @@
 """One published object as the answer to a GET or HEAD, in constant memory."""
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
-from typing import cast
+from collections.abc import Mapping
+from datetime import UTC, datetime
 
-import structlog
 from aiohttp import web
 
-from libs.object_store.port import ObjectChangedError, ObjectInfo, ObjectNotFoundError, ObjectStore
+from libs.object_store.port import ObjectChangedError, ObjectNotFoundError
 from libs.web.route import NotFoundError
-from services.gateway.files.condition import Validators, Verdict
+from services.gateway.files.caching import CachePolicy
+from services.gateway.files.condition import Verdict
 from services.gateway.files.header import CORS, HARMLESS, disposition
+from services.gateway.files.object_cache import ObjectCache, ServedObject
 from services.gateway.files.problem import public_problem
 from services.gateway.files.published import Published
 from services.gateway.files.span import Span, UnsatisfiableRangeError, parse_range
+from services.gateway.files.transfer import Body, Transfer
 
-log = structlog.get_logger()
+_LOOKS = 2
+"""What was remembered of an object may be over; what was looked up just now is not."""
 
 
-async def send(request: web.Request, store: ObjectStore, file: Published) -> web.StreamResponse:
-    """Raises libs.web.route.NotFoundError when the store does not have it (any more)."""
-    found = await store.stat(file.key)
-    if found is None:
+class FileSender:
+    def __init__(self, objects: ObjectCache, transfer: Transfer, caches: CachePolicy) -> None:
+        self._objects = objects
+        self._transfer = transfer
+        self._caches = caches
+
+    async def send(self, request: web.Request, file: Published) -> web.StreamResponse:
+        """Raises libs.web.route.NotFoundError when the store does not have it (any more)."""
+        for _ in range(_LOOKS):
+            found = await self._objects.find(file.key)
+            if found is None:
+                break
+            try:
+                return await self._answer(request, file, found)
+            except (ObjectNotFoundError, ObjectChangedError):  # raised only while nothing was sent
+                self._objects.forget(file.key)
         raise NotFoundError("There is no such file.")
-    return await send_found(request, store, file, found)
 
-
-async def send_found(request: web.Request, store: ObjectStore, file: Published, found: ObjectInfo) -> web.StreamResponse:
-    """`send` of an object that was looked up already. Raises libs.web.route.NotFoundError where it has gone since."""
-    validators = Validators(found.etag, found.modified_at)
-    headers = _headers(file, validators)
-    match validators.judge(request.headers):
-        case Verdict.NOT_MODIFIED:
-            return web.Response(status=304, headers={k: v for k, v in headers.items() if k != "Content-Type"})
-        case Verdict.PRECONDITION_FAILED:
-            return public_problem(412, "precondition_failed", "The file is not the one that the request names.")
-    honoured = request.headers.get("Range") if validators.range_counts(request.headers.get("If-Range")) else None
-    try:
-        span = parse_range(honoured, found.size_bytes) if request.method == "GET" else None
-    except UnsatisfiableRangeError:
-        answer = public_problem(416, "range_not_satisfiable", f"The file has {found.size_bytes} bytes.")
-        answer.headers["Content-Range"] = f"bytes */{found.size_bytes}"
-        return answer
-    return await _stream(request, store, found, span, headers)
-
-
-def _headers(file: Published, validators: Validators) -> dict[str, str]:
-    return {
-        "Content-Type": file.content_type,
-        "Content-Disposition": disposition(file.content_type, file.file_name, inline=file.inline),
-        "ETag": f'"{validators.etag}"',
-        "Last-Modified": validators.last_modified,
-        "Accept-Ranges": "bytes",
-        "Cache-Control": "no-cache",  # a copy may be kept, but is asked about: the file may be deleted at any time
-        **({"Vary": file.vary} if file.vary else {}),
-        **HARMLESS,
-        **CORS,
-    }
-
-
-async def _stream(
-    request: web.Request, store: ObjectStore, found: ObjectInfo, span: Span | None, headers: dict[str, str]
-) -> web.StreamResponse:
-    response = web.StreamResponse(status=206 if span else 200, headers=headers)
-    if span:
-        response.headers["Content-Range"] = span.content_range
-    response.content_length = remaining = span.length if span else found.size_bytes
-    if request.method == "HEAD" or remaining == 0:
-        await response.prepare(request)
-        return response
-    start = span.start if span else 0
-    chunks = cast(AsyncGenerator[bytes, None], store.read(found.key, start=start, length=remaining, match_etag=found.etag))
-    async with aclosing(chunks):
-        chunk = await _first(chunks)
-        await response.prepare(request)
+    async def _answer(self, request: web.Request, file: Published, found: ServedObject) -> web.StreamResponse:
+        headers = self._headers(file, found)
+        match found.validators.judge(request.headers):
+            case Verdict.NOT_MODIFIED:
+                return web.Response(status=304, headers={k: v for k, v in headers.items() if k != "Content-Type"})
+            case Verdict.PRECONDITION_FAILED:
+                return public_problem(412, "precondition_failed", "The file is not the one that the request names.")
         try:
-            while chunk:
-                await response.write(chunk)
-                remaining -= len(chunk)
-                chunk = await anext(chunks, b"")
-            if remaining:
-                raise ObjectNotFoundError(found.key)
-        except ConnectionError:
-            raise
-        except Exception as error:
-            # The head is sent already: a broken connection is the only way left to say that this is not all of it.
-            log.error("file.broken_off", key=found.key, error=type(error).__name__, missing_bytes=remaining)
-            if request.transport is not None:
-                request.transport.abort()
+            span = _span(request, found)
+        except UnsatisfiableRangeError:
+            answer = public_problem(416, "range_not_satisfiable", f"The file has {found.size_bytes} bytes.")
+            answer.headers["Content-Range"] = f"bytes */{found.size_bytes}"
+            return answer
+        if request.method == "HEAD" or found.size_bytes == 0:
+            return await _head(request, found, headers)
+        if found.content is not None:
+            return _from_memory(found.content, span, headers)
+        return await self._transfer.send(request, Body(file, found, span, headers))
+
+    def _headers(self, file: Published, found: ServedObject) -> dict[str, str]:
+        return {
+            "Content-Type": file.content_type,
+            "Content-Disposition": disposition(file.content_type, file.file_name, inline=file.inline),
+            "ETag": f'"{found.validators.etag}"',
+            "Last-Modified": found.validators.last_modified,
+            "Accept-Ranges": "bytes",
+            "Cache-Control": self._caches.cache_control(file.caching, file.expires_at, datetime.now(UTC)),
+            **({"Vary": file.vary} if file.vary else {}),
+            **HARMLESS,
+            **CORS,
+        }
+
+
+def _span(request: web.Request, found: ServedObject) -> Span | None:
+    """The range to send; None: all of it. Raises UnsatisfiableRangeError."""
+    asked = request.headers.get("Range")
+    if asked is None or request.method != "GET" or not found.validators.range_counts(request.headers.get("If-Range")):
+        return None
+    return parse_range(asked, found.size_bytes)
+
+
+async def _head(request: web.Request, found: ServedObject, headers: Mapping[str, str]) -> web.StreamResponse:
+    response = web.StreamResponse(headers=headers)
+    response.content_length = found.size_bytes
+    await response.prepare(request)
     return response
 
 
-async def _first(chunks: AsyncGenerator[bytes, None]) -> bytes:
-    try:
-        return await anext(chunks, b"")
-    except (ObjectNotFoundError, ObjectChangedError):
-        raise NotFoundError("There is no such file.") from None
+def _from_memory(content: bytes, span: Span | None, headers: Mapping[str, str]) -> web.Response:
+    if span is None:
+        return web.Response(body=content, headers=headers)
+    body = content[span.start : span.start + span.length]
+    return web.Response(status=206, body=body, headers={**headers, "Content-Range": span.content_range})

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final, TypeVar
 
-from services.gateway.domain.upload import Upload
+from services.gateway.domain.served_file import ServedFile
 
 Found = TypeVar("Found")
 
@@ -20,9 +20,9 @@ PAUSES: Final = (0.02, 0.04, 0.08, 0.16, 0.3, 0.5, 0.9, 0)
 class NotYetError(Exception):
     """The file is published when it has come and is accepted, or processed."""
 
-    def __init__(self, upload: Upload) -> None:
-        super().__init__(f"{upload.id} is not published yet")
-        self.upload = upload
+    def __init__(self, file: ServedFile) -> None:
+        super().__init__(f"{file.id} is not published yet")
+        self.file = file
 
 
 async def soon(look: Callable[[], Awaitable[Found | None]]) -> Found | None:

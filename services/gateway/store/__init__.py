@@ -17,6 +17,7 @@ from services.gateway.store.project_upload import ProjectUploadStore
 from services.gateway.store.projection import ProjectionStore
 from services.gateway.store.publication import PublicationStore
 from services.gateway.store.registration import RegistrationStore
+from services.gateway.store.served_file import ServedFileStore
 from services.gateway.store.submission import SubmissionStore
 from services.gateway.store.tenant import TenantStore
 from services.gateway.store.upload import UploadStore
@@ -26,6 +27,6 @@ from services.gateway.store.webhook_endpoint import WebhookEndpointStore
 __all__ = [
     "AccessTokenStore", "AccountStore", "BatchStore", "ContainerStore", "DeliveryLogStore", "FolderStore", "GroupStore",
     "HookStore", "NumberedFolderStore", "OperatorStore", "PrivateTokenStore", "ProjectFileStore", "ProjectStore",
-    "ProjectUploadStore", "ProjectionStore", "PublicationStore", "RegistrationStore", "SubmissionStore", "TenantStore",
-    "UploadStore", "UsageStore", "WatchFolderStore", "WebhookEndpointStore",
+    "ProjectUploadStore", "ProjectionStore", "PublicationStore", "RegistrationStore", "ServedFileStore", "SubmissionStore",
+    "TenantStore", "UploadStore", "UsageStore", "WatchFolderStore", "WebhookEndpointStore",
 ]  # fmt: skip

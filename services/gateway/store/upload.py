@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 import asyncpg
 import orjson
@@ -50,7 +49,7 @@ class UploadStore:
         self._connection = connection
 
     async def find(self, upload_id: UploadId) -> Upload | None:
-        """Whoever it belongs to: for public addresses."""
+        """Whoever it belongs to."""
         row = await self._connection.fetchrow(f"SELECT {COLUMNS} FROM uploads WHERE id = $1", upload_id)
         return to_upload(row) if row else None
 
@@ -84,32 +83,6 @@ class UploadStore:
             name,
         )
         return to_upload(row) if row else None
-
-    async def find_by_client(self, client_id: str, folder: str, name: str) -> Upload | None:
-        """The live file behind `/{client_id}/files/<folder>/<name>`."""
-        row = await self._connection.fetchrow(
-            f"""
-            SELECT {QUALIFIED_COLUMNS} FROM uploads u JOIN tenants t ON t.id = u.tenant_id
-            WHERE t.client_id = $1 AND u.folder = $2 AND u.name = $3 AND u.holds_name
-            """,
-            client_id,
-            folder,
-            name,
-        )
-        return to_upload(row) if row else None
-
-    async def count_in_group(self, group_id: UUID) -> int:
-        """How many files a group has, those included that were removed since; 0 where there is no such group."""
-        count: int = await self._connection.fetchval("SELECT count(*) FROM group_files WHERE group_id = $1", group_id)
-        return count
-
-    async def find_in_group(self, group_id: UUID, position: int) -> tuple[Upload, str] | None:
-        """A group's file by its place from 0, with the image operations that the group has for it."""
-        row = await self._connection.fetchrow(
-            "SELECT upload_id, effects FROM group_files WHERE group_id = $1 AND position = $2", group_id, position
-        )
-        upload = await self.find(row["upload_id"]) if row else None
-        return (upload, row["effects"]) if row and upload else None
 
     async def list_folder(self, tenant_id: TenantId, folder: str, *, kind: str | None, after: str, limit: int) -> list[Upload]:
         """Live files of one folder by name, those after the name `after`; `kind`: image, video, audio or other."""

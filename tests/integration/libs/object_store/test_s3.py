@@ -6,8 +6,10 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from aiohttp import web
+from yarl import URL
 
 from libs.object_store.port import ObjectChangedError, StoreUnavailableError
 from libs.object_store.s3 import S3Store
@@ -41,6 +43,33 @@ async def test_a_store_that_went_away_is_unavailable_until_it_is_back(server: S3
     server.start()
     await store.check()
     assert b"".join([chunk async for chunk in store.read("a")]) == b"content"
+    await store.close()
+
+
+async def test_a_read_url_is_good_for_one_object_and_tells_what_the_store_answers(server: S3Server) -> None:
+    url = bucket_url(server.url)
+    store = S3Store.from_url(url, presign_key="takes-uploads:secret")  # which cannot read
+    S3Store.from_url(url)._make_bucket()
+    await store.write("files/page", stream(b"0123456789"), content_type="text/html")
+    disposition = "attachment; filename=\"a _.txt\"; filename*=UTF-8''a%20%C3%BC.txt"
+    signed = store.presign_get(
+        "files/page",
+        expires_in=timedelta(seconds=60),
+        content_type="text/plain; charset=utf-8",
+        disposition=disposition,
+        cache_control="private, max-age=7",
+    )
+    async with aiohttp.ClientSession() as http:
+        async with http.get(URL(signed, encoded=True)) as response:
+            assert (response.status, await response.read()) == (200, b"0123456789")
+            assert response.headers["Content-Type"] == "text/plain; charset=utf-8"
+            assert response.headers["Content-Disposition"] == disposition
+            assert response.headers["Cache-Control"] == "private, max-age=7"
+        async with http.get(URL(signed, encoded=True), headers={"Range": "bytes=2-4"}) as response:
+            assert await response.read() == b"234"
+        for other in (signed.replace("files/page", "files/other"), signed.replace("text%2Fplain", "text%2Fhtml")):
+            async with http.get(URL(other, encoded=True)) as response:
+                assert response.status == 403
     await store.close()
 
 

@@ -1,6 +1,8 @@
 """Log lines as they reach stderr."""
 
 import json
+import os
+import pty
 import subprocess
 import sys
 
@@ -42,6 +44,22 @@ def test_json_lines_carry_level_time_trace_and_traceback() -> None:
     assert "ValueError: wrong" in failed["exception"]
     assert (foreign["event"], foreign["logger"], foreign["level"]) == ("failed there", "library", "error")
     assert "ValueError: wrong" in foreign["exception"]
+
+
+def test_the_automatic_format_is_json_where_no_terminal_listens() -> None:
+    assert [json.loads(line)["event"] for line in lines_of("auto")] == ["upload.completed", "failed", "failed there"]
+
+
+def test_the_automatic_format_is_the_consoles_on_a_terminal() -> None:
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-c", SCRIPT.replace("{format}", "auto")]
+    subprocess.run(command, check=True, stderr=theirs, timeout=60)
+    os.close(theirs)
+    line = os.read(ours, 10_000).decode().splitlines()[0]
+    os.close(ours)
+    assert "upload.completed" in line
+    with pytest.raises(json.JSONDecodeError):
+        json.loads(line)
 
 
 @pytest.mark.parametrize("log_format", ["json", "console"])

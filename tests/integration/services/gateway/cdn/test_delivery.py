@@ -159,7 +159,7 @@ async def test_a_result_is_as_good_a_file_as_any(gateway: "Gateway") -> None:
         assert response.headers["Content-Disposition"] == f'inline; filename="{file_id}.png"'
         assert response.headers["Content-Security-Policy"] == "sandbox; default-src 'none'"
         assert response.headers["Access-Control-Allow-Origin"] == "*"
-        assert response.headers["Cache-Control"] == "no-cache"
+        assert response.headers["Cache-Control"] == "public, max-age=31536000, immutable"
         assert etag.startswith('"')
     async with gateway.client.get(path) as response:
         whole = await response.read()

@@ -8,6 +8,7 @@ import pytest
 from contracts.events import GeoLocation, ImageInfo
 from contracts.ids import UploadId
 from services.gateway.files import soon
+from tests.integration.services.gateway.cdn.conftest import Open
 from tests.integration.services.gateway.cdn.picture import SVG, encoded, halves
 from tests.integration.services.gateway.cdn.test_delivery import Counted, counted, keys
 from tests.integration.services.gateway.cdn.test_images import BROWSER, refused
@@ -98,6 +99,19 @@ async def test_what_the_inspection_made_nothing_of_is_measured(gateway: "Gateway
     for operations in ("json/", "main_colors/", "resize/5x/-/json/"):
         status, reason = await refused(gateway, f"/{text}/-/{operations}")
         assert (status, reason) == (415, "Only images can be processed, and this file is none.")
+
+
+@pytest.mark.parametrize("store", ["s3"], indirect=True)
+async def test_facts_that_had_to_make_room_elsewhere_are_measured_again(open_gateway: Open) -> None:
+    gateway = await open_gateway(gateway_redirect_seconds=60)  # holds no bytes in memory
+    file_id = await inspected(gateway, PHOTO, TURNED)
+    path = f"/{file_id}/-/rotate/90/-/json/"
+
+    facts = await told(gateway, path)
+    await gateway.store.delete(await keys(gateway.store, f"files/{file_id}/derived/"))
+
+    assert await told(gateway, path) == facts
+    assert len(await keys(gateway.store, f"files/{file_id}/derived/")) == 1
 
 
 async def test_facts_wait_for_the_inspection(gateway: "Gateway", monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 from uuid import uuid4
 
+import pytest
 import pytest_asyncio
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
@@ -30,11 +31,18 @@ from libs.outbox.unit_of_work import Outbox
 from libs.runtime.secret import SecretBox, new_key
 from libs.web.docs import documentation
 from libs.web.server import application
+from libs.web.signed_link import PURPOSE, LinkSigner
 from services.gateway.auth import Authenticator, Operators, key_hash
 from services.gateway.bearer import Bearers, TokenRules
 from services.gateway.deps import Deps, Limits
 from services.gateway.domain.registration import Registration
 from services.gateway.files import routes as files
+from services.gateway.files.caching import CachePolicy
+from services.gateway.files.lookup import DATABASE_SECONDS, FileLookup
+from services.gateway.files.object_cache import ObjectCache
+from services.gateway.files.routes import FileDelivery
+from services.gateway.files.send import FileSender
+from services.gateway.files.transfer import FromFile
 from services.gateway.handlers import HANDLERS
 from services.gateway.platform import containers, projects, watch_folders, webhook_endpoints
 from services.gateway.platform import routes as platform
@@ -172,8 +180,16 @@ class Gateway:
         )
 
 
+@pytest.fixture
+def lookup_seconds() -> float:
+    """How long a file's request waits for the database."""
+    return DATABASE_SECONDS
+
+
 @pytest_asyncio.fixture
-async def gateway(open_outbox: Callable[[str], Awaitable[Outbox]], tmp_path: Path) -> AsyncIterator[Gateway]:
+async def gateway(
+    open_outbox: Callable[[str], Awaitable[Outbox]], tmp_path: Path, lookup_seconds: float
+) -> AsyncIterator[Gateway]:
     outbox = await open_outbox("gateway")
     store = DiskStore(tmp_path / "objects", BASE_URL, "secret")
     await store.open()
@@ -194,7 +210,16 @@ async def gateway(open_outbox: Callable[[str], Awaitable[Outbox]], tmp_path: Pat
         egress=Policy(),
         limits=Limits(10**9, day, day, day, day, day, day, day, day, day, 2**17, 0, 0),
     )
-    apis = [face.api(deps) for face in (platform, projects, containers, watch_folders, webhook_endpoints, files)]
+    objects = ObjectCache(store, max_bytes=2**20)
+    delivery = FileDelivery(
+        FileLookup(outbox.database, timeout_seconds=lookup_seconds),
+        store,
+        FileSender(objects, FromFile(store, store), CachePolicy(3600)),
+        LinkSigner(BASE_URL, secrets_box.derived(PURPOSE)),
+        deps.clock,
+    )
+    apis = [face.api(deps) for face in (platform, projects, containers, watch_folders, webhook_endpoints)]
+    apis.append(files.api(delivery))
     async with TestClient(TestServer(application([*apis, documentation(apis, title="Test", version="1")]))) as client:
         yield Gateway(outbox, store, client, secrets_box)
     await store.close()

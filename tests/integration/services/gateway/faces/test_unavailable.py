@@ -10,7 +10,6 @@ import pytest
 from structlog.testing import capture_logs
 
 from libs.object_store.s3 import S3Store
-from services.gateway.files import routes as files
 from services.gateway.platform import routes as platform
 
 if TYPE_CHECKING:
@@ -18,6 +17,11 @@ if TYPE_CHECKING:
 
 PLATFORM = "/platform/v1/uploads"
 PATHS = ("/public/{id}.png", "/{client_id}/files/a.png", "/renditions/{id}/a.png", PLATFORM, PLATFORM + "/{id}")
+
+
+@pytest.fixture
+def lookup_seconds() -> float:
+    return 0.2
 
 
 async def told_to_come_back(gateway: "Gateway", path: str) -> None:
@@ -42,8 +46,7 @@ async def uploads_locked(gateway: "Gateway") -> AsyncIterator[None]:
 async def test_a_database_that_does_not_answer_is_a_503(gateway: "Gateway", path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     tenant = await gateway.tenant("key")
     new = await gateway.register(tenant)
-    for routes in (files, platform):
-        monkeypatch.setattr(routes, "DATABASE_SECONDS", 0.2)
+    monkeypatch.setattr(platform, "DATABASE_SECONDS", 0.2)
 
     async with uploads_locked(gateway):
         await told_to_come_back(gateway, path.format(id=new.id, client_id=tenant.client_id))
@@ -54,7 +57,7 @@ async def test_a_store_that_is_away_is_a_503(gateway: "Gateway", monkeypatch: py
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     away = S3Store.from_url(f"http://key:secret@127.0.0.1:{port}/bucket")
-    monkeypatch.setattr(gateway.store, "stat", away.stat)
+    monkeypatch.setattr(gateway.store, "peek", away.peek)
 
     async with asyncio.timeout(30):
         await told_to_come_back(gateway, f"/public/{new.id}.png")
