@@ -17,7 +17,16 @@ from typing import Final, Literal, TypeVar
 
 from libs.runtime.own_thread import OwnThread
 from services.ingest.adapters.directory_scan import scan
-from services.ingest.adapters.inside import move, open_file, opened_below, opened_root, place_draft, status, write_draft
+from services.ingest.adapters.inside import (
+    are_one,
+    move,
+    open_file,
+    opened_below,
+    opened_root,
+    place_draft,
+    status,
+    write_draft,
+)
 from services.ingest.adapters.note import check_note_name, remove_note
 from services.ingest.adapters.place import PlaceUnavailableError, Survey
 from services.ingest.adapters.writers import Writers, hold_off_writers, writers_of
@@ -182,7 +191,10 @@ class Directory:
                 return True
             if not _is_unchanged(file, found):
                 with opened_root(self._root, [*self._segments, *file.path.split("/")[:-1]]) as folder:
-                    _give_back(file, done, name, folder)
+                    if _has_name(file, done, name, folder):
+                        os.unlink(name, dir_fd=done)
+                    else:
+                        _give_back(file, done, name, folder)
                 return True
             if remove:
                 os.unlink(name, dir_fd=done)
@@ -277,6 +289,12 @@ def _is(file: WatchedFile, folder: int, name: str) -> bool:
 
 def _is_unchanged(file: WatchedFile, found: os.stat_result) -> bool:
     return (found.st_size, str(found.st_mtime_ns)) == (file.size_bytes, file.version)
+
+
+def _has_name(file: WatchedFile, done: int, name: str, folder: int) -> bool:
+    """The file in `done` has a name in its folder, too: a worker gave it back and did not live to take this name away."""
+    names = (file.name, other_name(file))
+    return any(are_one(done, name, folder, other) for one in names for other in (one, beside(one, LOCK)))
 
 
 def _give_back(file: WatchedFile, folder: int, name: str, target_folder: int) -> None:

@@ -69,7 +69,7 @@ def move(folder: int, name: str, target_folder: int, target: str) -> bool:
     try:
         os.link(name, target, src_dir_fd=folder, dst_dir_fd=target_folder, follow_symlinks=False)
     except FileExistsError:
-        if not _are_one(folder, name, target_folder, target):
+        if not are_one(folder, name, target_folder, target):
             return False
     except OSError as error:
         if error.errno not in _NO_LINKS:
@@ -101,6 +101,7 @@ def place_draft(folder: int, draft: str, name: str) -> None:
     os.rename(draft, name, src_dir_fd=folder, dst_dir_fd=folder)
 
 
-def _are_one(folder: int, name: str, other_folder: int, other: str) -> bool:
+def are_one(folder: int, name: str, other_folder: int, other: str) -> bool:
+    """Both names are there, and are those of one file."""
     one, two = status(folder, name), status(other_folder, other)
     return one is not None and two is not None and os.path.samestat(one, two)

@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from contracts.ids import new_upload_id
 from libs.object_store.port import ObjectStore
-from services.ingest.domain.watch import error_note
+from services.ingest.adapters.directory import Directory
+from services.ingest.domain.ignored_name import IgnoredNames
+from services.ingest.domain.watch import WatchedFile, error_note
 from tests.integration.services.ingest.rig import until
 from tests.integration.services.ingest.watched import names_in, others, worker
 
@@ -121,3 +124,15 @@ async def test_a_worker_that_is_killed_while_a_file_is_set_aside_loses_and_repea
             await until(is_over)
         assert [await watcher.content(found) for found in await watcher.found()] == [b"first", b"first, second"][:count]
     assert names_in(demo) == []
+
+
+async def test_a_file_that_a_killed_worker_brought_back_is_not_brought_back_twice(tmp_path: Path) -> None:
+    # M-07: killed between the third link and the third unlink, and the file was taken by its new name meanwhile
+    demo = tmp_path / "demo"
+    (demo / ".done").mkdir(parents=True)
+    (demo / ".done/film.mp4").write_bytes(b"first, second")
+    (demo / "film.mp4.lock").hardlink_to(demo / ".done/film.mp4")
+    directory = Directory(tmp_path, "demo", IgnoredNames())
+    set_aside = WatchedFile(new_upload_id(), "film.mp4", 5, "of the first bytes")
+    assert await directory.recheck(set_aside, ".done/film.mp4", remove=False)
+    assert names_in(demo) == ["film.mp4.lock"]
