@@ -5,6 +5,7 @@ import sys
 
 PARTS = {
     "bench.put": "Bytes: a streamed PUT into the disk store beside a bare socket-to-file copy",
+    "bench.small": "Small uploads: into the disk store and promoted, beside one durable file each",
     "bench.form": "Forms: form-data into the disk store beside a bare socket-to-file copy",
     "bench.base": "Uploads: POST /base/ of a standalone beside a bare socket-to-file copy",
     "bench.read": "Files: small and large published ones of a standalone beside nginx",

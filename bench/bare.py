@@ -115,7 +115,7 @@ def rate(server: Server, folder: Path, request: Request, connections: int, size:
         for sent in [threads.submit(send, server.port, *each, size) for each in requests]:
             sent.result()
         seconds = time.perf_counter() - started
-    for written in folder.rglob("*bench*"):
+    for written in [*folder.rglob("*bench*"), *folder.rglob("blobs/*")]:
         shutil.rmtree(written) if written.is_dir() else written.unlink()
     return connections * size / 1e6 / seconds
 

@@ -1,10 +1,11 @@
-"""The object store in a directory, for one process: how it lies there is in `disk_files` and `disk_multipart`, its upload URLs
-in `disk_http`.
+"""The object store in a directory, for one process: how it lies there is in `disk_files` and `disk_multipart`, how it changes
+in `disk_change`, its upload URLs in `disk_http`.
 
 Everything that is acknowledged is on the disk (fsync) and survives kill -9; nothing that was cut off is ever visible.
 """
 
 import asyncio
+import os
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -18,8 +19,11 @@ from weakref import WeakValueDictionary
 import structlog
 
 from libs.object_store.disk_batch import DiskBatch
-from libs.object_store.disk_files import DiskFiles, Meta
+from libs.object_store.disk_change import Delete, Promote, copying, storing
+from libs.object_store.disk_files import DiskFiles
+from libs.object_store.disk_migration import migrate
 from libs.object_store.disk_multipart import DiskMultipart
+from libs.object_store.group_worker import GroupWorker, one_by_one
 from libs.object_store.incoming import BUFFER_BYTES, Incoming
 from libs.object_store.port import (
     ObjectInfo,
@@ -62,12 +66,14 @@ class DiskStore:
         self._receiving: set[asyncio.Task[Any]] = set()
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="disk-store")
         self._readers = ThreadPoolExecutor(threads, thread_name_prefix="disk-store-reader")
+        self._looks = GroupWorker("disk-look", one_by_one(self.files.stat), threads=4)
 
     async def open(self) -> None:
         # Several services may share the store; what is in `tmp` later is no rubbish.
         if not self._open:
             self._open = True
             await self.run(self.files.sweep)
+            await self.run(migrate, self.files)
             await self.run(self.multipart.sweep)
 
     async def close(self) -> None:
@@ -76,6 +82,8 @@ class DiskStore:
             await asyncio.wait(under_way, timeout=5)
         await asyncio.to_thread(self._threads.shutdown)
         await asyncio.to_thread(self._readers.shutdown)
+        await asyncio.to_thread(self._looks.close)
+        await asyncio.to_thread(self.files.writer.close)
 
     async def check(self) -> None:
         try:
@@ -84,8 +92,8 @@ class DiskStore:
             raise StoreUnavailableError(f"the store's directory cannot be written: {error.strerror}") from error
 
     async def stat(self, key: str) -> ObjectInfo | None:
-        meta = await self.run(self.files.meta, key)
-        return meta.info() if meta else None
+        self.files.tree.place(key)
+        return await self._looks.call(key)
 
     async def peek(self, key: str, max_bytes: int) -> PeekedObject | None:
         return await self.run_reader(_peek, self.files, key, max_bytes)
@@ -105,12 +113,13 @@ class DiskStore:
     ) -> AsyncIterator[bytes]:
         opened: list[BinaryIO] = []
         try:
-            meta, file = await self.run(_open_into, opened, self.files, key, match_etag)
-            left = max(0, meta.size_bytes - start) if length is None else length
-            while left > 0 and (chunk := await self.run(_read_at, file, start, min(left, BUFFER_BYTES))):
+            chunk, left = await self.run(
+                _open_and_read, opened, self.files, key, start=start, length=length, match_etag=match_etag
+            )
+            while chunk:
                 yield chunk
-                start += len(chunk)
-                left -= len(chunk)
+                start, left = start + len(chunk), left - len(chunk)
+                chunk = await self.run(_read_at, opened[0], start, min(left, BUFFER_BYTES)) if left else b""
         finally:
             for file in opened:  # also where whoever waited for it was cancelled
                 file.close()
@@ -127,33 +136,44 @@ class DiskStore:
             else:
                 await self.append(incoming, content)
 
-        self.files.folder(key)
-        return await self.receive(fill, lambda whole: self.files.commit(whole, key, content_type, metadata or {}))
+        self.files.tree.place(key)
+        return await self.receive(fill, lambda whole: self.commit(whole, key, content_type, metadata))
 
     async def receive(
         self,
         fill: Callable[[Incoming], Awaitable[None]],
-        commit: Callable[[Incoming], _T],
+        commit: Callable[[Incoming], Awaitable[_T]],
         create: Callable[[], Incoming] | None = None,
     ) -> _T:
         """Stores what `fill` appends as whatever `commit` makes of it; when one of them raises, nothing is left.
 
-        `commit` and `create` (where the bytes go) are called in a thread.
+        `create` says where the bytes go, and is called in a thread.
         """
         task = asyncio.current_task()
         assert task is not None
         self._receiving.add(task)
         created: list[Incoming] = []
         try:
-            await self.run(lambda: created.append((create or self.files.create)()))
+            if create:
+                await self.run(lambda: created.append(create()))
+            else:
+                created.append(self.files.create())
             await fill(created[0])
-            return await self.run(commit, created[0])
+            return await commit(created[0])
         except BaseException:
             for incoming in created:  # also one whose creation was over only after this was cancelled
                 await self.run(incoming.discard)
             raise
         finally:
             self._receiving.discard(task)
+
+    async def commit(
+        self, incoming: Incoming, key: str, content_type: str, metadata: Mapping[str, str] | None = None
+    ) -> ObjectInfo:
+        """Makes it the object under `key`; together with others that come at the same time."""
+        if incoming.is_held:
+            return await self.files.writer.make(storing(self.files, incoming, key, content_type, metadata))
+        return await self.files.writer.make(await self.run(storing, self.files, incoming, key, content_type, metadata))
 
     async def append(self, incoming: Incoming, chunks: AsyncIterable[bytes]) -> None:
         """Writes a stream, a buffer's worth at a time."""
@@ -165,7 +185,9 @@ class DiskStore:
             if held_bytes >= BUFFER_BYTES:
                 await self.run(incoming.write_all, held)
                 held, held_bytes = [], 0
-        if held:
+        if incoming.fits(held_bytes):
+            incoming.write_all(held)  # nothing is written yet
+        else:
             await self.run(incoming.write_all, held)
 
     @asynccontextmanager
@@ -181,15 +203,21 @@ class DiskStore:
             self._receiving.discard(task)
 
     async def copy(self, source: str, target: str, *, match_etag: str, content_type: str | None = None) -> ObjectInfo:
-        return await self.run(self.files.copy, source, target, match_etag, content_type)
+        return await self.files.writer.make(await self.run(copying, self.files, source, target, match_etag, content_type))
+
+    async def promote(self, staged: ObjectInfo, target: str, *, content_type: str | None = None) -> ObjectInfo:
+        return await self.files.writer.make(Promote(self.files, staged.key, target, staged.etag, content_type))
 
     async def delete(self, keys: Sequence[str]) -> None:
-        await self.run(_delete_all, self.files, keys)
+        if keys:
+            await self.files.writer.make(Delete(self.files, keys))
 
     async def list(self, prefix: str, *, after: str = "") -> AsyncIterator[Sequence[ObjectInfo]]:
         found = self.files.walk(prefix, after)
         while page := await self.run(lambda: list(islice(found, PAGE))):
             yield page
+            if len(page) < PAGE:
+                break
 
     def presign_put(
         self,
@@ -258,6 +286,7 @@ class DiskStore:
     def _probe(self) -> None:
         with self.files.create() as probe:
             probe.write(b"?")
+            probe.fileno()
 
 
 def notification(info: ObjectInfo) -> dict[str, object]:
@@ -280,27 +309,28 @@ def notification(info: ObjectInfo) -> dict[str, object]:
     return {"Records": [record]}
 
 
-def _open_into(opened: list[BinaryIO], files: DiskFiles, key: str, match_etag: str | None) -> tuple[Meta, BinaryIO]:
-    meta, file = files.open(key, match_etag)
+def _open_and_read(
+    opened: list[BinaryIO], files: DiskFiles, key: str, *, start: int, length: int | None, match_etag: str | None
+) -> tuple[bytes, int]:
+    """The first piece of the range, and how many bytes the range has with it. The open file is appended to `opened`."""
+    record, file = files.open(key, match_etag)
     opened.append(file)
-    return meta, file
+    left = max(0, record.size_bytes - start)
+    left = left if length is None else min(left, length)
+    return _read_at(file, start, min(left, BUFFER_BYTES)), left
 
 
 def _peek(files: DiskFiles, key: str, max_bytes: int) -> PeekedObject | None:
     try:
-        meta, file = files.open(key)
+        record, file = files.open(key)
     except ObjectNotFoundError:
         return None
     with file:
-        content = file.read(meta.size_bytes) if meta.size_bytes <= max_bytes else None
-    return PeekedObject(meta.info(), content, str((files.folder(key) / meta.data).relative_to(files.root)))
+        content = file.read(record.size_bytes) if record.size_bytes <= max_bytes else None
+    # The file of an object without a blob goes on behind its content.
+    path = str(Path(files.blob(record.blob)).relative_to(files.root)) if record.blob else None
+    return PeekedObject(record.info(key), content, path)
 
 
 def _read_at(file: BinaryIO, start: int, length: int) -> bytes:
-    file.seek(start)
-    return file.read(length)
-
-
-def _delete_all(files: DiskFiles, keys: Sequence[str]) -> None:
-    for key in keys:
-        files.delete(key)
+    return os.pread(file.fileno(), length, start)

@@ -6,7 +6,7 @@ the request states (`digest`); whatever else happens leaves nothing.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, NamedTuple
@@ -48,8 +48,10 @@ class StorageError(Exception):
 
 
 class _Target(NamedTuple):
-    create: Callable[[], Incoming]
-    commit: Callable[[Incoming], ObjectInfo | Part]
+    create: Callable[[], Incoming] | None
+    commit: Callable[[Incoming], Awaitable[ObjectInfo | Part]]
+    digests: BodyDigests | None
+    """What has others is not committed."""
 
 
 def storage_routes(
@@ -81,9 +83,7 @@ class _Face:
         try:
             part = self._judge(request)
             digests = stated_digests(request.headers)
-            target = await self._target(request, part)
-            if digests is not None:
-                target = _checking(target, digests)
+            target = await self._target(request, part, digests)
             await _say_continue(request)
             if (request.content_length or 0) > SMALL_BYTES and can_take_over(request):
                 answer = partial(_LastResponse, request)
@@ -138,32 +138,38 @@ class _Face:
             raise StorageError(400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed object size.")
         return part
 
-    async def _target(self, request: web.Request, part: Mapping[str, str]) -> _Target:
+    async def _target(self, request: web.Request, part: Mapping[str, str], digests: BodyDigests | None) -> _Target:
         """Where the body goes, and what makes it an object or a part. Raises MultipartNotFoundError."""
-        files, multipart, key = self._store.files, self._store.multipart, request.match_info["key"]
+        store, multipart, key = self._store, self._store.multipart, request.match_info["key"]
         if not part:
             content_type = request.headers.get(hdrs.CONTENT_TYPE, _DEFAULT_TYPE)
-            return _Target(files.create, lambda body: files.commit(body, key, content_type, _metadata(request)))
+            return _Target(None, lambda body: store.commit(body, key, content_type, _metadata(request)), digests)
         multipart_id, number = part["uploadId"], int(part["partNumber"])
-        await self._store.run(multipart.find, key, multipart_id)
+        await store.run(multipart.find, key, multipart_id)
         return _Target(
             lambda: multipart.create(key, multipart_id, number, request.content_length),
-            lambda body: multipart.commit(body, key, multipart_id, number),
+            lambda body: store.run(multipart.commit, body, key, multipart_id, number),
+            digests,
         )
 
     async def _from_socket(self, request: web.Request, target: _Target) -> ObjectInfo | Part:
         body = SocketBody(request)
         try:
-            return await self._store.receive(
-                lambda incoming: body.move_to(incoming, self._store.run, self._idle_seconds), target.commit, target.create
-            )
+            return await self._receive(target, lambda incoming: body.move_to(incoming, self._store.run, self._idle_seconds))
         finally:
             body.close()
 
     async def _from_reader(self, request: web.Request, target: _Target) -> ObjectInfo | Part:
-        return await self._store.receive(
-            lambda incoming: self._store.append(incoming, self._chunks(request)), target.commit, target.create
-        )
+        return await self._receive(target, lambda incoming: self._store.append(incoming, self._chunks(request)))
+
+    async def _receive(self, target: _Target, fill: Callable[[Incoming], Awaitable[None]]) -> ObjectInfo | Part:
+        async def fill_and_check(incoming: Incoming) -> None:
+            incoming.digests = target.digests
+            await fill(incoming)
+            if target.digests is not None:
+                target.digests.check(incoming.crc32c)
+
+        return await self._store.receive(fill_and_check, target.commit, target.create)
 
     async def _chunks(self, request: web.Request) -> AsyncIterator[bytes]:
         """The body as aiohttp reads it, which raises when it is cut off; not longer than allowed."""
@@ -194,21 +200,6 @@ class _LastResponse(web.Response):
             await super().write_eof(data)
         finally:
             self._of.protocol.force_close()
-
-
-def _checking(target: _Target, digests: BodyDigests) -> _Target:
-    """The same, but what has other digests is not committed."""
-
-    def create() -> Incoming:
-        incoming = target.create()
-        incoming.digests = digests
-        return incoming
-
-    def commit(body: Incoming) -> ObjectInfo | Part:
-        digests.check(body.crc32c)
-        return target.commit(body)
-
-    return _Target(create, commit)
 
 
 def _is_aws_chunked(request: web.Request) -> bool:

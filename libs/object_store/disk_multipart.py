@@ -4,6 +4,9 @@ An upload is a folder `multipart/<id>/`; how its parts lie there is in `disk_par
 there: making that is the last step of its start, removing it the first of its end. Parts are durable before they are
 acknowledged; what a crash left is removed by `sweep`.
 
+A start makes nothing durable: the first part does, together with itself. What a loss of power before that part takes away is an
+upload without bytes; its URLs then answer that there is no such upload, as after an abort.
+
 The finished object's ETag is the upload's id and the number of parts, so that a completion which is asked for again, even
 after a crash in the middle, finds out that it was done.
 """
@@ -13,7 +16,6 @@ import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -22,7 +24,8 @@ from zlib import crc32
 
 import orjson
 
-from libs.object_store.disk_files import DiskFiles, new_meta
+from libs.object_store.disk_change import Store
+from libs.object_store.disk_files import DiskFiles
 from libs.object_store.disk_parts import (
     RECORD,
     LyingPart,
@@ -33,13 +36,15 @@ from libs.object_store.disk_parts import (
     entry_name,
     fill,
     fits,
+    has_parts,
     new_whole,
     parts_in,
     read_record,
     remove_upload,
     whole_in,
 )
-from libs.object_store.durable import sync_folder, write_durably
+from libs.object_store.disk_record import new_blob_name, new_record
+from libs.object_store.durable import sync_file, sync_folder
 from libs.object_store.incoming import Incoming
 from libs.object_store.port import (
     MIN_PART_BYTES,
@@ -65,16 +70,12 @@ class DiskMultipart:
         """Uploads into whose whole no part may be written any more, since it is becoming the object."""
 
     def start(self, key: str, content_type: str, metadata: Mapping[str, str]) -> str:
-        self._files.folder(key)
+        self._files.tree.place(key)
         multipart_id = token_hex(16)
         folder = self.folder / multipart_id
         folder.mkdir()
         record = Record(key, datetime.now(UTC).isoformat(), content_type, dict(metadata))
-        temporary = folder / f".{RECORD}"
-        write_durably(temporary, orjson.dumps(asdict(record)))
-        temporary.rename(folder / RECORD)
-        sync_folder(folder)
-        sync_folder(self.folder)
+        (folder / RECORD).write_bytes(orjson.dumps(record))
         return multipart_id
 
     def find(self, key: str, multipart_id: str) -> Record:
@@ -108,6 +109,7 @@ class DiskMultipart:
             incoming.finish()
             part = Part(number, incoming.size_bytes, token_hex(16))
             with self._open(key, multipart_id) as folder:
+                self._make_durable(folder)
                 replaced = entries_of(folder, number)
                 placed = isinstance(incoming, PlacedIncoming)
                 entry = folder / entry_name(part, incoming.crc32c, placed=placed)
@@ -120,6 +122,13 @@ class DiskMultipart:
                     path.unlink()
         return part
 
+    def _make_durable(self, folder: Path) -> None:
+        """The upload itself, before its first part counts: where there is a part, this was done."""
+        if not has_parts(folder):
+            with (folder / RECORD).open("rb", buffering=0) as record:
+                sync_file(record.fileno())
+            sync_folder(self.folder)
+
     def parts(self, key: str, multipart_id: str) -> list[Part]:
         self.find(key, multipart_id)
         return [lying.part for lying in self._latest(multipart_id).values()]
@@ -129,10 +138,10 @@ class DiskMultipart:
         try:
             return self._complete(key, multipart_id, parts)
         except MultipartNotFoundError:
-            meta = self._files.meta(key)
-            if meta is None or meta.etag != _etag(multipart_id, parts):
+            found = self._files.stat(key)
+            if found is None or found.etag != _etag(multipart_id, parts):
                 raise
-            return meta.info()
+            return found
 
     def abort(self, key: str, multipart_id: str) -> None:
         try:
@@ -151,8 +160,8 @@ class DiskMultipart:
         self.folder.mkdir(parents=True, exist_ok=True)
         for folder in self.folder.iterdir():
             record = read_record(folder)
-            meta = self._files.meta(record.key) if record else None
-            if record is None or (meta and meta.etag.partition("-")[0] == folder.name):
+            found = self._files.stat(record.key) if record else None
+            if record is None or (found and found.etag.partition("-")[0] == folder.name):
                 remove_upload(folder)
                 continue
             latest = self._latest(folder.name)
@@ -165,19 +174,22 @@ class DiskMultipart:
         with self._closed(multipart_id) as quiet:
             found = self._latest(multipart_id)
             chosen = [_chosen(found, part) for part in parts]
-            meta = new_meta(
+            whole = new_record(
                 key,
                 sum(part.size_bytes for part in parts),
                 f"{crc32c_of(chosen):08x}",
                 record.content_type,
                 record.metadata,
                 etag=_etag(multipart_id, parts),
+                blob=new_blob_name(),
             )
             with (
                 self._made_whole(key, multipart_id, chosen, found.values(), quiet) as path,
                 self._open(key, multipart_id) as folder,
             ):
-                info = self._files.adopt(path, meta)
+                data = self._files.temporary(".data")
+                self._files.link_file(str(path), data)
+                info = self._files.writer.submit(Store(self._files, whole, data=Path(data))).result()
                 remove_upload(folder)
         return info
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import orjson
 
 from libs.object_store.crc32c import combined
-from libs.object_store.durable import sync_folder
+from libs.object_store.durable import sync_file, sync_folder
 from libs.object_store.incoming import Incoming, copy_bytes
 from libs.object_store.port import Part
 
@@ -69,6 +69,7 @@ class PlacedIncoming(Incoming):
 
     def __init__(self, whole: Whole, number: int, release: Callable[[], None]) -> None:
         super().__init__(whole.path)
+        self._begin_file()
         os.lseek(self._fd, whole.offset(number), os.SEEK_SET)
         self._release: Callable[[], None] | None = release
 
@@ -80,10 +81,10 @@ class PlacedIncoming(Incoming):
 
 
 def read_record(folder: Path) -> Record | None:
-    """None where nothing is open."""
+    """None where nothing is open, or the disk lost what says so before any part came."""
     try:
         return Record(**orjson.loads((folder / RECORD).read_bytes()))
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, orjson.JSONDecodeError):
         return None
 
 
@@ -92,6 +93,10 @@ def remove_upload(folder: Path) -> None:
     (folder / RECORD).unlink(missing_ok=True)
     sync_folder(folder)
     shutil.rmtree(folder)
+
+
+def has_parts(folder: Path) -> bool:
+    return any(path.name[0].isdigit() for path in folder.iterdir())
 
 
 def whole_in(folder: Path) -> Whole | None:
@@ -143,7 +148,7 @@ def fill(whole: Whole, chosen: Sequence[LyingPart]) -> None:
                 os.lseek(fd, whole.offset(lying.part.number), os.SEEK_SET)
                 lying.copy_to(fd)
         os.ftruncate(fd, sum(lying.part.size_bytes for lying in chosen))
-        os.fdatasync(fd)
+        sync_file(fd)
     finally:
         os.close(fd)
 

@@ -1,4 +1,4 @@
-"""Bytes on their way into the disk store: a file that grows, and its CRC-32C. Blocking: for worker threads."""
+"""Bytes on their way into the disk store, and their CRC-32C. Blocking, but for what is held in memory: for worker threads."""
 
 import ctypes
 import errno
@@ -11,8 +11,11 @@ from typing import Self
 import google_crc32c
 
 from libs.object_store.digest import BodyDigests
+from libs.object_store.durable import sync_file
 
 BUFFER_BYTES = 1024 * 1024
+HELD_BYTES = 256 * 1024
+"""Objects of up to this size are one file of the disk store: they are written at once, when all of them is there."""
 MANY = 32
 """More chunks than this are joined: a system call costs as much as copying some 30 KiB."""
 _NOT_IN_KERNEL = frozenset({errno.ENOSYS, errno.EXDEV, errno.EINVAL, errno.EOPNOTSUPP, errno.EBADF})
@@ -30,7 +33,10 @@ def thread_buffer() -> bytearray:
 
 
 class Incoming:
-    """Bytes are appended with `write` or `write_buffered`; then the store commits it, or `discard` undoes all of it."""
+    """Bytes are appended with `write` or `write_buffered`; then the store commits it, or `discard` undoes all of it.
+
+    Up to `HELD_BYTES` it is in memory, and nothing is on the disk; what is larger lies in a file.
+    """
 
     NEW = os.O_EXCL
 
@@ -40,18 +46,27 @@ class Incoming:
         self.crc32c = 0
         self.digests: BodyDigests | None = None
         """What else is to be computed of the bytes."""
-        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | self.NEW, 0o640)
+        self.held = bytearray()
+        """All of it, as long as there is no file."""
+        self._fd = -1
+        self._in_file = False
+
+    @property
+    def is_held(self) -> bool:
+        return not self._in_file
+
+    def fits(self, count: int) -> bool:
+        """Whether so many bytes more would be held in memory."""
+        return not self._in_file and self.size_bytes + count <= HELD_BYTES
 
     def fileno(self) -> int:
         """For bytes that need no counting: `size_bytes` and `crc32c` do not include them."""
+        self._begin_file()
         return self._fd
 
     def write(self, chunk: bytes) -> None:
         self.crc32c = google_crc32c.extend(self.crc32c, chunk)
-        if self.digests is not None:
-            self.digests.update(memoryview(chunk))
-        _write_all(self._fd, memoryview(chunk))
-        self.size_bytes += len(chunk)
+        self._append(memoryview(chunk))
 
     def write_all(self, chunks: Sequence[bytes]) -> None:
         """Large chunks as they are; many small ones together."""
@@ -61,14 +76,10 @@ class Incoming:
             self.write(chunk)
 
     def write_buffered(self, buffer: bytearray, count: int, start: int = 0) -> None:
-        """`count` bytes of `buffer`, uncopied."""
+        """`count` bytes of `buffer`; large ones are not copied."""
         # The extension takes no memoryview; a ctypes array over the same memory it does.
         self.crc32c = google_crc32c.extend(self.crc32c, (ctypes.c_char * count).from_buffer(buffer, start))
-        view = memoryview(buffer)[start : start + count]
-        if self.digests is not None:
-            self.digests.update(view)
-        _write_all(self._fd, view)
-        self.size_bytes += count
+        self._append(memoryview(buffer)[start : start + count])
 
     def take(self, buffer: bytearray, count: int) -> int:
         """As `socket_body.Taker`: writes all of it."""
@@ -82,9 +93,10 @@ class Incoming:
                 self.write_buffered(buffer, count)
 
     def finish(self) -> None:
-        """All bytes are there: makes them durable. Once is enough."""
+        """All bytes are there: makes them a durable file at `path`. Once is enough."""
+        self._begin_file()
         if self._fd >= 0:
-            os.fdatasync(self._fd)
+            sync_file(self._fd)
             self.close()
 
     def close(self) -> None:
@@ -94,7 +106,26 @@ class Incoming:
 
     def discard(self) -> None:
         self.close()
-        self.path.unlink(missing_ok=True)
+        if self._in_file:
+            self.path.unlink(missing_ok=True)
+
+    def _append(self, view: memoryview) -> None:
+        if self.digests is not None:
+            self.digests.update(view)
+        if self.fits(len(view)):
+            self.held += view
+        else:
+            self._begin_file()
+            write_fully(self._fd, view)
+        self.size_bytes += len(view)
+
+    def _begin_file(self) -> None:
+        if self._in_file:
+            return
+        self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | self.NEW, 0o640)
+        self._in_file = True
+        held, self.held = self.held, bytearray()
+        write_fully(self._fd, memoryview(held))
 
     def __enter__(self) -> Self:
         return self
@@ -117,12 +148,12 @@ def copy_bytes(path: Path, offset: int, size_bytes: int, fd: int) -> None:
                 raise
         buffer = memoryview(thread_buffer())
         while left and (count := source.readinto(buffer[: min(left, BUFFER_BYTES)])):
-            _write_all(fd, buffer[:count])
+            write_fully(fd, buffer[:count])
             left -= count
     if left:
         raise OSError(errno.EIO, "a file is shorter than it was")
 
 
-def _write_all(fd: int, view: memoryview) -> None:
+def write_fully(fd: int, view: memoryview) -> None:
     while view:
         view = view[os.write(fd, view) :]

@@ -1,7 +1,7 @@
 """What the services need of an object store.
 
-Keys are ours, never a client's words: `[A-Za-z0-9._-]` segments joined by `/`, no segment starts with a dot. An object is
-replaced or deleted as a whole, and a reader sees either the old one or the new one.
+Keys are ours, never a client's words: segments of up to 127 characters of `[A-Za-z0-9._-]`, joined by `/`, none of which starts
+with a dot. An object is replaced or deleted as a whole, and a reader sees either the old one or the new one.
 
 A multipart upload is bytes on their way to one key, in parts that come in any order: `start_multipart`, a signed URL for each
 part, `list_parts`, `complete_multipart`. Until then nothing lies under the key; afterwards, and after `abort_multipart`, its
@@ -127,6 +127,16 @@ class ObjectStore(Protocol):
         """Server-side copy of exactly the version `match_etag`; any size. `content_type` replaces the stored one.
 
         Raises ObjectNotFoundError or ObjectChangedError.
+        """
+
+    async def promote(self, staged: ObjectInfo, target: str, *, content_type: str | None = None) -> ObjectInfo:
+        """Makes exactly the version `staged` the object under `target`, as cheaply as the store can; any size.
+
+        A store that can rename does so, and nothing is left under `staged.key`; from others the staged object still has to be
+        deleted. `staged` is what `stat` or a write told of it. `content_type` replaces the stored one.
+
+        Repeating it is fine: where an earlier call did it, the answer is what lies under `target`. Raises ObjectNotFoundError
+        or ObjectChangedError.
         """
 
     async def delete(self, keys: Sequence[str]) -> None:

@@ -39,6 +39,7 @@ class StoreRefusedError(StoreUnavailableError):
 
     def __init__(self, s3_code: str) -> None:
         super().__init__(f"the store answered {s3_code}")
+        self.s3_code = s3_code
         self.may_pass = s3_code not in FINAL
 
 

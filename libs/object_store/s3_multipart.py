@@ -1,24 +1,18 @@
-"""S3's calls for multipart uploads. Blocking: for worker threads.
+"""S3's calls for multipart uploads.
 
-The SDK has them as private methods only, and they take an error for a success (CompleteMultipartUpload may answer 200 and say
-in its body that it failed) and lose half of the marker of a listing's next page (7.2). So what they answer is read here.
-
-Source: "CompleteMultipartUpload", "ListParts" and "ListMultipartUploads", Amazon S3 API reference.
+Source: "CompleteMultipartUpload", "ListParts", "ListMultipartUploads" and "UploadPartCopy", Amazon S3 API reference.
 """
 
 import base64
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from typing import Any
+from functools import partial
 from xml.etree import ElementTree
 
-from minio import Minio
-
-from libs.object_store.port import MultipartNotFoundError, ObjectInfo, OpenMultipart, Part, StoreUnavailableError
-from libs.object_store.s3_error import port_error, port_errors
+from libs.object_store.port import MultipartNotFoundError, ObjectInfo, OpenMultipart, Part
+from libs.object_store.s3_client import Body, S3Client, S3Request, until_done
 
 _NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 
@@ -26,72 +20,77 @@ _NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 class S3Multipart:
     """Raises errors of the port."""
 
-    def __init__(self, client: Minio, bucket: str, page: int = 1000) -> None:
+    def __init__(self, client: S3Client, page: int = 1000) -> None:
         self._client = client
-        self._bucket = bucket
         self._page = str(page)
 
-    def start(self, key: str, content_type: str, metadata: Mapping[str, str]) -> str:
+    async def start(self, key: str, content_type: str, metadata: Mapping[str, str]) -> str:
         headers = {"Content-Type": content_type} | {f"x-amz-meta-{name}": value for name, value in metadata.items()}
-        return _text(_parsed(self._call("POST", key, {"uploads": ""}, headers=headers), key), "UploadId")
+        answer = await self._client.send(S3Request("POST", key, {"uploads": ""}, headers, is_repeatable=False))
+        return _text(answer.xml(key), "UploadId")
 
-    def put(self, key: str, multipart_id: str, number: int, body: bytes) -> Part:
-        query = {"partNumber": str(number), "uploadId": multipart_id}
-        response = self._call("PUT", key, query, body=body)
-        return Part(number, len(body), response.headers.get("ETag", "").strip('"'))
+    async def put(self, key: str, multipart_id: str, number: int, body: Body) -> Part:
+        answer = await self._client.send(S3Request("PUT", key, _part_query(multipart_id, number), body=body))
+        return Part(number, sum(len(piece) for piece in body), answer.etag)
 
-    def parts(self, key: str, multipart_id: str) -> list[Part]:
+    async def copy(self, key: str, multipart_id: str, number: int, size_bytes: int, headers: Mapping[str, str]) -> Part:
+        """`headers` say what is copied."""
+        request = S3Request("PUT", key, _part_query(multipart_id, number), headers)
+
+        async def copy() -> Part:
+            answer = await self._client.send(request)
+            return Part(number, size_bytes, _text(answer.xml(key), "ETag").strip('"'))
+
+        return await until_done(copy)
+
+    async def parts(self, key: str, multipart_id: str) -> list[Part]:
         found: list[Part] = []
         query = {"uploadId": multipart_id, "max-parts": self._page}
         while True:
-            page = _parsed(self._call("GET", key, query), key)
+            page = (await self._client.send(S3Request("GET", key, query))).xml(key)
             found += [_part(element) for element in page.iterfind("{*}Part")]
             if _text(page, "IsTruncated") != "true":
                 return found
             query["part-number-marker"] = _text(page, "NextPartNumberMarker")
 
-    def complete(self, key: str, multipart_id: str, parts: Sequence[Part]) -> ObjectInfo:
+    async def complete(self, key: str, multipart_id: str, parts: Sequence[Part]) -> ObjectInfo:
         """Its answer does not tell the content type and the metadata."""
-        body = _list(parts)
-        digest = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
-        headers = {"Content-Type": "application/xml", "Content-MD5": digest}
-        response = self._call("POST", key, {"uploadId": multipart_id}, headers=headers, body=body)
-        etag = _text(_parsed(response, key), "ETag").strip('"')
-        date = response.headers.get("Date")
-        at = parsedate_to_datetime(date) if date else datetime.now(UTC)
-        return ObjectInfo(key, sum(part.size_bytes for part in parts), etag, at)
+        return await until_done(partial(self._complete, key, multipart_id, parts))
 
-    def abort(self, key: str, multipart_id: str) -> None:
+    async def abort(self, key: str, multipart_id: str) -> None:
         with suppress(MultipartNotFoundError):
-            self._call("DELETE", key, {"uploadId": multipart_id})
+            await self._client.send(S3Request("DELETE", key, {"uploadId": multipart_id}))
 
-    def uploads(self, prefix: str) -> Iterator[OpenMultipart]:
+    async def uploads(self, prefix: str) -> AsyncIterator[Sequence[OpenMultipart]]:
         query = {"uploads": "", "max-uploads": self._page, "prefix": prefix}
         while True:
             try:
-                page = _parsed(self._call("GET", None, query), prefix)
+                page = (await self._client.send(S3Request("GET", "", query))).xml(prefix)
             except MultipartNotFoundError:  # is what rclone says where there never was one
                 return
-            yield from [_upload(element) for element in page.iterfind("{*}Upload")]
+            if found := [_upload(element) for element in page.iterfind("{*}Upload")]:
+                yield found
             if _text(page, "IsTruncated") != "true":
                 return
             query["key-marker"] = _text(page, "NextKeyMarker")
             query["upload-id-marker"] = _text(page, "NextUploadIdMarker")
 
-    def _call(self, method: str, key: str | None, query: dict[str, Any], **options: Any) -> Any:
-        with port_errors():
-            return self._client._execute(method, self._bucket, key, query_params=query, **options)
+    async def _complete(self, key: str, multipart_id: str, parts: Sequence[Part]) -> ObjectInfo:
+        body = _list(parts)
+        headers = {"Content-Type": "application/xml", "Content-MD5": content_md5(body)}
+        request = S3Request("POST", key, {"uploadId": multipart_id}, headers, [body], is_repeatable=False)
+        answer = await self._client.send(request)
+        etag = _text(answer.xml(key), "ETag").strip('"')
+        return ObjectInfo(key, sum(part.size_bytes for part in parts), etag, answer.answered_at)
 
 
-def _parsed(response: Any, about: str) -> ElementTree.Element:
-    """The answer's root element; an error in an answer of status 200 is raised."""
-    try:
-        root = ElementTree.fromstring(response.data.strip())  # noqa: S314  # of our own store; white space comes first where it took long
-    except ElementTree.ParseError as error:
-        raise StoreUnavailableError("the store's answer is no XML") from error
-    if root.tag.rpartition("}")[2] == "Error":
-        raise port_error(_text(root, "Code"), about)
-    return root
+def content_md5(body: bytes) -> str:
+    """As the header of that name."""
+    return base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
+
+
+def _part_query(multipart_id: str, number: int) -> dict[str, str]:
+    return {"partNumber": str(number), "uploadId": multipart_id}
 
 
 def _text(element: ElementTree.Element, name: str) -> str:

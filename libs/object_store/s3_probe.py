@@ -1,26 +1,21 @@
-"""What an S3 service is asked at the start. Blocking: for worker threads.
+"""What an S3 service is asked at the start.
 
 In September 2026 a presigned PUT with an unsigned `x-amz-copy-source` header made several servers copy any object that the
 signer may read (CVE-2026-97731 and its kin). Such a store would hand one tenant's files to another.
 """
 
-import base64
-import hashlib
 from contextlib import suppress
 from datetime import timedelta
-from typing import Any
 from uuid import uuid4
 
 import structlog
-import urllib3
-from minio import Minio
-from minio.deleteobjects import DeleteObject
-from minio.error import MinioException
 
-from libs.object_store.port import StoreUnavailableError
+from libs.object_store import s3_object
+from libs.object_store.port import ObjectChangedError, StoreUnavailableError
 from libs.object_store.presign import Presigner
-from libs.object_store.s3_error import error_code
-from libs.object_store.s3_multipart import S3Multipart
+from libs.object_store.s3_client import S3Client, S3Request
+from libs.object_store.s3_error import StoreRefusedError
+from libs.object_store.s3_multipart import S3Multipart, content_md5
 
 log = structlog.get_logger()
 
@@ -39,39 +34,52 @@ class UnsafeStoreError(Exception):
     code = "unsafe_store"
 
 
-def allow_browsers(client: Minio, bucket: str) -> None:
+async def allow_browsers(client: S3Client) -> None:
     """Sets the bucket's CORS rules, where the store has such a thing; otherwise they are the operator's to set."""
-    digest = base64.b64encode(hashlib.md5(_CORS, usedforsecurity=False).digest()).decode()
-    headers: dict[str, Any] = {"Content-Type": "application/xml", "Content-MD5": digest}
+    headers = {"Content-Type": "application/xml", "Content-MD5": content_md5(_CORS)}
     try:
-        # The SDK has no method for it (7.2).
-        client._execute("PUT", bucket, body=_CORS, headers=headers, query_params={"cors": ""})
-    except MinioException as error:
-        log.info("object_store.cors_not_set", error=error_code(error))
+        await client.send(S3Request("PUT", "", {"cors": ""}, headers, [_CORS]))
+    except StoreRefusedError as error:
+        log.info("object_store.cors_not_set", error=error.s3_code)
 
 
-def refuse_unsafe_store(client: Minio, http: urllib3.PoolManager, bucket: str, presigner: Presigner) -> None:
-    """Raises UnsafeStoreError, or StoreUnavailableError where not even an honest PUT to `staging/` works."""
+async def probe(client: S3Client, presigner: Presigner) -> bool:
+    """Whether the store refuses to copy another version than the one that is asked for.
+
+    Raises UnsafeStoreError, or StoreUnavailableError where not even an honest PUT to `staging/` works.
+    """
     folder = f"staging/probe-{uuid4().hex}"
     source, target = f"{folder}/source", f"{folder}/target"
-    multipart = S3Multipart(client, bucket)
-    multipart_id = multipart.start(target, "text/plain", {})
+    multipart = S3Multipart(client)
+    multipart_id = await multipart.start(target, "text/plain", {})
+    try:
+        honest = presigner.url("PUT", source, expires_in=_EXPIRY)
+        if (status := await client.put_presigned(honest, {}, b"probe")) != 200:
+            raise StoreUnavailableError(f"the store answers a presigned PUT with {status}")
+        await _refuse_unsafe_store(client, presigner, source, target, multipart_id)
+        return await _is_condition_honoured(client, source, target)
+    finally:
+        with suppress(StoreUnavailableError):
+            await multipart.abort(target, multipart_id)
+            await s3_object.delete(client, [source, target])
+
+
+async def _refuse_unsafe_store(client: S3Client, presigner: Presigner, source: str, target: str, multipart_id: str) -> None:
     part = {"partNumber": "1", "uploadId": multipart_id}
     url = presigner.url("PUT", target, expires_in=_EXPIRY)
     part_url = presigner.url("PUT", target, query=part, expires_in=_EXPIRY)
-    copy = ("x-amz-copy-source", f"/{bucket}/{source}")
+    copy = ("x-amz-copy-source", f"/{client.bucket}/{source}")
+    for to, (name, value) in ((url, copy), (url, ("x-amz-meta-probe", "1")), (part_url, copy)):
+        if await client.put_presigned(to, {name: value}, b"") < 300:
+            raise UnsafeStoreError(f"the store honours an unsigned {name} header on an upload URL")
+
+
+async def _is_condition_honoured(client: S3Client, source: str, target: str) -> bool:
+    headers = {"x-amz-copy-source": f"/{client.bucket}/{source}", "x-amz-copy-source-if-match": f'"{uuid4().hex}"'}
     try:
-        honest = presigner.url("PUT", source, expires_in=_EXPIRY)
-        if (status := _put(http, honest, {}, b"probe")) != 200:
-            raise StoreUnavailableError(f"the store answers a presigned PUT with {status}")
-        for to, (name, value) in ((url, copy), (url, ("x-amz-meta-probe", "1")), (part_url, copy)):
-            if _put(http, to, {name: value}, b"") < 300:
-                raise UnsafeStoreError(f"the store honours an unsigned {name} header on an upload URL")
-    finally:
-        with suppress(MinioException, urllib3.exceptions.HTTPError, StoreUnavailableError):
-            multipart.abort(target, multipart_id)
-            list(client.remove_objects(bucket_name=bucket, delete_object_list=[DeleteObject(source), DeleteObject(target)]))
-
-
-def _put(http: urllib3.PoolManager, url: str, headers: dict[str, str], body: bytes) -> int:
-    return int(http.request("PUT", url, headers=headers, body=body, redirect=False).status)
+        (await client.send(S3Request("PUT", target, headers=headers))).xml(target)
+    except ObjectChangedError:
+        return True
+    except StoreUnavailableError as error:
+        log.info("object_store.copies_not_probed", error=str(error))
+    return False

@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from libs.object_store.port import ObjectChangedError, ObjectNotFoundError, ObjectStore, delete_prefix
+from libs.object_store.port import ObjectChangedError, ObjectInfo, ObjectNotFoundError, ObjectStore, delete_prefix
 from tests.contract.store_harness import TYPE, Adapter, content_of, keys_of, put, stream
 
 # Objects
@@ -178,6 +178,92 @@ async def test_a_copy_of_another_version_is_refused(store: ObjectStore) -> None:
     with pytest.raises(ObjectChangedError):
         await store.copy("staging/1/a", "files/1/a", match_etag=old)
     assert await store.stat("files/1/a") is None
+
+
+# Promotion
+
+STAGED, TARGET = "staging/1/token", "files/1/original.bin"
+
+
+async def staged_object(store: ObjectStore, content: bytes = b"judged") -> ObjectInfo:
+    await store.write(STAGED, stream(content), content_type="text/plain", metadata={"id": "7"})
+    found = await store.stat(STAGED)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("size", [0, 10, 300_000])
+async def test_what_is_promoted_has_content_type_and_metadata_of_the_staged(store: ObjectStore, size: int) -> None:
+    content = os.urandom(size)
+    promoted = await store.promote(await staged_object(store, content), TARGET)
+    found = await store.stat(TARGET)
+    assert found is not None
+    assert (found.etag, found.size_bytes) == (promoted.etag, promoted.size_bytes) == (promoted.etag, size)
+    assert (found.content_type, found.metadata["id"]) == ("text/plain", "7")
+    assert await content_of(store, TARGET) == content
+    await store.delete([STAGED])
+    assert await keys_of(store, "") == [TARGET]
+
+
+@pytest.mark.parametrize("size", [10, 300_000])
+async def test_a_promotion_may_change_the_type(store: ObjectStore, size: int) -> None:
+    content = os.urandom(size)
+    promoted = await store.promote(await staged_object(store, content), TARGET, content_type="image/png")
+    found = await store.stat(TARGET)
+    assert found is not None
+    assert (found.etag, found.content_type, found.metadata["id"]) == (promoted.etag, "image/png", "7")
+    assert promoted.content_type == "image/png"
+    await store.delete([STAGED])
+    assert await content_of(store, TARGET) == content
+
+
+async def test_a_second_put_changes_nothing_of_what_was_promoted(store: ObjectStore) -> None:
+    await store.promote(await staged_object(store), TARGET)
+    await put(store, STAGED, b"swapped afterwards")
+    await store.delete([STAGED])
+    assert await content_of(store, TARGET) == b"judged"
+
+
+@pytest.mark.parametrize("second_put", [False, True])
+async def test_a_promotion_that_was_done_may_be_asked_for_again(adapter: Adapter, second_put: bool) -> None:
+    store = adapter.store
+    staged = await staged_object(store)
+    promoted = await store.promote(staged, TARGET)
+    await store.delete([STAGED])
+    if second_put:
+        await put(store, STAGED, b"swapped afterwards")
+    again = await store.promote(staged, TARGET)
+    assert (again.key, again.size_bytes, again.etag) == (TARGET, len(b"judged"), promoted.etag)
+    assert await content_of(store, TARGET) == b"judged"
+    assert await keys_of(store, "staging/") == ([STAGED] if second_put else [])
+
+
+async def test_another_version_is_not_promoted(store: ObjectStore) -> None:
+    staged = await staged_object(store)
+    await put(store, STAGED, b"swapped afterwards")
+    with pytest.raises(ObjectChangedError):
+        await store.promote(staged, TARGET)
+    assert await store.stat(TARGET) is None
+    await store.delete([STAGED])
+    with pytest.raises(ObjectNotFoundError):
+        await store.promote(staged, TARGET)
+
+
+@pytest.mark.parametrize("size", [10, 300_000])
+async def test_a_promotion_replaces_what_an_earlier_one_has_left(store: ObjectStore, size: int) -> None:
+    await put(store, TARGET, os.urandom(size + 1))
+    content = os.urandom(size)
+    await store.promote(await staged_object(store, content), TARGET)
+    assert await content_of(store, TARGET) == content
+
+
+async def test_many_promotions_at_once_each_have_their_own(store: ObjectStore) -> None:
+    keys = [f"staging/{number}/token" for number in range(20)]
+    await asyncio.gather(*[put(store, key, key.encode()) for key in keys])
+    staged = [found for key in keys if (found := await store.stat(key))]
+    await asyncio.gather(*[store.promote(info, f"files/{number}/original") for number, info in enumerate(staged)])
+    contents = await asyncio.gather(*[content_of(store, f"files/{number}/original") for number in range(20)])
+    assert contents == [key.encode() for key in keys]
 
 
 # Deleting and listing

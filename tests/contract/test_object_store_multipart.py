@@ -97,6 +97,17 @@ async def test_parts_that_came_in_any_order_become_the_object(adapter: Adapter) 
     assert hashlib.sha256(await content_of(store, KEY)).digest() == hashlib.sha256(whole).digest()
 
 
+async def test_what_came_in_parts_is_promoted(store: ObjectStore) -> None:
+    multipart_id = await begun(store, FULL, b"end")
+    await store.complete_multipart(KEY, multipart_id, await store.list_parts(KEY, multipart_id))
+    staged = await store.stat(KEY)
+    assert staged is not None
+    promoted = await store.promote(staged, "files/1/original.mp4", content_type="video/mp4")
+    assert (promoted.size_bytes, promoted.content_type) == (len(FULL) + 3, "video/mp4")
+    await store.delete([KEY])
+    assert await content_of(store, "files/1/original.mp4") == FULL + b"end"
+
+
 async def test_one_small_part_is_enough(store: ObjectStore) -> None:
     multipart_id = await begun(store, b"small")
     await store.complete_multipart(KEY, multipart_id, await store.list_parts(KEY, multipart_id))

@@ -13,7 +13,8 @@ from services.gateway.files.transfer import Body, Transfer
 class AccelRedirect:
     """An nginx in front sends the store's file itself (`X-Accel-Redirect`).
 
-    It cuts the range out, too. What it decides for itself and would decide otherwise, `If-Match`, is left to `otherwise`.
+    It cuts the range out, too. What it decides for itself and would decide otherwise, `If-Match`, is left to `otherwise`, and
+    so are small objects, which have no file with nothing but their bytes.
     https://nginx.org/en/docs/http/ngx_http_proxy_module.html, https://docs.nginx.com/nginx/admin-guide/web-server/
     """
 

@@ -59,11 +59,11 @@ class RegistrationStore:
         )
         return found
 
-    async def find_expired(self, tenant_id: TenantId, folder: str, name: str, at: datetime) -> tuple[UploadId, str] | None:
-        """Id and staging key of the name's holder, where its URL was over before any bytes were noticed."""
+    async def find_expired(self, tenant_id: TenantId, folder: str, name: str, at: datetime) -> tuple[UploadId, str, str] | None:
+        """Id, staging key and object key of the name's holder, where its URL was over before any bytes were noticed."""
         row = await self._connection.fetchrow(
             """
-            SELECT id, staging_key FROM uploads
+            SELECT id, staging_key, object_key FROM uploads
             WHERE tenant_id = $1 AND folder = $2 AND name = $3 AND holds_name
               AND state = 'REGISTERED' AND url_expires_at <= $4
             """,
@@ -72,7 +72,7 @@ class RegistrationStore:
             name,
             at,
         )
-        return (row["id"], row["staging_key"]) if row else None
+        return (row["id"], row["staging_key"], row["object_key"]) if row else None
 
     async def release_name(self, upload_id: UploadId, at: datetime) -> bool:
         """Frees the name of a registration of which no bytes were noticed to this moment."""

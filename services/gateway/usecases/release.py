@@ -1,6 +1,6 @@
 """Frees a name that a dead registration holds: decision 5.4.11, whoever comes next replaces it.
 
-Dead is a pending registration whose URL is over and under whose key nothing lies. Bytes that were accepted hold the name,
+Dead is a pending registration whose URL is over and under whose keys nothing lies. Bytes that were accepted hold the name,
 also while nobody has noticed them yet.
 """
 
@@ -21,8 +21,9 @@ async def find_dead(
         expired = await RegistrationStore(connection).find_expired(tenant_id, folder, name, now)
     if expired is None:
         return None
-    upload_id, staging_key = expired
-    return None if await objects.stat(staging_key) else upload_id
+    upload_id, staging_key, object_key = expired
+    # In this order: it may be promoted in between.
+    return None if await objects.stat(staging_key) or await objects.stat(object_key) else upload_id
 
 
 async def release_name(work: UnitOfWork, tenant_id: TenantId, dead: UploadId, now: datetime) -> None:

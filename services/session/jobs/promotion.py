@@ -1,9 +1,9 @@
-"""Copies what was stored to where no client can write, and says that the upload is complete.
+"""Brings what was stored to where no client can write, and says that the upload is complete.
 
-Where there is a virus scanner, what is copied is the version that it has seen. Each step can be done again: the copy is of
-exactly one version, the answer to "whose turn is it" lies in the row (lease), and COMPLETED and its event commit together.
-The staged object goes only after that, by the cleanup job. So a kill at any point leaves either a lease that runs out or a
-finished upload.
+Where there is a virus scanner, what is promoted is the version that it has seen. Each step can be done again: the store
+promotes exactly one version and knows when that was done before, the answer to "whose turn is it" lies in the row (lease), and
+COMPLETED and its event commit together. What is still staged then goes by the cleanup job. So a kill at any point leaves either
+a lease that runs out or a finished upload.
 """
 
 import asyncio
@@ -52,7 +52,7 @@ class Rejected:
 
 @dataclass(frozen=True)
 class Vanished:
-    """Neither the staged object nor its copy is there."""
+    """Neither the staged object nor the promoted one is there."""
 
 
 @dataclass(frozen=True)
@@ -144,8 +144,8 @@ class Promotion:
                 verdict = await self._verdict(session.constraints, staged)
                 if verdict.code:
                     return Rejected(verdict.code, verdict.message)
-                copied = await self._objects.copy(source, target, match_etag=staged.etag, content_type=content_type)
-                return Promoted(described(copied, content_type))
+                promoted = await self._objects.promote(version_of(staged), target, content_type=content_type)
+                return Promoted(described(promoted, content_type))
             except ObjectNotFoundError:
                 return await self._without_staged(session, target, content_type)
             except ObjectChangedError:
@@ -165,7 +165,7 @@ class Promotion:
         return await self._scanning.verdict(staged) if verdict.accepted and self._scanning else verdict
 
     async def _without_staged(self, session: Session, target: str, content_type: str | None) -> Outcome:
-        """An earlier attempt may have got as far as the copy."""
+        """An earlier attempt may have got as far as the promotion."""
         found = await self._objects.stat(target)
         if found is not None and session.staged and found.size_bytes == session.staged.size_bytes:
             return Promoted(described(found, content_type))
@@ -220,6 +220,11 @@ def _decide(session: Session, outcome: Outcome, now: datetime) -> Session:
             return await_again(session)
         case Later():
             return session
+
+
+def version_of(staged: StoredObject) -> ObjectInfo:
+    """For the store, what was noticed of it."""
+    return ObjectInfo(staged.key, staged.size_bytes, staged.etag, staged.stored_at, staged.content_type)
 
 
 def described(found: ObjectInfo, content_type: str | None = None) -> StoredObject:

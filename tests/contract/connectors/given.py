@@ -28,7 +28,7 @@ class Notes:
 
 
 async def stored(store: DiskStore, body: bytes) -> File:
-    path = Path(store.files.objects.parent / "given")
+    path = Path(store.files.root / "given")
     path.write_bytes(body)
     key = f"files/{uuid4()}/original.mp4"
     await store.write(key, path, content_type=TYPE)

@@ -243,11 +243,12 @@ async def test_bytes_that_arrived_hold_the_name_although_the_url_expired(gateway
 
 
 @pytest.mark.composed
-async def test_bytes_that_nobody_noticed_yet_hold_the_name_too(gateway: Gateway) -> None:
+@pytest.mark.parametrize("is_promoted", [False, True])
+async def test_bytes_that_nobody_noticed_yet_hold_the_name_too(gateway: Gateway, is_promoted: bool) -> None:
     # 5.4.11
     await create(gateway, name="a", folder="to")
     [registered] = await gateway.emitted(UploadRegistered)
-    await gateway.put(registered.staging_key)
+    await gateway.put(registered.object_key if is_promoted else registered.staging_key)
     gateway.clock.offset = timedelta(hours=1)
     await create(gateway, name="a")
 

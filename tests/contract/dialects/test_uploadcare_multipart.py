@@ -252,6 +252,23 @@ async def test_what_was_noticed_and_promoted_before_the_end_was_written_can_stil
     assert (await api.ok(api.complete(upload_id)))["size"] == SIZE
 
 
+async def test_what_was_promoted_before_anybody_was_told_can_still_be_completed(api: Uploadcare) -> None:
+    # U-43: the staged object is gone, and no event has come yet
+    upload_id, parts = await started(api)
+    await put_all(api, parts)
+    event = await api.registered(upload_id)
+    store: ObjectStore = api.gateway.store
+    assert event.multipart_id is not None
+    joined = await store.list_parts(event.staging_key, event.multipart_id)
+    await store.complete_multipart(event.staging_key, event.multipart_id, joined)
+    staged = await store.stat(event.staging_key)
+    assert staged is not None
+    await store.promote(staged, event.object_key)
+    await store.delete([event.staging_key])
+
+    assert (await api.ok(api.complete(upload_id)))["size"] == SIZE
+
+
 async def test_an_upload_that_is_over_cannot_be_completed(api: Uploadcare) -> None:
     # U-E30, U-E54, U-E79, U-E80
     upload_id, _ = await started(api)

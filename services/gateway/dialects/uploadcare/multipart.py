@@ -143,8 +143,8 @@ class Multipart:
         except InvalidPartsError:
             raise UploadcareError("MultipartFileCompletionFailedError") from None
         except MultipartNotFoundError:
-            # Joined before: by another request of this moment, or by one after which the gateway died.
-            if upload.version < Stage.STORED and await objects.stat(key) is None:
+            # Joined before: by another request of this moment, or by one after which the gateway died. It may be promoted, too.
+            if upload.version < Stage.STORED and not (await objects.stat(key) or await objects.stat(upload.object_key)):
                 raise UploadcareError("MultipartFileCompletionFailedError") from None
 
     async def _check_type(self, request: web.Request, project: Project, upload: Upload) -> None:

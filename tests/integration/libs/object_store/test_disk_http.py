@@ -113,9 +113,10 @@ async def test_a_client_that_leaves_in_the_middle_leaves_nothing(disk: Disk, siz
     _reader, writer = await connect(disk)
     writer.write(disk.head(KEY, size) + bytes(size - 1))
     await writer.drain()
-    await eventually(disk.files)
+    await eventually(lambda: disk.store._receiving)
     writer.close()
-    await eventually(lambda: not disk.files())
+    await eventually(lambda: not disk.store._receiving)
+    assert not disk.files()
     assert await disk.store.stat(KEY) is None
     assert not disk.notices
 

@@ -20,6 +20,7 @@ from libs.object_store.disk_multipart import DiskMultipart
 from libs.object_store.port import MIN_PART_BYTES, MultipartNotFoundError, OpenMultipart, Part
 from tests.integration.libs.object_store import disk_server
 from tests.integration.libs.object_store.disk_server import Disk, request_head
+from tests.integration.libs.object_store.durable_writes import DurableWrites
 
 KEY = "staging/1/token"
 MIB = 1024 * 1024
@@ -48,8 +49,9 @@ def add(multipart: DiskMultipart, multipart_id: str, number: int, content: bytes
 
 
 def content_of(files: DiskFiles) -> bytes:
-    with files.open(KEY)[1] as file:
-        return file.read()
+    record, file = files.open(KEY)
+    with file:
+        return file.read(record.size_bytes)
 
 
 def names(folder: Path) -> list[str]:
@@ -86,7 +88,7 @@ def test_a_crash_at_any_step_loses_nothing_that_was_acknowledged(
 
     multipart_id, acknowledged, completed = "", dict[int, Part](), False
     with monkeypatch.context() as patched:
-        steps_of = ((Path, "rename"), (Path, "unlink"), (Path, "touch"), (shutil, "rmtree"), (os, "link"), (os, "ftruncate"))
+        steps_of = ((os, "rename"), (os, "unlink"), (Path, "touch"), (shutil, "rmtree"), (os, "link"), (os, "ftruncate"))
         for owner, name in (*steps_of, (os, "copy_file_range")):
             patched.setattr(owner, name, dying(getattr(owner, name)))
         try:
@@ -100,7 +102,7 @@ def test_a_crash_at_any_step_loses_nothing_that_was_acknowledged(
 
     files, multipart = opened(tmp_path)
     assert not list((tmp_path / "tmp").iterdir())
-    found = files.meta(KEY)
+    found = files.record(KEY)
     if found is None:
         assert not completed
         if multipart_id:
@@ -142,12 +144,41 @@ def test_a_torn_start_is_removed_and_open_uploads_are_kept(tmp_path: Path) -> No
     part = add(multipart, multipart_id, 1, b"bytes")
     torn = tmp_path / "multipart" / ("0" * 32)
     torn.mkdir()
-    (torn / ".upload.json").write_bytes(b'{"ke')
+    (torn / "upload.json").write_bytes(b'{"ke')
     _files, multipart = opened(tmp_path)
     assert [found.multipart_id for found in multipart.uploads("")] == [multipart_id]
     assert multipart.parts(KEY, multipart_id) == [part]
     assert not torn.exists()
     assert multipart.complete(KEY, multipart_id, [part]).metadata == {"id": "7"}
+
+
+def test_a_start_makes_nothing_durable_and_the_first_part_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _files, multipart = opened(tmp_path)
+    disk = DurableWrites(monkeypatch)
+    multipart_id = multipart.start(KEY, "text/plain", {})
+    assert disk.count == 0
+    add(multipart, multipart_id, 1, b"bytes")
+    assert disk.synced[0].endswith(".data")
+    assert disk.synced[1:] == ["upload.json", "multipart", multipart_id]
+    add(multipart, multipart_id, 2, b"bytes")
+    assert disk.synced[4].endswith(".data")
+    assert disk.synced[5:] == [multipart_id]
+
+
+def test_an_upload_without_parts_that_a_loss_of_power_took_is_not_open(tmp_path: Path) -> None:
+    _files, multipart = opened(tmp_path)
+    lost, torn = multipart.start(KEY, "text/plain", {}), multipart.start(KEY, "text/plain", {})
+    shutil.rmtree(tmp_path / "multipart" / lost)
+    os.truncate(tmp_path / "multipart" / torn / "upload.json", 0)
+    _files, multipart = opened(tmp_path)
+    assert list(multipart.uploads("")) == []
+    for multipart_id in (lost, torn):
+        with pytest.raises(MultipartNotFoundError):
+            multipart.create(KEY, multipart_id, 1, 5)
+        with pytest.raises(MultipartNotFoundError):
+            multipart.parts(KEY, multipart_id)
+        multipart.abort(KEY, multipart_id)
+    assert not list((tmp_path / "multipart").iterdir())
 
 
 @pytest.mark.parametrize("in_kernel", [True, False])
@@ -165,10 +196,10 @@ def test_the_whole_has_the_bytes_and_the_checksum_of_its_parts(
     parts = [add(multipart, multipart_id, number, body) for number, body in enumerate(bodies, 1)]
     multipart.complete(KEY, multipart_id, parts)
     assert content_of(files) == b"".join(bodies)
-    meta = files.meta(KEY)
-    assert meta is not None
-    assert meta.crc32c == f"{google_crc32c.value(b''.join(bodies)):08x}"
-    assert names(tmp_path) == sorted([f"objects/{KEY}/.meta.json", f"objects/{KEY}/{meta.data}"])
+    record = files.record(KEY)
+    assert record is not None
+    assert record.crc32c == f"{google_crc32c.value(b''.join(bodies)):08x}"
+    assert names(tmp_path) == [f"blobs/{record.blob}", "tree/staging/1,token"]
 
 
 # Parts that lie in their places
@@ -202,10 +233,10 @@ def test_parts_of_one_size_become_the_object_without_being_copied(tmp_path: Path
     multipart.complete(KEY, multipart_id, [parts[number] for number in sorted(parts)])
     assert content_of(files) == b"".join(BODIES)
     assert copies == []
-    meta = files.meta(KEY)
-    assert meta is not None
-    assert (files.folder(KEY) / meta.data).stat().st_nlink == 1
-    assert meta.crc32c == f"{google_crc32c.value(b''.join(BODIES)):08x}"
+    record = files.record(KEY)
+    assert record is not None and record.blob is not None
+    assert Path(files.blob(record.blob)).stat().st_nlink == 1
+    assert record.crc32c == f"{google_crc32c.value(b''.join(BODIES)):08x}"
 
 
 def test_a_small_part_that_came_first_is_put_into_its_place_at_the_end(tmp_path: Path, copies: list[int]) -> None:
@@ -241,7 +272,7 @@ def test_a_part_that_is_left_out_is_not_lost_when_the_completion_fails(tmp_path:
     multipart_id = multipart.start(KEY, "text/plain", {})
     parts = [add(multipart, multipart_id, number, body) for number, body in enumerate(BODIES, 1)]
     with monkeypatch.context() as patched, pytest.raises(OSError, match="broken"):
-        patched.setattr(files, "adopt", fail)
+        patched.setattr(files, "link_file", fail)
         multipart.complete(KEY, multipart_id, parts[:2])
     assert multipart.parts(KEY, multipart_id) == parts
     multipart.complete(KEY, multipart_id, parts)
@@ -373,7 +404,7 @@ async def test_a_part_on_its_way_when_the_upload_is_aborted_leaves_nothing(disk:
     multipart_id = await disk.store.start_multipart(KEY, content_type="video/mp4")
     reader, writer = await connect(disk)
     writer.write(head(disk, multipart_id, 1, size) + bytes(size - 1))
-    await eventually(lambda: len(disk.files()) > 1)
+    await eventually(lambda: disk.store._receiving)
     await disk.store.abort_multipart(KEY, multipart_id)
     writer.write(b"!")
     assert (await answer(reader))[0] == 404
@@ -386,9 +417,10 @@ async def test_a_part_that_is_cut_off_leaves_nothing(disk: Disk, size: int) -> N
     multipart_id = await disk.store.start_multipart(KEY, content_type="video/mp4")
     _reader, writer = await connect(disk)
     writer.write(head(disk, multipart_id, 1, size) + bytes(size - 1))
-    await eventually(lambda: any(path.suffix == ".data" for path in disk.files()))
+    await eventually(lambda: disk.store._receiving)
     writer.close()
-    await eventually(lambda: len(disk.files()) == 1)
+    await eventually(lambda: not disk.store._receiving)
+    assert len(disk.files()) == 1
     assert await disk.store.list_parts(KEY, multipart_id) == []
 
 

@@ -1,47 +1,20 @@
 """The S3 adapter's own promises about multipart uploads: errors of status 200, lost answers, listings of many pages."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 from aiohttp import web
-from minio import Minio
 
 from libs.object_store.port import InvalidPartsError, MultipartNotFoundError, Part, PartTooSmallError, StoreUnavailableError
 from libs.object_store.s3 import S3Store
 from libs.object_store.s3_multipart import S3Multipart
-from tests.servers.s3 import ACCESS_KEY, SECRET_KEY, S3Server, bucket_url
+from tests.integration.libs.object_store.s3_answers import error, talking_to, xml
+from tests.servers.s3 import S3Server, bucket_url
 
 KEY = "staging/1/token"
 PARTS = [Part(1, 5, "one")]
 DONE = "<CompleteMultipartUploadResult><ETag>&quot;whole-1&quot;</ETag></CompleteMultipartUploadResult>"
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-def xml(body: str, status: int = 200) -> web.Response:
-    return web.Response(status=status, text=body, content_type="application/xml")
-
-
-def error(code: str, status: int = 200) -> web.Response:
-    return xml(f'<?xml version="1.0"?><Error><Code>{code}</Code><Message>m</Message></Error>', status)
-
-
-@asynccontextmanager
-async def talking_to(handler: Handler) -> AsyncIterator[S3Store]:
-    """A store whose server is `handler`."""
-    application = web.Application(client_max_size=32 * 1024**2)
-    application.router.add_route("*", "/{path:.*}", handler)
-    runner = web.AppRunner(application)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    store = S3Store.from_url(f"http://key:secret@127.0.0.1:{runner.addresses[0][1]}/bucket")
-    try:
-        yield store
-    finally:
-        await store.close()
-        await runner.cleanup()
 
 
 @pytest.mark.parametrize(
@@ -186,13 +159,15 @@ def server(tmp_path: Path) -> Iterator[S3Server]:
     server.kill()
 
 
-def test_all_pages_of_a_listing_are_read(server: S3Server) -> None:
-    bucket = urlsplit(bucket_url(server.url)).path.strip("/")
-    client = Minio(f"127.0.0.1:{server.port}", access_key=ACCESS_KEY, secret_key=SECRET_KEY, secure=False, region="us-east-1")
-    client.make_bucket(bucket_name=bucket)
-    multipart = S3Multipart(client, bucket, page=2)
-    opened = [(key, multipart.start(key, "text/plain", {})) for key in ("staging/a", "staging/a", "staging/a", "staging/b")]
-    assert sorted((found.key, found.multipart_id) for found in multipart.uploads("staging/")) == sorted(opened)
+async def test_all_pages_of_a_listing_are_read(server: S3Server) -> None:
+    store = S3Store.from_url(bucket_url(server.url))
+    await store.open()
+    multipart = S3Multipart(store._client, page=2)
+    keys = ("staging/a", "staging/a", "staging/a", "staging/b")
+    opened = [(key, await multipart.start(key, "text/plain", {})) for key in keys]
+    found = [(upload.key, upload.multipart_id) async for page in multipart.uploads("staging/") for upload in page]
+    assert sorted(found) == sorted(opened)
     key, multipart_id = opened[0]
-    put = [multipart.put(key, multipart_id, number, b"bytes") for number in range(1, 6)]
-    assert multipart.parts(key, multipart_id) == put
+    put = [await multipart.put(key, multipart_id, number, [b"bytes"]) for number in range(1, 6)]
+    assert await multipart.parts(key, multipart_id) == put
+    await store.close()

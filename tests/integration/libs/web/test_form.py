@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from libs.object_store import incoming
+from libs.object_store import disk_change, incoming
 from libs.object_store.port import ObjectStore
 from libs.object_store.s3 import S3Store
 from libs.web import form
@@ -331,14 +331,15 @@ async def test_a_full_disk_is_said_and_leaves_nothing(
 ) -> None:
     written = 0
 
-    def write_all(fd: int, view: memoryview) -> None:
+    def write_fully(fd: int, view: memoryview) -> None:
         nonlocal written
         written += os.write(fd, view)
         if written > size:
             with Path("/dev/full").open("wb", buffering=0) as full:
                 full.write(b"x")
 
-    monkeypatch.setattr(incoming, "_write_all", write_all)
+    for module in (incoming, disk_change):
+        monkeypatch.setattr(module, "write_fully", write_fully)
     body = file("first", "a", bytes(size)) + file("second", "b", bytes(size)) + END
     assert (await post(disk, body, framing)).refusal == (503, "unavailable")
     assert not files_of(tmp_path / "store")

@@ -1,4 +1,4 @@
-"""A scanner for promotions, and a store whose reading and copying a test can watch."""
+"""A scanner for promotions, and a store whose reading and promoting a test can watch."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -13,12 +13,12 @@ def scanning(store: Any, url: str, *, accepts_oversized: bool = False) -> Scanni
 
 
 class Watched:
-    """The store: it remembers what was copied, and something may happen when an object was read to its end."""
+    """The store: it remembers what was promoted, and something may happen when an object was read to its end."""
 
     def __init__(self, store: ObjectStore, after_read: Callable[[], Awaitable[None]] | None = None) -> None:
         self.store = store
         self._after_read = after_read
-        self.copied: list[str] = []
+        self.promoted: list[str] = []
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.store, name)
@@ -29,7 +29,7 @@ class Watched:
         if self._after_read:
             await self._after_read()
 
-    async def copy(self, source: str, target: str, *, match_etag: str, content_type: str | None = None) -> ObjectInfo:
-        copied = await self.store.copy(source, target, match_etag=match_etag, content_type=content_type)
-        self.copied.append(match_etag)
-        return copied
+    async def promote(self, staged: ObjectInfo, target: str, *, content_type: str | None = None) -> ObjectInfo:
+        promoted = await self.store.promote(staged, target, content_type=content_type)
+        self.promoted.append(staged.etag)
+        return promoted

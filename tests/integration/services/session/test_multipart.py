@@ -17,7 +17,7 @@ async def begin(sessions: Sessions, **changes: Any) -> UploadRegistered:
     multipart_id = await sessions.store.start_multipart(named.staging_key, content_type="image/png")
     store = sessions.store
     assert isinstance(store, DiskStore)
-    incoming = await store.run(store.files.create)
+    incoming = store.files.create()
     incoming.write(b"bytes")
     await store.run(store.multipart.commit, incoming, named.staging_key, multipart_id, 1)
     registered = named.model_copy(update={"transfer": "multipart", "multipart_id": multipart_id, **changes})

@@ -18,7 +18,7 @@ class Killed(BaseException):
 
 
 class Interrupted:
-    """The store, with something that happens before or after each copy."""
+    """The store, with something that happens before or after each promotion."""
 
     def __init__(
         self,
@@ -33,13 +33,13 @@ class Interrupted:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    async def copy(self, source: str, target: str, *, match_etag: str, content_type: str | None = None) -> ObjectInfo:
+    async def promote(self, staged: ObjectInfo, target: str, *, content_type: str | None = None) -> ObjectInfo:
         if self._before:
             await self._before()
-        copied = await self._store.copy(source, target, match_etag=match_etag, content_type=content_type)
+        promoted = await self._store.promote(staged, target, content_type=content_type)
         if self._after:
             await self._after()
-        return copied
+        return promoted
 
 
 async def killed() -> None:
@@ -172,6 +172,7 @@ async def test_a_kill_after_the_commit_leaves_only_cleaning(sessions: Sessions) 
     registered = registered_event()
     await sessions.hear(registered, stored_event(registered, await sessions.put(registered, b"bytes")))
     await sessions.promotion().once()
+    await sessions.put(registered, b"again")
     assert sorted(await sessions.keys()) == sorted([registered.object_key, registered.staging_key])
 
     assert not await sessions.promotion().once()

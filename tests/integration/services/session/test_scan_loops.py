@@ -41,7 +41,7 @@ async def test_a_file_that_ends_too_early_is_no_clean_file(sessions: Sessions, s
     await sessions.promotion(store, scanning=scanning(store, scanner.url)).once()
 
     assert await sessions.told(registered) == []
-    assert store.copied == []
+    assert store.promoted == []
 
 
 async def test_a_long_scan_keeps_its_lease(sessions: Sessions, scanner: ClamdServer) -> None:

@@ -91,7 +91,7 @@ async def test_an_infected_file_is_refused_by_its_virus_name_and_never_copied(
     (rejected,) = await sessions.told(registered)
     assert isinstance(rejected, UploadRejected)
     assert (rejected.code, rejected.message) == ("infected", VIRUS)
-    assert store.copied == []
+    assert store.promoted == []
     assert await sessions.keys() == []
 
 
@@ -108,7 +108,7 @@ async def test_a_put_between_scan_and_copy_is_scanned_itself(sessions: Sessions,
 
     (rejected,) = await sessions.told(registered)
     assert isinstance(rejected, UploadRejected) and rejected.code == "infected"
-    assert store.copied == []
+    assert store.promoted == []
     assert await sessions.keys() == []
 
 

@@ -1,11 +1,13 @@
 """Our signer against botocore's, byte for byte, and the verifier against requests that were tampered with."""
 
+import hashlib
 from datetime import UTC, datetime, timedelta
 from unittest.mock import patch
 
 import pytest
-from botocore.auth import S3SigV4QueryAuth
+from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
+from botocore.config import Config
 from botocore.credentials import Credentials
 from hypothesis import given
 from hypothesis import strategies as st
@@ -78,6 +80,36 @@ def test_any_key_and_header_value_is_signed_as_botocore_does(key: str, value: st
 def test_a_url_with_a_query_is_the_one_that_botocore_makes(query: dict[str, str]) -> None:
     endpoint = "https://s3.example.com/bucket"
     assert our_url(endpoint, "PUT", "staging/1/a", {}, query) == botocore_url(endpoint, "PUT", "staging/1/a", {}, query)
+
+
+@pytest.mark.parametrize("endpoint", ["https://s3.example.com/bucket", "http://127.0.0.1:9000/b"])
+@pytest.mark.parametrize("key", ["", "staging/1/abc", "a b/ü+&=?#%"])
+@pytest.mark.parametrize(
+    "query", [{}, {"uploads": ""}, {"uploadId": "2~a=/+ ü", "partNumber": "1"}, {"list-type": "2", "prefix": "a/"}]
+)
+@pytest.mark.parametrize(
+    "headers", [{}, {"x-amz-copy-source": "/b/a%20b", "Content-Type": "a/b; c=d", "X-Amz-Meta-Id": " 7  8 "}]
+)
+@pytest.mark.parametrize("payload", [b"", b"body", None])
+def test_a_request_of_our_own_is_authorized_as_botocore_does_it(
+    endpoint: str, key: str, query: dict[str, str], headers: dict[str, str], payload: bytes | None
+) -> None:
+    from urllib.parse import quote, urlencode
+
+    digest = hashlib.sha256(payload).hexdigest() if payload is not None else "UNSIGNED-PAYLOAD"
+    more = f"?{urlencode(query, quote_via=quote, safe='-_.~')}" if query else ""
+    theirs = AWSRequest(method="PUT", url=f"{endpoint}/{quote(key, safe='/-_.~')}{more}", headers=headers, data=payload)
+    theirs.context["client_config"] = Config(s3={"payload_signing_enabled": payload is not None})
+    theirs.headers["X-Amz-Content-SHA256"] = digest
+    with patch("botocore.auth.get_current_datetime", return_value=NOW.replace(tzinfo=None)):
+        S3SigV4Auth(Credentials("AKIDEXAMPLE", "secret/with+odd"), "s3", "eu-central-1").add_auth(theirs)
+
+    signer = Presigner(endpoint, "AKIDEXAMPLE", "secret/with+odd", "eu-central-1")
+    url, ours = signer.authorized("PUT", key, query=query, headers=headers, payload_sha256=digest, now=NOW)
+
+    assert url == theirs.url
+    assert ours["authorization"] == theirs.headers["Authorization"]
+    assert ours["x-amz-content-sha256"] == digest
 
 
 SIGNER = Presigner("https://uploads.example.com/storage", "longshore", "secret")

@@ -59,6 +59,9 @@ async def test_a_store_that_is_away_is_a_503(gateway: "Gateway", monkeypatch: py
     away = S3Store.from_url(f"http://key:secret@127.0.0.1:{port}/bucket")
     monkeypatch.setattr(gateway.store, "peek", away.peek)
 
-    async with asyncio.timeout(30):
-        await told_to_come_back(gateway, f"/public/{new.id}.png")
+    try:
+        async with asyncio.timeout(30):
+            await told_to_come_back(gateway, f"/public/{new.id}.png")
+    finally:
+        await away.close()
     await away.close()

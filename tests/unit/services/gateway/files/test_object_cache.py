@@ -8,6 +8,7 @@ import pytest
 import pytest_asyncio
 
 from libs.object_store.disk import DiskStore
+from libs.object_store.incoming import HELD_BYTES
 from libs.object_store.port import PeekedObject
 from services.gateway.files import object_cache
 from services.gateway.files.object_cache import ENTRY_BYTES, FRESH_SECONDS, ObjectCache
@@ -54,9 +55,19 @@ async def test_a_small_object_is_remembered_with_its_bytes_and_a_large_one_witho
         assert large is not None
         assert (small.content, small.size_bytes, small.content_type) == (b"1234", 4, "text/plain")
         assert (large.content, large.size_bytes) == (None, 5)
-        assert large.file_path is not None
-        assert (store.files.root / large.file_path).read_bytes() == b"12345"
+        assert large.file_path is None
     assert store.looks == 2
+
+
+async def test_only_of_an_object_that_is_alone_in_its_file_the_path_is_known(store: CountingStore) -> None:
+    cache = ObjectCache(store, max_bytes=10**6)
+    for size, is_alone in ((HELD_BYTES, False), (HELD_BYTES + 1, True)):
+        await store.put(f"{size}", bytes(size))
+        found = await cache.find(f"{size}")
+        assert found is not None
+        assert (found.file_path is not None) == is_alone
+        if found.file_path is not None:
+            assert (store.files.root / found.file_path).read_bytes() == bytes(size)
 
 
 async def test_who_asks_at_the_same_time_shares_one_look(store: CountingStore) -> None:
