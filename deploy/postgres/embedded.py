@@ -54,17 +54,26 @@ class EmbeddedPostgres:
         return f"postgresql://postgres@/postgres?host={quote(str(self._sockets), safe='')}"
 
     def start(self) -> None:
-        """Returns when the server takes connections; blocks, for an empty folder some seconds.
+        """Returns when the server takes connections; blocks. Raises EmbeddedPostgresError with the end of the server's log."""
+        self.launch()
+        self.wait_until_ready()
 
-        Raises EmbeddedPostgresError with the end of the server's log.
-        """
+    def launch(self) -> None:
+        """Begins to start it; for an empty folder that blocks some seconds. Raises EmbeddedPostgresError."""
         self._user = _unprivileged_user(self._folder) if os.geteuid() == 0 else None
         self._sockets = self._socket_folder()
         if not (self._folder / "PG_VERSION").exists():
             self._create()
         _stop_leftover(self._folder)
         self._server = self._spawn(["postgres", "-D", str(self._folder), *self._options()], self._folder)
-        self._wait_until_ready(self._server)
+
+    def wait_until_ready(self) -> None:
+        """Returns when the server that was launched takes connections. Raises EmbeddedPostgresError."""
+        assert self._server is not None
+        while _status(self._folder, self._server.pid) != "ready":
+            if self._server.poll() is not None:
+                raise EmbeddedPostgresError(f"PostgreSQL did not start; {self._log} ends with: {_tail(self._log)}")
+            time.sleep(0.02)
 
     def stop(self) -> None:
         """Fast shutdown: open transactions are rolled back, everything committed is on disk."""
@@ -105,12 +114,6 @@ class EmbeddedPostgres:
                 group=pwd.getpwnam(self._user).pw_gid if self._user else None,
                 extra_groups=[] if self._user else None,
             )
-
-    def _wait_until_ready(self, server: subprocess.Popen[bytes]) -> None:
-        while _status(self._folder, server.pid) != "ready":
-            if server.poll() is not None:
-                raise EmbeddedPostgresError(f"PostgreSQL did not start; {self._log} ends with: {_tail(self._log)}")
-            time.sleep(0.05)
 
     def _socket_folder(self) -> Path:
         """Beside the data, or under the temporary directory where that path is too long or means several hosts in a DSN."""

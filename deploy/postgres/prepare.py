@@ -6,7 +6,7 @@ from pathlib import Path
 
 import asyncpg
 
-from libs.postgres.migrate import migrate
+from libs.postgres.migrate import is_current, migrate
 
 SERVICES = ("gateway", "session", "storage_notification", "ingest", "transcoder", "delivery")
 
@@ -30,6 +30,8 @@ async def prepare(dsn: str) -> None:
         for service in SERVICES:
             await connection.execute(ROLE_AND_SCHEMA.format(service=service))
         for service in SERVICES:
-            await asyncio.to_thread(migrate, dsn, service, Path(str(files(f"services.{service}"))) / "migrations")
+            folder = Path(str(files(f"services.{service}"))) / "migrations"
+            if not await is_current(connection, service, folder):
+                await asyncio.to_thread(migrate, dsn, service, folder)
     finally:
         await connection.close()

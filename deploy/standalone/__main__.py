@@ -1,6 +1,7 @@
 """`make run`: everything in one process."""
 
 from contextlib import ExitStack
+from importlib import import_module
 from pathlib import Path
 from socket import socket
 
@@ -8,11 +9,8 @@ import uvloop
 
 from deploy.postgres.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from deploy.postgres.prepare import prepare
-from deploy.rabbitmq.deployed import topology
-from deploy.standalone.app import compose
 from deploy.standalone.place import DataFolder, PlaceTakenError, bind, stop_on_sigterm
 from deploy.standalone.settings import StandaloneSecrets, StandaloneSettings
-from libs.messaging.amqp.declare import declare
 from libs.observability.logging import configure_logging
 from libs.observability.tracing import configure_tracing
 from libs.runtime.host import Host
@@ -39,19 +37,29 @@ def start(settings: StandaloneSettings, stack: ExitStack) -> None:
     http_socket = stack.enter_context(bind("LONGSHORE_HTTP_PORT", settings.http_host, settings.http_port))
     ops_socket = stack.enter_context(bind("LONGSHORE_OPS_PORT", settings.ops_host, settings.ops_port))
     secrets = StandaloneSecrets.in_folder(folder)
+    postgres = None if settings.postgres_dsn else _launch_postgres(folder, stack)
     settings = settings.filled_in(
         secrets,
         http_port=http_socket.getsockname()[1],
         ops_port=ops_socket.getsockname()[1],
-        postgres_dsn=settings.postgres_dsn.get_secret_value() if settings.postgres_dsn else _own_postgres(folder, stack),
+        postgres_dsn=postgres.dsn if postgres else None,
     )
+    # The services' code is loaded while the database starts: each takes a good part of the start.
+    import_module("deploy.standalone.app")
+    if postgres:
+        postgres.wait_until_ready()
     uvloop.run(_serve(settings, secrets, http_socket, ops_socket))
 
 
 async def _serve(settings: StandaloneSettings, secrets: StandaloneSecrets, http_socket: socket, ops_socket: socket) -> None:
+    from deploy.standalone.app import compose
+
     if settings.postgres_dsn:
         await prepare(settings.postgres_dsn.get_secret_value())
     if settings.bus_url:
+        from deploy.rabbitmq.deployed import topology
+        from libs.messaging.amqp.declare import declare
+
         await declare(settings.bus_url.get_secret_value(), topology())
     installation = built(lambda: compose(settings, secrets))
     host = Host(
@@ -60,11 +68,11 @@ async def _serve(settings: StandaloneSettings, secrets: StandaloneSecrets, http_
     await host.run(f"ready: {settings.public_base_url} (health and metrics on port {settings.ops_port}, Ctrl-C stops)")
 
 
-def _own_postgres(folder: Path, stack: ExitStack) -> str:
+def _launch_postgres(folder: Path, stack: ExitStack) -> EmbeddedPostgres:
     server = EmbeddedPostgres(folder / "postgres")
     stack.callback(server.stop)
-    server.start()
-    return server.dsn
+    server.launch()
+    return server
 
 
 main()

@@ -23,7 +23,6 @@ from libs.object_store.port import (
     check_parts,
 )
 from libs.object_store.presign import Presigner
-from libs.object_store.s3_admin import S3Admin
 from libs.object_store.s3_client import S3Client, S3Request
 from libs.object_store.s3_copy import S3Copier
 from libs.object_store.s3_multipart import S3Multipart
@@ -54,6 +53,8 @@ class S3Store:
     ) -> None:
         """`origin`: scheme, host and port. `own_presigner` signs as `presigner` does, for the address that we use ourselves;
         `read_presigner` as clients reach the store, with a key that may read: one that only takes uploads cannot."""
+        from libs.object_store.s3_admin import S3Admin  # its SDK is slow to import, and the disk store needs none
+
         signer = Presigner(origin, access_key, secret_key, region)
         secure = origin.startswith("https:")
         self._client = S3Client(signer, bucket, is_secure=secure, requests=CALLS, read_seconds=CALL_SECONDS)

@@ -1,19 +1,21 @@
 """What is rarely asked of an S3 service: through the `minio` SDK, which is synchronous, in threads of its own."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+import re
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
 import urllib3
 from minio import Minio
-from minio.error import MinioException
+from minio.error import InvalidResponseError, MinioException, S3Error
 from minio.notificationconfig import NotificationConfig, PrefixFilterRule, QueueConfig
 
-from libs.object_store.port import ObjectInfo
-from libs.object_store.s3_error import error_code, port_errors
+from libs.object_store.port import ObjectInfo, StoreUnavailableError
+from libs.object_store.s3_error import port_error
 
 PAGE = 1000
 _THREADS = 4
@@ -81,3 +83,23 @@ class S3Admin:
 
 def _listed(entry: Any) -> ObjectInfo:
     return ObjectInfo(entry.object_name, entry.size, entry.etag.strip('"'), entry.last_modified)
+
+
+def error_code(error: MinioException) -> str:
+    """S3's code for what went wrong, where the answer has one."""
+    if isinstance(error, S3Error):
+        return error.code or "an error without a code"
+    # The SDK reads only error bodies of type `application/xml`; some servers say `text/xml`.
+    found = re.search(r"<Code>(\w+)</Code>", str(error)) if isinstance(error, InvalidResponseError) else None
+    return found[1] if found else type(error).__name__
+
+
+@contextmanager
+def port_errors() -> Iterator[None]:
+    try:
+        yield
+    except MinioException as error:
+        code = error_code(error)
+        raise port_error(code, getattr(error, "object_name", code)) from error
+    except (urllib3.exceptions.HTTPError, ConnectionError, TimeoutError) as error:
+        raise StoreUnavailableError(f"the store does not answer: {type(error).__name__}") from error

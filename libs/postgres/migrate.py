@@ -4,9 +4,18 @@ from importlib.resources import files
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
-from yoyo import get_backend, read_migrations
+import asyncpg
 
 SHARED = Path(str(files("libs.outbox"))) / "migrations"
+
+
+async def is_current(connection: "asyncpg.Connection[asyncpg.Record]", service: str, folder: Path) -> bool:
+    """Whether the service's schema has all of its migrations: two short queries, where `migrate` needs a client of its own."""
+    table = f"{service}._yoyo_migration"
+    if not await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", table):
+        return False
+    applied = {row["migration_id"] for row in await connection.fetch(f"SELECT migration_id FROM {table}")}
+    return applied.issuperset(path.stem for source in (SHARED, folder) for path in source.glob("*.sql"))
 
 
 def migrate(dsn: str, service: str, folder: Path) -> list[str]:
@@ -14,6 +23,8 @@ def migrate(dsn: str, service: str, folder: Path) -> list[str]:
 
     A lock makes simultaneous calls wait for each other. Synchronous: for deployment, not for an event loop.
     """
+    from yoyo import get_backend, read_migrations  # with its client a tenth of the time that a start takes
+
     backend = get_backend(_yoyo_url(dsn, service))
     try:
         migrations = read_migrations(str(SHARED), str(folder))

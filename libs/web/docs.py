@@ -1,6 +1,6 @@
 """`/openapi.json` and a page at `/docs` that shows it. Everything the page needs is served from here: no outside request.
 
-Swagger UI comes from the package drf-spectacular-sidecar, which carries the built files; nothing of Django is imported.
+Swagger UI comes from the package flask-swagger-ui, which carries the built files; its code and Flask are never imported.
 """
 
 import asyncio
@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from html import escape
-from importlib.resources import files
+from importlib.metadata import distribution
+from pathlib import Path
 
 from aiohttp import web
 
@@ -19,7 +20,7 @@ from libs.web.problem import CONTENT_TYPE as PROBLEM_TYPE
 from libs.web.problem import Problem, problem_error
 from libs.web.route import Answer, Api, NotFoundError, Route
 
-_ASSETS = files("drf_spectacular_sidecar") / "static" / "drf_spectacular_sidecar" / "swagger-ui-dist"
+_ASSETS = Path(str(distribution("flask-swagger-ui").locate_file("flask_swagger_ui/dist")))
 _ASSET_TYPES = {
     "swagger-ui-bundle.js": "text/javascript",
     "swagger-ui.css": "text/css",

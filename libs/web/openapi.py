@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from openapi_pydantic import OpenAPI
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, JsonSchemaValue, models_json_schema
 
@@ -19,6 +18,8 @@ _REQUEST_ID = {"description": "The request's W3C trace id.", "schema": {"type": 
 
 def openapi_document(apis: Sequence[Api], *, title: str, version: str, description: str = "", server_url: str = "/") -> bytes:
     """UTF-8 JSON. Operation ids are `<api>.<operation>`; models of several APIs with one name get distinct schema names."""
+    from openapi_pydantic import OpenAPI  # takes a tenth of the time that a service needs to start, and few ask for this
+
     schemas, definitions = models_json_schema(sorted(set(_models(apis)), key=str), ref_template="#/components/schemas/{model}")
     document = OpenAPI.model_validate(
         {

@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from urllib.parse import quote, urlsplit
 
-from azure.storage.blob import BlobSasPermissions, generate_blob_sas
 from yarl import URL
 
 from contracts.container import AzureContainer, Container, S3Container
@@ -39,6 +38,8 @@ def _azure(container: AzureContainer, key: str) -> str:
 
 
 def _signature(container: AzureContainer, account_key: str, key: str) -> str:
+    from azure.storage.blob import BlobSasPermissions, generate_blob_sas  # slow to import, and few installations link Azure
+
     try:
         return generate_blob_sas(
             account_name(container.account_url),
