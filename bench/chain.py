@@ -9,19 +9,35 @@ import argparse
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import psycopg
 
-from bench.standalone import process, standalone
+from bench.distributed import distributed
+from bench.standalone import data_folder, process, standalone
 from deploy.demo_client import Demo
 
 BODY = b"0123456789abcdef" * 64
 """1 KiB that no decoder opens."""
 CONNECTIONS = 32
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a burst goes to, and where its cost is read."""
+
+    name: str
+    demo: Demo
+    processes: Callable[[], Iterable[psutil.Process]]
+    database: str
+    """The DSN of a superuser."""
+    database_log: Path
+    notify: Callable[[str], Awaitable[None]] | None = None
+    """Says that the object behind a signed URL was stored, where the store itself does not."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +50,9 @@ class Load:
     wal_bytes: int
 
 
-async def burst(demo: Demo, count: int) -> None:
+async def burst(target: Target, count: int) -> None:
     """Registers and PUTs `count` files, and returns when the webhook of each has arrived."""
+    demo = target.demo
     waiting: set[str] = set()
     early: set[str] = set()
     slots = asyncio.Semaphore(CONNECTIONS)
@@ -52,6 +69,8 @@ async def burst(demo: Demo, count: int) -> None:
             waiting.add(created["id"])
             async with demo.http.put(created["upload_url"], data=BODY, headers=created["required_headers"]) as response:
                 response.raise_for_status()
+            if target.notify:
+                await target.notify(created["upload_url"])
 
     async def listen() -> None:
         while len(early) < count:
@@ -78,19 +97,21 @@ def _label(one: psutil.Process, command: list[str]) -> str:
     words = " ".join(command)
     if "postgres" in one.name():
         return "postgres"
+    if one.name() in ("beam.smp", "erl_child_setup", "inet_gethost", "epmd"):
+        return "rabbitmq"
     for word in command:
         if word.startswith("services."):
             return word.removeprefix("services.")
     return "python" if "deploy.standalone" in words else one.name()
 
 
-async def measured(demo: Demo, database: str, root: psutil.Process, count: int) -> Load:
-    with psycopg.connect(database, autocommit=True) as connection:
-        before, cpu_before = _counters(connection), cpu_seconds([root, *root.children(recursive=True)])
+async def measured(target: Target, count: int) -> Load:
+    with psycopg.connect(target.database, autocommit=True) as connection:
+        before, cpu_before = _counters(connection), cpu_seconds(target.processes())
         started = time.perf_counter()
-        await burst(demo, count)
+        await burst(target, count)
         seconds = time.perf_counter() - started
-        cpu = cpu_seconds([root, *root.children(recursive=True)])
+        cpu = cpu_seconds(target.processes())
         cpu.subtract(cpu_before)
         connection.execute("SELECT pg_stat_force_next_flush()")
         after = _counters(connection)
@@ -120,21 +141,31 @@ def report(name: str, load: Load, count: int) -> None:
     print(f"  per upload: {load.commits / count:.2f} commits, {load.wal_bytes / count / 1024:.1f} KiB of WAL")
 
 
-async def main(count: int) -> None:
+@asynccontextmanager
+async def _standalone() -> AsyncIterator[Target]:
     async with standalone() as demo:
-        folder = Path(demo.credentials["data_dir"]) if "data_dir" in demo.credentials else _folder()
+        root, folder = process(), data_folder()
         database = f"postgresql://postgres@/postgres?host={folder / 'run'}"
-        root = process()
-        await burst(demo, 50)  # warm
+        yield Target("standalone", demo, lambda: [root, *root.children(recursive=True)], database, folder / "postgres.log")
+
+
+@asynccontextmanager
+async def _distributed() -> AsyncIterator[Target]:
+    async with distributed() as found:
+        yield Target("distributed", found.demo, found.processes, found.database, found.database_log, found.notify)
+
+
+async def main(count: int, *, is_distributed: bool) -> None:
+    async with _distributed() if is_distributed else _standalone() as target:
+        await burst(target, 50)  # warm
         for _ in range(2):
-            report("standalone", await measured(demo, database, root, count), count)
+            report(target.name, await measured(target, count), count)
             await asyncio.sleep(1)
-        log = folder / "postgres.log"
-        logging_statements(database, on=True)
-        position = log.stat().st_size
-        await burst(demo, count)
-        logging_statements(database, on=False)
-        statements = _statements(log, position)
+        logging_statements(target.database, on=True)
+        position = target.database_log.stat().st_size
+        await burst(target, count)
+        logging_statements(target.database, on=False)
+        statements = _statements(target.database_log, position)
         print(f"  per upload: {sum(statements.values()) / count:.1f} SQL statements")
         for statement, times in statements.most_common(50):
             print(f"    {times / count:6.2f}  {statement}")
@@ -153,12 +184,9 @@ def _statements(log: Path, position: int) -> Counter[str]:
     return found
 
 
-def _folder() -> Path:
-    command = process().environ()["LONGSHORE_DATA_DIR"]
-    return Path(command)
-
-
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--uploads", type=int, default=400)
-    asyncio.run(main(parser.parse_args().uploads))
+    parser.add_argument("--distributed", action="store_true")
+    arguments = parser.parse_args()
+    asyncio.run(main(arguments.uploads, is_distributed=arguments.distributed))

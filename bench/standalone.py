@@ -31,3 +31,8 @@ async def standalone() -> AsyncIterator[Demo]:
 def process() -> psutil.Process:
     """The standalone that this process has started."""
     return next(child for child in psutil.Process().children() if "deploy.standalone" in child.cmdline())
+
+
+def data_folder() -> Path:
+    """Where the standalone that this process has started keeps everything."""
+    return Path(process().environ()["LONGSHORE_DATA_DIR"])
