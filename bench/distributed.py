@@ -50,7 +50,6 @@ async def distributed() -> AsyncIterator[Distributed]:
     secret: list[str] = []
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
-        folder.chmod(0o755)  # the database does not run as root
         with contextmanager(rabbitmq.start_own)(folder) as broker, s3.running(folder) as s3_url, _postgres(folder) as dsn:
             platform = processes(folder, postgres_dsn=dsn, bus_url=broker.url(broker.vhosts[0]), s3_url=s3.bucket_url(s3_url))
             async with (
@@ -70,6 +69,7 @@ async def distributed() -> AsyncIterator[Distributed]:
 
 @contextmanager
 def _postgres(folder: Path) -> Iterator[str]:
+    folder.chmod(0o755)  # the database does not run as root
     server = EmbeddedPostgres(folder / "postgres")
     server.start()
     try:
