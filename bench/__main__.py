@@ -12,7 +12,9 @@ PARTS = {
     "bench.register": "Registrations: the eachlabs endpoint beside a bare validated one",
     "bench.chain": "The whole chain: CPU, statements, commits and WAL of one small upload in a burst",
     "bench.chain --distributed": "The same with every service in a process of its own, on RabbitMQ and an S3 server",
-    "bench.latency": "Latency: from stored to webhook",
+    "bench.latency": "Latency: from stored to webhook, alone and at half of the saturating load",
+    "bench.latency --distributed": "The same in the distributed form",
+    "bench.drain": "Drain: what waited for a stopped service",
 }
 
 

@@ -9,35 +9,14 @@ import argparse
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
 import psycopg
 
-from bench.distributed import distributed
-from bench.standalone import data_folder, process, standalone
-from deploy.demo_client import Demo
+from bench.target import Target, target
 
-BODY = b"0123456789abcdef" * 64
-"""1 KiB that no decoder opens."""
 CONNECTIONS = 32
-
-
-@dataclass(frozen=True)
-class Target:
-    """What a burst goes to, and where its cost is read."""
-
-    name: str
-    demo: Demo
-    processes: Callable[[], Iterable[psutil.Process]]
-    database: str
-    """The DSN of a superuser."""
-    database_log: Path
-    notify: Callable[[str], Awaitable[None]] | None = None
-    """Says that the object behind a signed URL was stored, where the store itself does not."""
 
 
 @dataclass(frozen=True)
@@ -50,68 +29,32 @@ class Load:
     wal_bytes: int
 
 
-async def burst(target: Target, count: int) -> None:
-    """Registers and PUTs `count` files, and returns when the webhook of each has arrived."""
-    demo = target.demo
-    waiting: set[str] = set()
-    early: set[str] = set()
+async def burst(to: Target, count: int) -> None:
+    """Uploads `count` files, and returns when the webhook of each has arrived."""
+    stored: set[str] = set()
+    told: set[str] = set()
     slots = asyncio.Semaphore(CONNECTIONS)
 
     async def upload() -> None:
-        body = {
-            "owner": demo.credentials["org"],
-            "uploader": "customer",
-            "content_type": "application/octet-stream",
-            "callback_url": demo.callback_url,
-        }
         async with slots:
-            created = await demo.call("POST", "/api/v1/uploads", body)
-            waiting.add(created["id"])
-            async with demo.http.put(created["upload_url"], data=BODY, headers=created["required_headers"]) as response:
-                response.raise_for_status()
-            if target.notify:
-                await target.notify(created["upload_url"])
+            stored.add(await to.upload())
 
     async def listen() -> None:
-        while len(early) < count:
-            call = await demo.inbox.get()
-            early.add(call["id"])
+        while len(told) < count:
+            call = await to.demo.inbox.get()
+            told.add(call["id"])
 
     await asyncio.gather(listen(), *(upload() for _ in range(count)))
-    assert early == waiting
+    assert told == stored
 
 
-def cpu_seconds(processes: Iterable[psutil.Process]) -> Counter[str]:
-    """By name of the service or server; children that ended are counted with their parents."""
-    used: Counter[str] = Counter()
-    for one in processes:
-        try:
-            times, command = one.cpu_times(), one.cmdline()
-        except psutil.NoSuchProcess:
-            continue
-        used[_label(one, command)] += times.user + times.system
-    return used
-
-
-def _label(one: psutil.Process, command: list[str]) -> str:
-    words = " ".join(command)
-    if "postgres" in one.name():
-        return "postgres"
-    if one.name() in ("beam.smp", "erl_child_setup", "inet_gethost", "epmd"):
-        return "rabbitmq"
-    for word in command:
-        if word.startswith("services."):
-            return word.removeprefix("services.")
-    return "python" if "deploy.standalone" in words else one.name()
-
-
-async def measured(target: Target, count: int) -> Load:
-    with psycopg.connect(target.database, autocommit=True) as connection:
-        before, cpu_before = _counters(connection), cpu_seconds(target.processes())
+async def measured(to: Target, count: int) -> Load:
+    with psycopg.connect(to.database, autocommit=True) as connection:
+        before, cpu_before = _counters(connection), to.cpu_seconds()
         started = time.perf_counter()
-        await burst(target, count)
+        await burst(to, count)
         seconds = time.perf_counter() - started
-        cpu = cpu_seconds(target.processes())
+        cpu = to.cpu_seconds()
         cpu.subtract(cpu_before)
         connection.execute("SELECT pg_stat_force_next_flush()")
         after = _counters(connection)
@@ -141,31 +84,17 @@ def report(name: str, load: Load, count: int) -> None:
     print(f"  per upload: {load.commits / count:.2f} commits, {load.wal_bytes / count / 1024:.1f} KiB of WAL")
 
 
-@asynccontextmanager
-async def _standalone() -> AsyncIterator[Target]:
-    async with standalone() as demo:
-        root, folder = process(), data_folder()
-        database = f"postgresql://postgres@/postgres?host={folder / 'run'}"
-        yield Target("standalone", demo, lambda: [root, *root.children(recursive=True)], database, folder / "postgres.log")
-
-
-@asynccontextmanager
-async def _distributed() -> AsyncIterator[Target]:
-    async with distributed() as found:
-        yield Target("distributed", found.demo, found.processes, found.database, found.database_log, found.notify)
-
-
 async def main(count: int, *, is_distributed: bool) -> None:
-    async with _distributed() if is_distributed else _standalone() as target:
-        await burst(target, 50)  # warm
+    async with target(is_distributed=is_distributed) as to:
+        await burst(to, 50)  # warm
         for _ in range(2):
-            report(target.name, await measured(target, count), count)
+            report(to.name, await measured(to, count), count)
             await asyncio.sleep(1)
-        logging_statements(target.database, on=True)
-        position = target.database_log.stat().st_size
-        await burst(target, count)
-        logging_statements(target.database, on=False)
-        statements = _statements(target.database_log, position)
+        logging_statements(to.database, on=True)
+        position = to.database_log.stat().st_size
+        await burst(to, count)
+        logging_statements(to.database, on=False)
+        statements = _statements(to.database_log, position)
         print(f"  per upload: {sum(statements.values()) / count:.1f} SQL statements")
         for statement, times in statements.most_common(50):
             print(f"    {times / count:6.2f}  {statement}")

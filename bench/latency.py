@@ -1,64 +1,70 @@
 """From stored to webhook: how long after the answer to its PUT a small file without renditions is announced.
 
-A whole standalone in a process of its own; the receiver checks every signature. `python -m bench.latency`.
+Alone, one after the other; then at half of the load that saturates: uploads begin at random moments, whatever became of those
+before. The receiver checks every signature. `python -m bench.latency [--distributed]`.
 """
 
+import argparse
 import asyncio
+import random
 import statistics
 import time
 
-from bench.standalone import standalone
-from deploy.demo_client import Demo
+from bench.chain import burst
+from bench.target import Target, target
 
 ALONE, TOGETHER = 100, 400
-AT_ONCE = 16
-BODY = b"a small file without renditions\n" * 32
 
 
-async def measure() -> None:
-    async with standalone() as demo:
-        await run(demo, 20, 1)  # warm
-        report("one after the other", await run(demo, ALONE, 1))
-        report(f"{AT_ONCE} at a time", await run(demo, TOGETHER, AT_ONCE))
+async def measure(*, is_distributed: bool) -> None:
+    async with target(is_distributed=is_distributed) as to:
+        await burst(to, 50)  # warm
+        started = time.perf_counter()
+        await burst(to, TOGETHER)
+        rate = TOGETHER / (time.perf_counter() - started) / 2
+        report(f"{to.name}, one after the other", await one_by_one(to, ALONE))
+        report(f"{to.name}, {rate:.0f} a second (half of what it can)", await at_rate(to, TOGETHER, rate))
 
 
-async def run(demo: Demo, count: int, at_once: int) -> list[float]:
-    """Milliseconds from stored to announced of each upload."""
+async def one_by_one(to: Target, count: int) -> list[float]:
+    """Milliseconds from stored to announced of each upload, which begins when the one before has ended."""
+    found = []
+    for _ in range(count):
+        upload_id = await to.upload()
+        stored = time.perf_counter()
+        while (await to.demo.inbox.get())["id"] != upload_id:
+            pass
+        found.append((time.perf_counter() - stored) * 1000)
+    return found
+
+
+async def at_rate(to: Target, count: int, per_second: float) -> list[float]:
+    """The same of uploads that begin at random moments, so many a second on average."""
     stored: dict[str, float] = {}
     announced: dict[str, float] = {}
-    arrived = asyncio.Condition()
+
+    async def upload() -> None:
+        upload_id = await to.upload()
+        stored[upload_id] = time.perf_counter()
 
     async def listen() -> None:
         while len(announced) < count:
-            call = await demo.inbox.get()
-            async with arrived:
-                announced.setdefault(call["id"], time.perf_counter())
-                arrived.notify_all()
+            announced.setdefault((await to.demo.inbox.get())["id"], time.perf_counter())
 
-    async def upload(slot: asyncio.Semaphore) -> None:
-        async with slot:
-            body = {
-                "owner": demo.credentials["org"],
-                "uploader": "customer",
-                "content_type": "application/octet-stream",
-                "callback_url": demo.callback_url,
-            }
-            created = await demo.call("POST", "/api/v1/uploads", body)
-            async with demo.http.put(created["upload_url"], data=BODY, headers=created["required_headers"]) as response:
-                response.raise_for_status()
-                stored[created["id"]] = time.perf_counter()
-            async with arrived:
-                await arrived.wait_for(lambda: created["id"] in announced)
-
-    slot = asyncio.Semaphore(at_once)
-    await asyncio.gather(listen(), *(upload(slot) for _ in range(count)))
-    return [(announced[key] - stored[key]) * 1000 for key in stored]
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(listen())
+        for _ in range(count):
+            tasks.create_task(upload())
+            await asyncio.sleep(random.expovariate(per_second))
+    return [max(0.0, (announced[upload_id] - moment) * 1000) for upload_id, moment in stored.items()]
 
 
 def report(name: str, milliseconds: list[float]) -> None:
     cuts = statistics.quantiles(milliseconds, n=100)
-    print(f"stored -> webhook, {name}: {len(milliseconds)} uploads, p50 {cuts[49]:.0f} ms, p99 {cuts[98]:.0f} ms")
+    print(f"stored -> webhook, {name}: {len(milliseconds)} uploads, p50 {cuts[49]:.0f} ms, p99 {cuts[98]:.0f} ms", flush=True)
 
 
 if __name__ == "__main__":
-    asyncio.run(measure())
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--distributed", action="store_true")
+    asyncio.run(measure(is_distributed=parser.parse_args().distributed))
