@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-LONGEST_REST_SECONDS = 0.05
+LONGEST_REST_SECONDS = 0.02
 
 
 class Pace:
