@@ -8,7 +8,7 @@ from contracts.envelope import Envelope
 from libs.messaging.dead_letter import DeadLetter
 from libs.messaging.port import queue_of
 from libs.outbox.inbox import unseen
-from libs.outbox.unit_of_work import INSERT_OUTBOX
+from libs.outbox.unit_of_work import INSERT_OUTBOX, columns
 from libs.postgres.database import Database
 
 INSERT = """
@@ -48,7 +48,7 @@ class LocalDeadLetters:
             rows = await connection.fetch(TAKE, UUID(message_id) if message_id else None)
             events = [Envelope.model_validate_json(row["envelope"]).encode() for row in rows]
             await connection.execute(FORGET, self._database.service, [event.id for event in events])
-            await connection.execute(INSERT_OUTBOX, *zip(*((e.id, e.type, e.body) for e in events), strict=True))
+            await connection.execute(INSERT_OUTBOX, *columns(events))
         return len(rows)
 
     def _read(self, row: Any) -> DeadLetter:

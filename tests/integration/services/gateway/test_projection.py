@@ -224,7 +224,7 @@ async def test_an_unwanted_file_is_deleted_once_it_completes(outbox: Outbox) -> 
         await handle(outbox, [completed])
 
     async with outbox.database.connection() as connection:
-        rows = await connection.fetch("SELECT envelope FROM outbox")
+        rows = await connection.fetch("SELECT unnest(envelopes) AS envelope FROM outbox")
     types = [Envelope.model_validate_json(row["envelope"]).type for row in rows]
     assert types.count(FileDeleteRequested.type) == 1
 
