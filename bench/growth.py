@@ -80,6 +80,11 @@ def sizes(connection: Connection) -> Counter[str]:
     return found
 
 
+def vacuum(connection: Connection) -> None:
+    """What autovacuum does sooner or later."""
+    connection.execute("VACUUM (ANALYZE)")
+
+
 def updates(connection: Connection) -> dict[str, Updates]:
     connection.execute("SELECT pg_stat_force_next_flush()")
     return {name: Updates(total, hot) for name, total, hot in connection.execute(UPDATES)}  # type: ignore[misc]
@@ -170,13 +175,15 @@ async def main(count: int, past: int) -> None:
         await burst(demo, 50)  # warm
         with psycopg.connect(database, autocommit=True) as connection:
             connection.execute("CHECKPOINT")
-            await burst(demo, 100)  # the pages that the next burst goes on with are in the log once
+            await burst(demo, count)  # what it leaves free, the next one fills; pages are in the log once
+            vacuum(connection)
             sizes_before, updates_before, start = sizes(connection), updates(connection), position(connection)
             empty = await measured(demo, database, process(), count)
             await asyncio.sleep(2)
             end = position(connection)
             report("without a past", empty, count)
             show_log(log_by_table(folder / "postgres", connection, start, end), count)
+            vacuum(connection)
             show_sizes(sizes_before, sizes(connection), count)
             show_updates(updates_before, updates(connection), count)
             if not past:
