@@ -1,7 +1,7 @@
 """What an upload leaves behind, and whether later ones cost more for it.
 
-A burst of uploads goes through a whole standalone. Printed per upload: the bytes that each table keeps, the write-ahead log that
-each table caused, and how many updates touched no index (HOT). Then a past is put in: the rows of one upload, copied
+A burst of uploads goes through a whole standalone. Printed per upload: the bytes that each table keeps, the write-ahead log
+that each table caused, and how many updates touched no index (HOT). Then a past is put in: the rows of one upload, copied
 under new ids. The same burst once more tells what such a past costs: CPU per upload, beside the same without it.
 `python -m bench.growth [--uploads 400] [--past 100000]`.
 """
@@ -13,19 +13,21 @@ import subprocess
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
 from bench.chain import burst, measured, report
 from bench.standalone import process, standalone
 from deploy.postgres.embedded import binaries
+from deploy.postgres.prepare import SERVICES
 
 AIM_BYTES = 5 * 1024
 AIM_COST = 1.05
 SHOWN = 24
 COPY_AT_ONCE = 20_000
 
-Connection = psycopg.Connection[tuple[str, int]]
+Connection = psycopg.Connection[tuple[Any, ...]]
 
 TABLES = """
     SELECT n.nspname || '.' || coalesce(p.relname, c.relname), pg_total_relation_size(c.oid)
@@ -72,8 +74,6 @@ class Updates:
 
 
 def sizes(connection: Connection) -> Counter[str]:
-    from deploy.postgres.prepare import SERVICES
-
     found: Counter[str] = Counter()
     for name, size in connection.execute(TABLES, [list(SERVICES)]):
         found[name] += size
@@ -87,16 +87,18 @@ def vacuum(connection: Connection) -> None:
 
 def updates(connection: Connection) -> dict[str, Updates]:
     connection.execute("SELECT pg_stat_force_next_flush()")
-    return {name: Updates(total, hot) for name, total, hot in connection.execute(UPDATES)}  # type: ignore[misc]
+    return {name: Updates(total, hot) for name, total, hot in connection.execute(UPDATES)}
 
 
 def position(connection: Connection) -> str:
-    return str(connection.execute("SELECT pg_current_wal_lsn()").fetchone()[0])  # type: ignore[index]
+    row = connection.execute("SELECT pg_current_wal_lsn()").fetchone()
+    assert row is not None
+    return str(row[0])
 
 
 def log_by_table(folder: Path, connection: Connection, start: str, end: str) -> Counter[str]:
     """Bytes of write-ahead log between two positions, by what they are about."""
-    names = dict(connection.execute(FILES).fetchall())
+    names: dict[str, str] = dict(connection.execute(FILES).fetchall())
     command = [str(binaries() / "pg_waldump"), "--path", str(folder / "pg_wal"), "--start", start, "--end", end]
     lines = subprocess.run(command, check=False, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
     found: Counter[str] = Counter()
@@ -134,7 +136,7 @@ def show_updates(before: dict[str, Updates], after: dict[str, Updates], count: i
 
 
 def put_in_past(connection: Connection, count: int) -> None:
-    """`count` copies of the newest upload that has all its rows, `COPY_AT_ONCE` per statement; then what autovacuum would do."""
+    """`count` copies of the newest upload that has all its rows; then what autovacuum would do."""
     connection.execute("CREATE TEMPORARY TABLE past (old uuid, new uuid)")
     for done in range(0, count, COPY_AT_ONCE):
         connection.execute("TRUNCATE past")
@@ -154,7 +156,7 @@ def copy_rows(connection: Connection, table: str, key: str) -> None:
     columns = [str(name) for (name, *_) in connection.execute(COLUMNS, [table])]
     values = ", ".join(copied(column, key, table) for column in columns)
     connection.execute(
-        f"INSERT INTO {table} ({', '.join(columns)}) SELECT {values} FROM past JOIN {table} t ON t.{key} = past.old"  # noqa: S608
+        f"INSERT INTO {table} ({', '.join(columns)}) SELECT {values} FROM past JOIN {table} t ON t.{key} = past.old"
     )
 
 

@@ -25,7 +25,8 @@ MAINTAIN_EVERY_SECONDS = 3600
 # the same one at the same time waits there for it. It is new where every entry was.
 INSERT_INBOX = """
     WITH day AS (
-        SELECT DISTINCT (moment AT TIME ZONE 'UTC')::date AS received_on FROM unnest(ARRAY[now(), now() - $2::interval]) AS moment
+        SELECT DISTINCT (moment AT TIME ZONE 'UTC')::date AS received_on
+        FROM unnest(ARRAY[now(), now() - $2::interval]) AS moment
     ), inserted AS (
         INSERT INTO inbox (event_id, received_on)
         SELECT id, received_on FROM unnest($1::uuid[]) AS id, day

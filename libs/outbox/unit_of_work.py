@@ -7,6 +7,7 @@ that it emits are inserted into the outbox just before the commit; after the com
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from typing import TypedDict
 from uuid import UUID
 
 from contracts.envelope import EncodedEvent, Envelope
@@ -48,7 +49,7 @@ class UnitOfWork:
 
     def emit(self, event: Event, cause: Envelope | None = None) -> None:
         """Publishes `event` if, and only if, this transaction commits. `cause`: the message that led to it."""
-        self.emitted.append(envelop(event, source=self.source, cause=cause or self.cause).encode())
+        self.emitted.append(encode_event(event, source=self.source, cause=cause or self.cause))
         self.wakes.add(RELAY)
 
     def wake(self, name: str) -> None:
@@ -65,15 +66,28 @@ class UnitOfWork:
             self.cause = None
 
 
+def encode_event(event: Event, *, source: str, cause: Envelope | None = None) -> EncodedEvent:
+    """The event in its envelope, as it travels: of the trace of its cause, or of what is going on now where there is none."""
+    return EncodedEvent.of(event, source=source, **_context(cause))
+
+
 def envelop(event: Event, *, source: str, cause: Envelope | None = None) -> Envelope:
-    """The event in its envelope: of the trace of its cause, or of what is going on now where there is none."""
-    return Envelope.of(
-        event,
-        source=source,
-        correlation_id=cause.correlation_id if cause else current_trace_id(),
-        causation_id=str(cause.id) if cause else None,
-        traceparent=caused_traceparent(cause.traceparent) if cause else current_traceparent(),
-    )
+    """The same, to be read."""
+    return Envelope.of(event, source=source, **_context(cause))
+
+
+class _Context(TypedDict):
+    correlation_id: str
+    causation_id: str | None
+    traceparent: str | None
+
+
+def _context(cause: Envelope | None) -> _Context:
+    return {
+        "correlation_id": cause.correlation_id if cause else current_trace_id(),
+        "causation_id": str(cause.id) if cause else None,
+        "traceparent": caused_traceparent(cause.traceparent) if cause else current_traceparent(),
+    }
 
 
 class Outbox:

@@ -98,8 +98,8 @@ class TranscoderStore:
         """Ends jobs of one claim well; answers which of them were still ours."""
         rows = await self.connection.fetch(
             """
-            UPDATE job SET state = 'completed', envelope = NULL, lease = NULL, percent = 100, mime_type = found.mime_type, renditions = $4,
-                changed_at = now()
+            UPDATE job SET state = 'completed', envelope = NULL, lease = NULL, percent = 100, mime_type = found.mime_type,
+                renditions = $4, changed_at = now()
             FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS found (upload_id, lease, mime_type)
             WHERE job.upload_id = found.upload_id AND job.lease = found.lease AND job.state = 'open'
             RETURNING job.upload_id
