@@ -2,10 +2,11 @@
 
 import asyncio
 from typing import Final
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from aiohttp import web
 
+from contracts.ids import new_id
 from services.gateway.auth import Principal
 from services.gateway.deps import Deps
 from services.gateway.dialects.medialab.answer import answer
@@ -59,7 +60,7 @@ class UploadIds:
     def _batch(self, asked: UploadIdRequest, principal: Principal) -> NewBatch:
         now = self._deps.clock()
         return NewBatch(
-            id=BatchId(uuid4()),
+            id=BatchId(new_id()),
             tenant_id=principal.tenant_id,
             folder_number=asked.folder_id,
             created_at=now,
