@@ -1,7 +1,10 @@
-"""Identifiers as distinct types, and the one rule by which event ids are made."""
+"""Identifiers as distinct types, and the rules by which they are made."""
 
+from datetime import datetime
+from secrets import randbits
+from time import time_ns
 from typing import Final, NewType
-from uuid import UUID, uuid4, uuid5
+from uuid import UUID, uuid5
 
 UploadId = NewType("UploadId", UUID)
 TenantId = NewType("TenantId", UUID)
@@ -11,8 +14,27 @@ EventId = NewType("EventId", UUID)
 _EVENT_NAMESPACE: Final = UUID("6f1c1d0e-5f0b-5d7e-9d4b-1a5e7c1f0a11")
 
 
+def new_id() -> UUID:
+    """A UUID of version 7: rows that are made one after the other lie beside each other in every index, however many there are.
+
+    Its first 60 bits are the time, to a quarter of a microsecond; the other 62 cannot be guessed.
+    https://www.rfc-editor.org/rfc/rfc9562#name-uuid-version-7
+    """
+    milliseconds, rest = divmod(time_ns(), 1_000_000)
+    return UUID(int=_version_7(milliseconds, rest * 4096 // 1_000_000, randbits(62)))
+
+
+def first_id_of(moment: datetime) -> UUID:
+    """The smallest id of version 7 that `new_id` makes at this moment or later."""
+    return UUID(int=_version_7(int(moment.timestamp() * 1000), 0, 0))
+
+
+def _version_7(milliseconds: int, fraction: int, random: int) -> int:
+    return milliseconds << 80 | 7 << 76 | fraction << 64 | 2 << 62 | random
+
+
 def new_upload_id() -> UploadId:
-    return UploadId(uuid4())
+    return UploadId(new_id())
 
 
 def event_id(aggregate_id: UUID, event_type: str, number: int | str) -> EventId:

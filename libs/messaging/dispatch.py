@@ -17,7 +17,7 @@ from libs.messaging.middleware.logging import logged
 from libs.messaging.middleware.timing import timed
 from libs.messaging.middleware.tracing import traced
 from libs.messaging.port import Deliver, Delivery, Outcome
-from libs.outbox.inbox import unseen
+from libs.outbox.inbox import insert_new
 from libs.outbox.unit_of_work import Outbox, UnitOfWork
 from libs.postgres.database import TRANSIENT_ERRORS
 
@@ -85,7 +85,7 @@ class Dispatcher:
     async def _transaction(self, messages: Sequence[Message[Event]]) -> None:
         async with self._outbox.database.transaction() as connection:
             work = UnitOfWork(connection, source=self._service)
-            new = await unseen(connection, self._service, [message.envelope.id for message in messages])
+            new = await insert_new(connection, [message.envelope.id for message in messages])
             fresh = []
             for message in messages:
                 if message.envelope.id in new:

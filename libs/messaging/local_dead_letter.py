@@ -7,8 +7,8 @@ from uuid import UUID
 from contracts.envelope import Envelope
 from libs.messaging.dead_letter import DeadLetter
 from libs.messaging.port import queue_of
-from libs.outbox.inbox import unseen
-from libs.outbox.unit_of_work import INSERT_OUTBOX
+from libs.outbox.inbox import insert_new
+from libs.outbox.unit_of_work import INSERT_OUTBOX, columns
 from libs.postgres.database import Database
 
 INSERT = """
@@ -20,7 +20,7 @@ SELECT = """
     WHERE $1::uuid IS NULL OR event_id = $1 ORDER BY died_at LIMIT $2
 """
 TAKE = "DELETE FROM dead_letters WHERE $1::uuid IS NULL OR event_id = $1 RETURNING event_id, envelope"
-FORGET = "DELETE FROM inbox WHERE consumer = $1 AND event_id = ANY($2::uuid[])"
+FORGET = "DELETE FROM inbox WHERE event_id = ANY($1::uuid[])"
 
 
 class LocalDeadLetters:
@@ -30,7 +30,7 @@ class LocalDeadLetters:
     async def add(self, envelope: Envelope, attempts: int, reason: str) -> None:
         """Settles the message for this service: thanks to the inbox row, deliveries for other services' sake pass it by."""
         async with self._database.transaction() as connection:
-            if await unseen(connection, self._database.service, [envelope.id]):
+            if await insert_new(connection, [envelope.id]):
                 await connection.execute(INSERT, envelope.id, envelope.model_dump_json(), attempts, reason)
 
     async def list(self, limit: int = 100) -> Sequence[DeadLetter]:
@@ -47,8 +47,8 @@ class LocalDeadLetters:
         async with self._database.transaction() as connection:
             rows = await connection.fetch(TAKE, UUID(message_id) if message_id else None)
             events = [Envelope.model_validate_json(row["envelope"]).encode() for row in rows]
-            await connection.execute(FORGET, self._database.service, [event.id for event in events])
-            await connection.execute(INSERT_OUTBOX, *zip(*((e.id, e.type, e.body) for e in events), strict=True))
+            await connection.execute(FORGET, [event.id for event in events])
+            await connection.execute(INSERT_OUTBOX, *columns(events))
         return len(rows)
 
     def _read(self, row: Any) -> DeadLetter:

@@ -6,7 +6,7 @@ Everything that is acknowledged is on the disk (fsync) and survives kill -9; not
 
 import asyncio
 import os
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -234,11 +234,10 @@ class DiskStore:
     async def start_multipart(self, key: str, *, content_type: str, metadata: Mapping[str, str] | None = None) -> str:
         return await self.run(self.multipart.start, key, content_type, metadata or {})
 
-    def presign_part(
-        self, key: str, multipart_id: str, number: int, *, expires_in: timedelta, now: datetime | None = None
-    ) -> str:
-        query = {"partNumber": str(number), "uploadId": multipart_id}
-        return self.presigner.url("PUT", key, expires_in=expires_in, query=query, now=now)
+    def presign_parts(
+        self, key: str, multipart_id: str, numbers: Iterable[int], *, expires_in: timedelta, now: datetime | None = None
+    ) -> Sequence[str]:
+        return self.presigner.part_urls(key, multipart_id, numbers, expires_in=expires_in, now=now)
 
     async def list_parts(self, key: str, multipart_id: str) -> Sequence[Part]:
         return await self.run(self.multipart.parts, key, multipart_id)

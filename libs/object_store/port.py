@@ -8,7 +8,7 @@ part, `list_parts`, `complete_multipart`. Until then nothing lies under the key;
 URLs are good for nothing.
 """
 
-from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -163,10 +163,10 @@ class ObjectStore(Protocol):
     async def start_multipart(self, key: str, *, content_type: str, metadata: Mapping[str, str] | None = None) -> str:
         """Opens a multipart upload for `key`; the store's id of it."""
 
-    def presign_part(
-        self, key: str, multipart_id: str, number: int, *, expires_in: timedelta, now: datetime | None = None
-    ) -> str:
-        """An absolute URL for PUTs of one part (1 to 10,000), signed without I/O, about 15 µs.
+    def presign_parts(
+        self, key: str, multipart_id: str, numbers: Iterable[int], *, expires_in: timedelta, now: datetime | None = None
+    ) -> Sequence[str]:
+        """An absolute URL for PUTs of each of these parts (1 to 10,000), signed without I/O, about 3 µs each.
 
         Any headers of the client are accepted (but unsigned `x-amz-*` ones). A part that comes in again replaces the first.
         """

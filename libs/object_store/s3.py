@@ -4,7 +4,7 @@ URLs are signed by our own `Presigner` (the SDK binds nothing but the host), wit
 """
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from hmac import compare_digest
 from pathlib import Path
@@ -190,11 +190,10 @@ class S3Store:
         starting = self._multipart.start(key, content_type, metadata or {})
         return await uninterrupted(starting)
 
-    def presign_part(
-        self, key: str, multipart_id: str, number: int, *, expires_in: timedelta, now: datetime | None = None
-    ) -> str:
-        query = {"partNumber": str(number), "uploadId": multipart_id}
-        return self._presigner.url("PUT", key, expires_in=expires_in, query=query, now=now)
+    def presign_parts(
+        self, key: str, multipart_id: str, numbers: Iterable[int], *, expires_in: timedelta, now: datetime | None = None
+    ) -> Sequence[str]:
+        return self._presigner.part_urls(key, multipart_id, numbers, expires_in=expires_in, now=now)
 
     async def list_parts(self, key: str, multipart_id: str) -> Sequence[Part]:
         return await self._multipart.parts(key, multipart_id)

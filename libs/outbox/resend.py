@@ -1,6 +1,6 @@
 """Publishes again what a broker has confirmed and lost, so that a broker that lost everything is a delay and not a loss.
 
-The relay keeps confirmed events in `sent_events` for `KEPT`. As long as the broker holds the data that it held before, nothing
+The relay leaves confirmed events in the outbox for `KEPT`. As long as the broker holds the data that it held before, nothing
 is said twice. `Bus.generation` names that data: where the name has changed, all that was sent before is published again, word
 for word, with ids and times as they were, so whoever handled an event ignores it (`libs.outbox.inbox`).
 """
@@ -9,11 +9,10 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
-from uuid import UUID
 
 import structlog
 
+from contracts.envelope import EncodedEvent
 from libs.messaging.port import Bus, BusUnavailableError
 from libs.outbox import metric
 from libs.outbox.relay import ask, encoded
@@ -28,33 +27,33 @@ PASSES = (timedelta(0), timedelta(minutes=1))
 """When each pass over the sent events begins, after the loss was found. The last one finds what a relay was sending meanwhile:
 its transaction is longer than none (`relay.PUBLISH_SECONDS`)."""
 
-BATCH = 200
-PURGE_BATCH = 5_000
+ROWS = 40
+"""In one batch. Under load each holds up to `EVENTS_PER_ROW` events."""
+PURGE_BATCH = 1_000
 PAUSE_SECONDS = 0.05
 """Between batches: what is said for the first time goes first."""
 POLL_SECONDS = 10
 
 START = "INSERT INTO broker_generation DEFAULT VALUES ON CONFLICT DO NOTHING"
-STATE = "SELECT known, found, found_at, passes, sent_at, event_id, now() AS now FROM broker_generation FOR UPDATE SKIP LOCKED"
+STATE = "SELECT known, found, found_at, passes, sent_at, row_id, now() AS now FROM broker_generation FOR UPDATE SKIP LOCKED"
 FOUND = """
     UPDATE broker_generation
-    SET found = $1, found_at = now(), passes = 0, sent_at = DEFAULT, event_id = DEFAULT
+    SET found = $1, found_at = now(), passes = 0, sent_at = DEFAULT, row_id = DEFAULT
 """
-MOVE = "UPDATE broker_generation SET sent_at = $1, event_id = $2"
-PASSED = "UPDATE broker_generation SET passes = passes + 1, sent_at = DEFAULT, event_id = DEFAULT"
+MOVE = "UPDATE broker_generation SET sent_at = $1, row_id = $2"
+PASSED = "UPDATE broker_generation SET passes = passes + 1, sent_at = DEFAULT, row_id = DEFAULT"
 KNOWN = (
-    "UPDATE broker_generation SET known = $1, found = NULL, found_at = NULL, passes = 0, sent_at = DEFAULT, event_id = DEFAULT"
+    "UPDATE broker_generation SET known = $1, found = NULL, found_at = NULL, passes = 0, sent_at = DEFAULT, row_id = DEFAULT"
 )
 FORGET_GENERATION = "UPDATE broker_generation SET known = NULL"
 SENT_BEFORE = """
-    SELECT sent_at, event_id, event_type, envelope FROM sent_events
-    WHERE (sent_at, event_id) > ($1, $2) AND sent_at <= $3
-    ORDER BY sent_at, event_id LIMIT $4
+    SELECT id, sent_at, event_ids, event_types, envelopes FROM outbox
+    WHERE (sent_at, id) > ($1, $2) AND sent_at <= $3 ORDER BY sent_at, id LIMIT $4
 """
 PURGE = """
-    DELETE FROM sent_events WHERE (sent_at, event_id) IN (
-        SELECT sent_at, event_id FROM sent_events WHERE sent_at < now() - $1::interval ORDER BY sent_at, event_id LIMIT $2
-    )
+    DELETE FROM outbox WHERE id = ANY (ARRAY(
+        SELECT id FROM outbox WHERE sent_at < now() - $1::interval ORDER BY sent_at, id LIMIT $2
+    ))
 """
 
 
@@ -68,7 +67,7 @@ class State:
     """Another one, since `found_at`: `passes` over what was sent before are done, the next one came as far as `position`."""
     found_at: datetime | None
     passes: int
-    position: tuple[datetime, UUID]
+    position: tuple[datetime, int]
     now: datetime
 
 
@@ -118,18 +117,18 @@ class Resend:
         assert state.found_at is not None
         if state.now < state.found_at + self._passes[state.passes]:
             return False
-        rows = await connection.fetch(SENT_BEFORE, *state.position, state.found_at, BATCH)
+        rows = await connection.fetch(SENT_BEFORE, *state.position, state.found_at, ROWS)
         if not rows:
             await connection.execute(PASSED)
             return True
-        await self._publish(connection, rows)
-        await connection.execute(MOVE, rows[-1]["sent_at"], rows[-1]["event_id"])
-        metric.RESENT.labels(self._service).inc(len(rows))
+        events = [event for row in rows for event in encoded(row)]
+        await self._publish(connection, events)
+        await connection.execute(MOVE, rows[-1]["sent_at"], rows[-1]["id"])
+        metric.RESENT.labels(self._service).inc(len(events))
         return True
 
-    async def _publish(self, connection: Connection, rows: Sequence[Any]) -> None:
-        """What the bus does not take for its own sake goes back to the outbox, where the relay goes on trying."""
-        events = [encoded(row) for row in rows]
+    async def _publish(self, connection: Connection, events: Sequence[EncodedEvent]) -> None:
+        """What the bus does not take for its own sake waits in the outbox once more, where the relay goes on trying."""
         answers = await ask(self._bus, events)
         for answer in answers:
             if isinstance(answer, BusUnavailableError):
@@ -153,5 +152,5 @@ async def _state(connection: Connection) -> State | None:
     row = await connection.fetchrow(STATE)
     if row is None:
         return None
-    position = (row["sent_at"], row["event_id"])
+    position = (row["sent_at"], row["row_id"])
     return State(row["known"], row["found"], row["found_at"], row["passes"], position, row["now"])

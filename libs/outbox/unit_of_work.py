@@ -7,6 +7,8 @@ that it emits are inserted into the outbox just before the commit; after the com
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from typing import TypedDict
+from uuid import UUID
 
 from contracts.envelope import EncodedEvent, Envelope
 from contracts.events import Event
@@ -17,11 +19,20 @@ from libs.runtime.wakeup import Wakeups
 RELAY = "outbox.relay"
 """The wake-up that the relay waits for."""
 
-INSERT_OUTBOX = """
-    INSERT INTO outbox (event_id, event_type, envelope)
-    SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[])
-    ON CONFLICT (event_id) DO NOTHING
+EVENTS_PER_ROW = 25
+"""So many share a row of the outbox: enough to be compressed well, few enough to be published and repeated as one."""
+
+INSERT_OUTBOX = f"""
+    INSERT INTO outbox (event_ids, event_types, envelopes)
+    SELECT array_agg(id ORDER BY place), array_agg(type ORDER BY place), array_agg(envelope ORDER BY place)
+    FROM unnest($1::uuid[], $2::text[], $3::text[]) WITH ORDINALITY AS event (id, type, envelope, place)
+    GROUP BY (place - 1) / {EVENTS_PER_ROW} ORDER BY (place - 1) / {EVENTS_PER_ROW}
 """
+
+
+def columns(events: Sequence[EncodedEvent]) -> tuple[list[UUID], list[str], list[str]]:
+    """What the outbox holds of these events: their ids, types and envelopes."""
+    return [event.id for event in events], [event.type for event in events], [event.body for event in events]
 
 
 @dataclass
@@ -38,7 +49,7 @@ class UnitOfWork:
 
     def emit(self, event: Event, cause: Envelope | None = None) -> None:
         """Publishes `event` if, and only if, this transaction commits. `cause`: the message that led to it."""
-        self.emitted.append(envelop(event, source=self.source, cause=cause or self.cause).encode())
+        self.emitted.append(encode_event(event, source=self.source, cause=cause or self.cause))
         self.wakes.add(RELAY)
 
     def wake(self, name: str) -> None:
@@ -55,15 +66,28 @@ class UnitOfWork:
             self.cause = None
 
 
+def encode_event(event: Event, *, source: str, cause: Envelope | None = None) -> EncodedEvent:
+    """The event in its envelope, as it travels: of the trace of its cause, or of what is going on now where there is none."""
+    return EncodedEvent.of(event, source=source, **_context(cause))
+
+
 def envelop(event: Event, *, source: str, cause: Envelope | None = None) -> Envelope:
-    """The event in its envelope: of the trace of its cause, or of what is going on now where there is none."""
-    return Envelope.of(
-        event,
-        source=source,
-        correlation_id=cause.correlation_id if cause else current_trace_id(),
-        causation_id=str(cause.id) if cause else None,
-        traceparent=caused_traceparent(cause.traceparent) if cause else current_traceparent(),
-    )
+    """The same, to be read."""
+    return Envelope.of(event, source=source, **_context(cause))
+
+
+class _Context(TypedDict):
+    correlation_id: str
+    causation_id: str | None
+    traceparent: str | None
+
+
+def _context(cause: Envelope | None) -> _Context:
+    return {
+        "correlation_id": cause.correlation_id if cause else current_trace_id(),
+        "causation_id": str(cause.id) if cause else None,
+        "traceparent": caused_traceparent(cause.traceparent) if cause else current_traceparent(),
+    }
 
 
 class Outbox:
@@ -82,9 +106,9 @@ class Outbox:
         self.woken(work)
 
     async def write(self, connection: Connection, events: Sequence[EncodedEvent]) -> None:
-        """Inserts outbox rows; an event that still waits there is not inserted twice."""
+        """Inserts outbox rows. An event that still waits there is published twice; whoever handles it knows its id by then."""
         if events:
-            await connection.execute(INSERT_OUTBOX, [e.id for e in events], [e.type for e in events], [e.body for e in events])
+            await connection.execute(INSERT_OUTBOX, *columns(events))
 
     def woken(self, work: UnitOfWork) -> None:
         """Sets the wake-ups that `work` asked for; to be called after its commit."""

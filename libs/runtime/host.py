@@ -5,6 +5,7 @@ import random
 import signal
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import timedelta
 from socket import socket
 
 import structlog
@@ -13,7 +14,7 @@ from aiohttp import web
 from libs.messaging.dispatch import consumer
 from libs.messaging.port import Bus
 from libs.observability.ops import ops_application
-from libs.outbox.inbox import purge_inbox
+from libs.outbox.inbox import maintain_inbox
 from libs.outbox.relay import Relay
 from libs.outbox.resend import Resend
 from libs.runtime.collector import relax
@@ -69,7 +70,8 @@ class Host:
             self._supervise(f"{service.name}.relay", Relay(service.outbox, self._bus, keep=resend).run)
             if resend:
                 self._supervise(f"{service.name}.resend", Resend(service.outbox, self._bus).run)
-            self._supervise(f"{service.name}.inbox-purge", purge_inbox(service.outbox))
+            inbox_keep = timedelta(hours=self._settings.inbox_hours)
+            self._supervise(f"{service.name}.inbox", maintain_inbox(service.outbox, inbox_keep))
             for name, loop in service.loops.items():
                 self._supervise(f"{service.name}.{name}", loop)
         if self._public is not None:

@@ -23,7 +23,9 @@ class ServiceSettings(BaseSettings):
     bus_url: SecretStr | None = None
     """RabbitMQ (`amqp://…`); standalone uses its in-process bus when it is not set."""
     resend: bool = True
-    """Publish every event again 2 min, 10 min and 1 h later (same event ids), in case RabbitMQ lost it."""
+    """Keep every event for an hour after it was sent, and publish it again where RabbitMQ has lost its data."""
+    inbox_hours: float = Field(default=48, ge=3)
+    """How long a service remembers which events it has handled; longer than an event may be repeated."""
     s3_url: SecretStr | None = None
     """`http(s)://ACCESS_KEY:SECRET_KEY@host:port/bucket?region=…`; standalone uses its disk store when it is not set."""
     s3_public_url: str | None = None

@@ -13,13 +13,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from uuid import uuid4
 
 import orjson
 import structlog
 
 from contracts.events import TenantConfigured
-from contracts.ids import TenantId
+from contracts.ids import TenantId, new_id
 from libs.outbox.unit_of_work import Outbox, UnitOfWork
 from libs.runtime.secret import SecretBox
 from services.gateway.auth import key_hash, new_api_key, new_operator_token, new_private_token
@@ -228,7 +227,7 @@ async def _private_token(work: UnitOfWork, tenant: Tenant, known: str | None) ->
 def demo_project(tenant_id: TenantId, secret_sealed: str, max_file_size_bytes: int, now: datetime) -> Project:
     """Open to everybody who knows its public key: no signatures, no rate limit, any type."""
     return Project(
-        id=ProjectId(uuid4()),
+        id=ProjectId(new_id()),
         tenant_id=tenant_id,
         name="Demo",
         public_key=new_public_key(),
@@ -248,7 +247,7 @@ def demo_project(tenant_id: TenantId, secret_sealed: str, max_file_size_bytes: i
 
 def demo_watch_folder(tenant_id: TenantId, now: datetime) -> WatchFolder:
     return WatchFolder(
-        id=WatchFolderId(uuid4()),
+        id=WatchFolderId(new_id()),
         tenant_id=tenant_id,
         kind="directory",
         name="Demo",
@@ -264,7 +263,7 @@ async def create_tenant(work: UnitOfWork, secrets_box: SecretBox, name: str) -> 
     """A tenant with names and a webhook secret of its own, and no API key yet."""
     secret = new_webhook_secret()
     tenant = Tenant(
-        id=TenantId(uuid4()),
+        id=TenantId(new_id()),
         name=name,
         org=f"org-{secrets.token_hex(8)}",
         client_id=f"c{secrets.token_hex(8)}",

@@ -6,7 +6,7 @@ from typing import Final
 
 from libs.outbox.unit_of_work import Outbox
 from services.gateway.domain.submission import SubmissionState
-from services.gateway.store import BatchStore, DeliveryLogStore, SubmissionStore, UsageStore
+from services.gateway.store import BatchStore, DeliveryLogStore, ProjectCountStore, SubmissionStore, UsageStore
 from services.gateway.usecases.publish import end_submission
 
 BATCH: Final = 10_000
@@ -16,7 +16,7 @@ PAUSE_SECONDS: Final = 15.0
 
 
 class FoldUsage:
-    """Keeps the sum behind `GET /v2/media` short, however many files come and go."""
+    """Keeps the sums behind `GET /v2/media` and `GET /files/` short, however many files come and go."""
 
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
@@ -24,7 +24,8 @@ class FoldUsage:
     async def once(self) -> bool:
         """True when more may be waiting."""
         async with self._outbox.database.transaction() as connection:
-            return await UsageStore(connection).fold(BATCH) == BATCH
+            folded = await UsageStore(connection).fold(BATCH), await ProjectCountStore(connection).fold(BATCH)
+        return BATCH in folded
 
 
 class ExpireSubmissions:

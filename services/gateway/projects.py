@@ -1,12 +1,14 @@
 """Projects by their public key, as the upload routes need them: remembered for a few seconds."""
 
 import asyncio
+from collections.abc import Sequence
 from time import monotonic
 from typing import Final
 
+from libs.postgres.coalesce import Coalescer
 from libs.postgres.database import Database
 from libs.runtime.secret import SecretBox
-from services.gateway.domain.project import Project
+from services.gateway.domain.project import Project, ProjectId, RateLimit
 from services.gateway.store import ProjectStore
 
 MAX_CACHED: Final = 10_000
@@ -20,6 +22,10 @@ class Projects:
         self._secrets_box = secrets_box
         self._cache_seconds = cache_seconds
         self._known: dict[str, tuple[float, Project]] = {}
+        # One at a time: a second one would only wait for the rows of the first.
+        self._tokens: Coalescer[tuple[ProjectId, RateLimit], float | None] = Coalescer(
+            self._take, max_writes=1, patience_seconds=LOOKUP_SECONDS
+        )
 
     async def find(self, public_key: str) -> Project | None:
         """Whatever its status; TimeoutError when the database does not answer."""
@@ -42,9 +48,21 @@ class Projects:
         return self._secrets_box.open(project.secret_sealed)
 
     async def throttled_seconds(self, project: Project) -> float | None:
-        """Takes a token of the project's bucket, which all replicas share; None: it may go on."""
+        """Takes a token of the project's bucket, which all replicas share; None: it may go on.
+
+        Requests of one moment take theirs together.
+        """
         if project.rate_limit is None:
             return None
-        async with asyncio.timeout(LOOKUP_SECONDS), self._database.connection() as connection:
-            wait = await ProjectStore(connection).take_token(project.id, project.rate_limit)
-        return wait.total_seconds() if wait else None
+        return await self._tokens.submit((project.id, project.rate_limit))
+
+    async def _take(self, wishes: Sequence[tuple[ProjectId, RateLimit]]) -> Sequence[float | None]:
+        """In the order of the requests: the first ones get what is there."""
+        async with self._database.connection() as connection:
+            taken = await ProjectStore(connection).take_tokens(wishes)
+        left = {project_id: tokens.count for project_id, tokens in taken.items()}
+        answers: list[float | None] = []
+        for project_id, _limit in wishes:
+            left[project_id] -= 1
+            answers.append(None if left[project_id] >= 0 else taken[project_id].wait.total_seconds())
+        return answers

@@ -36,7 +36,7 @@ class TranscoderStore:
             """
             INSERT INTO job (upload_id, state) SELECT upload_id, 'removed' FROM unnest($1::uuid[]) AS upload_id
             ON CONFLICT (upload_id) DO UPDATE SET
-                state = 'removed', changed_at = now(),
+                state = 'removed', envelope = NULL, changed_at = now(),
                 clean_at = CASE
                     WHEN job.lane = 'sniff' THEN NULL
                     WHEN job.state = 'open' THEN greatest(now(), job.next_at)
@@ -98,8 +98,8 @@ class TranscoderStore:
         """Ends jobs of one claim well; answers which of them were still ours."""
         rows = await self.connection.fetch(
             """
-            UPDATE job SET state = 'completed', lease = NULL, percent = 100, mime_type = found.mime_type, renditions = $4,
-                changed_at = now()
+            UPDATE job SET state = 'completed', envelope = NULL, lease = NULL, percent = 100, mime_type = found.mime_type,
+                renditions = $4, changed_at = now()
             FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS found (upload_id, lease, mime_type)
             WHERE job.upload_id = found.upload_id AND job.lease = found.lease AND job.state = 'open'
             RETURNING job.upload_id
@@ -115,7 +115,7 @@ class TranscoderStore:
         """Ends the job for good; False where it is no longer ours."""
         status = await self.connection.execute(
             """
-            UPDATE job SET state = 'failed', lease = NULL, error_code = $3, changed_at = now()
+            UPDATE job SET state = 'failed', envelope = NULL, lease = NULL, error_code = $3, changed_at = now()
             WHERE upload_id = $1 AND lease = $2 AND state = 'open'
             """,
             job.upload.upload_id,

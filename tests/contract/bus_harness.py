@@ -59,7 +59,7 @@ class Harness(ABC):
 
     async def pending(self) -> int:
         async with self.outbox.database.connection() as connection:
-            return int(await connection.fetchval("SELECT count(*) FROM outbox"))
+            return int(await connection.fetchval("SELECT coalesce(sum(event_count), 0) FROM outbox WHERE sent_at IS NULL"))
 
     async def stop(self) -> None:
         await self.bus.stop()

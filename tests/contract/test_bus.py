@@ -305,7 +305,7 @@ def _empty(harness: Harness) -> Awaitable[bool]:
 def _postponed(harness: Harness, event_id: UUID, error: str) -> Awaitable[bool]:
     async def is_postponed() -> bool:
         async with harness.outbox.database.connection() as connection:
-            rows = await connection.fetch("SELECT event_id, last_error FROM outbox WHERE attempts > 0")
+            rows = await connection.fetch("SELECT unnest(event_ids) AS event_id, last_error FROM outbox WHERE attempts > 0")
         return [(row["event_id"], row["last_error"].partition(":")[0]) for row in rows] == [(event_id, error)]
 
     return is_postponed()

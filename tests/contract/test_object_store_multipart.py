@@ -51,7 +51,7 @@ async def request(url: str, body: bytes | None, *, method: str = "PUT", **header
 async def put_part(
     store: ObjectStore, multipart_id: str, number: int, body: bytes, *, key: str = KEY, **headers: str
 ) -> Answer:
-    url = store.presign_part(key, multipart_id, number, expires_in=HOUR)
+    url = store.presign_parts(key, multipart_id, [number], expires_in=HOUR)[0]
     response = await request(url, body, **headers)
     return Answer(response.status, response.headers.get("ETag", "").strip('"'), await response.text())
 
@@ -151,7 +151,7 @@ async def test_a_part_that_was_cut_off_leaves_the_one_before(store: ObjectStore)
         yield b"cut"
         raise ConnectionError
 
-    url = store.presign_part(KEY, multipart_id, 1, expires_in=HOUR)
+    url = store.presign_parts(KEY, multipart_id, [1], expires_in=HOUR)[0]
     async with aiohttp.ClientSession() as client:
         with pytest.raises(aiohttp.ClientError):
             await client.put(URL(url, encoded=True), data=failing(), headers={"Content-Length": "1000"})
@@ -289,7 +289,7 @@ async def test_nothing_is_listed_where_no_upload_is_open(store: ObjectStore) -> 
 
 async def test_a_url_is_good_for_its_part_alone(store: ObjectStore) -> None:
     multipart_id, other = await begun(store), await begun(store)
-    url = store.presign_part(KEY, multipart_id, 1, expires_in=HOUR)
+    url = store.presign_parts(KEY, multipart_id, [1], expires_in=HOUR)[0]
     for changed in (
         url.replace("partNumber=1", "partNumber=2"),
         url.replace(multipart_id, other),
@@ -309,14 +309,14 @@ async def test_a_url_is_good_for_its_part_alone(store: ObjectStore) -> None:
 async def test_an_expired_url_is_refused(adapter: Adapter) -> None:
     multipart_id = await begun(adapter.store)
     earlier = datetime.now(UTC) - HOUR - timedelta(seconds=1)
-    url = adapter.store.presign_part(KEY, multipart_id, 1, expires_in=HOUR, now=earlier)
+    url = adapter.store.presign_parts(KEY, multipart_id, [1], expires_in=HOUR, now=earlier)[0]
     assert (await request(url, b"bytes")).status == (400 if "expired" in adapter.deviates else 403)
     assert await adapter.store.list_parts(KEY, multipart_id) == []
 
 
 async def test_a_url_for_a_part_is_none_for_another_method(store: ObjectStore) -> None:
     multipart_id = await begun(store, b"bytes")
-    url = store.presign_part(KEY, multipart_id, 1, expires_in=HOUR)
+    url = store.presign_parts(KEY, multipart_id, [1], expires_in=HOUR)[0]
     for method in ("DELETE", "POST", "GET"):
         assert (await request(url, None, method=method)).status in (400, 403, 405)
     assert len(await store.list_parts(KEY, multipart_id)) == 1
@@ -325,7 +325,7 @@ async def test_a_url_for_a_part_is_none_for_another_method(store: ObjectStore) -
 async def test_a_browser_may_put_a_part_and_read_its_etag(adapter: Adapter) -> None:
     store = adapter.store
     multipart_id = await begun(store)
-    url = store.presign_part(KEY, multipart_id, 1, expires_in=HOUR)
+    url = store.presign_parts(KEY, multipart_id, [1], expires_in=HOUR)[0]
     page = {"Origin": "https://app.example.com"}
     asked = {"Access-Control-Request-Method": "PUT", "Access-Control-Request-Headers": "content-type"}
     preflight = await request(url, None, method="OPTIONS", **page, **asked)

@@ -97,10 +97,11 @@ def _forget(dsn: str) -> None:
 
 
 TABLES = """
-    SELECT format('%%I.%%I', schemaname, tablename) FROM pg_tables
-    WHERE schemaname = ANY (%s) AND tablename NOT LIKE '%%yoyo%%'
+    SELECT c.oid::regclass::text FROM pg_class c
+    WHERE c.relnamespace::regnamespace::text = ANY (%s) AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+      AND c.relname NOT LIKE '%%yoyo%%'
 """
-"""All but those that say which migrations are applied."""
+"""All but those that say which migrations are applied; partitions belong to their table."""
 
 CLEAR = """
     CREATE FUNCTION pg_temp.clear() RETURNS void LANGUAGE plpgsql AS $$ BEGIN

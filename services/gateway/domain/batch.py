@@ -60,6 +60,25 @@ class ExtensionRefusedError(GatewayError):
 
 
 @dataclass(frozen=True)
+class NewBatch:
+    """One that is to be opened; its limits are as those of `Batch`."""
+
+    id: BatchId
+    tenant_id: TenantId
+    folder_number: int
+    """Of the folder for files that name none; 0: the root."""
+    created_at: datetime
+    expires_at: datetime
+    max_file_bytes: int | None
+    max_files: int | None
+    max_total_bytes: int | None
+    extensions: Sequence[str]
+    transcode: bool
+    hides_response: bool
+    finishes_itself: bool
+
+
+@dataclass(frozen=True)
 class Batch:
     id: BatchId
     tenant_id: TenantId

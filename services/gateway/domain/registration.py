@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Final, Literal
 from uuid import UUID, uuid4
 
@@ -66,7 +67,7 @@ class Registration:
     token: str = field(default_factory=lambda: uuid4().hex)
     """The last segment of its staging key, which nobody can guess."""
 
-    @property
+    @cached_property
     def staging_key(self) -> str:
         return f"staging/{self.id}/{self.token}"
 

@@ -2,11 +2,11 @@
 
 from datetime import UTC
 from typing import Final
-from uuid import uuid4
 
 from aiohttp import web
 
 from contracts.container import S3Container
+from contracts.ids import new_id
 from libs.egress.url import UrlRefusedError, check_host
 from libs.web.problem import CONTENT_TYPE, Problem
 from libs.web.request import parse_query, read_json
@@ -57,7 +57,7 @@ class ContainerAdministration:
             await self._check("settings.account_url", settings.account_url)
         async with changing(self._deps) as work:
             container = LinkedContainer(
-                id=ContainerId(uuid4()),
+                id=ContainerId(new_id()),
                 tenant_id=await tenant_of(work.connection, body.tenant_id),
                 kind=settings.kind,
                 name=body.name,

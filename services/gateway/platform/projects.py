@@ -6,12 +6,12 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC
 from typing import Any, Final
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from aiohttp import web
 from pydantic import BaseModel
 
-from contracts.ids import TenantId
+from contracts.ids import TenantId, new_id
 from libs.postgres.database import Connection
 from libs.web.problem import CONTENT_TYPE, UNAVAILABLE, Problem, problem, problem_error
 from libs.web.request import parse_query, read_json
@@ -104,7 +104,7 @@ class ProjectAdministration:
             "status": ProjectStatus.ACTIVE,
         }
         return Project(
-            id=ProjectId(uuid4()),
+            id=ProjectId(new_id()),
             tenant_id=tenant_id,
             public_key=new_public_key(),
             secret_sealed=self._deps.secrets_box.seal(secret_key),

@@ -2,11 +2,10 @@
 
 from datetime import UTC
 from typing import Final
-from uuid import uuid4
 
 from aiohttp import web
 
-from contracts.ids import TenantId
+from contracts.ids import TenantId, new_id
 from libs.postgres.database import Connection
 from libs.web.problem import CONTENT_TYPE, Problem
 from libs.web.request import parse_query, read_json
@@ -55,7 +54,7 @@ class WatchFolderAdministration:
             tenant_id = await tenant_of(work.connection, body.tenant_id)
             container = await _container(work.connection, tenant_id, body)
             folder = WatchFolder(
-                id=WatchFolderId(uuid4()),
+                id=WatchFolderId(new_id()),
                 tenant_id=tenant_id,
                 kind=body.kind,
                 name=body.name,

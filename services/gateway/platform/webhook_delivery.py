@@ -1,10 +1,9 @@
 """What was delivered to a webhook endpoint, what shall be sent once more, and a test."""
 
-from uuid import uuid4
-
 from aiohttp import web
 
 from contracts.events import WebhookPingRequested, WebhookReplayRequested
+from contracts.ids import new_id
 from libs.web.request import parse_query, read_json
 from libs.web.route import HttpError, NotFoundError
 from services.gateway.domain.webhook_endpoint import WebhookEndpoint
@@ -54,7 +53,7 @@ class EndpointDeliveries:
             if body.delivery_id is not None and not await log.is_logged(endpoint.id, body.delivery_id):
                 raise NotFoundError("There is no such delivery.")
             event = WebhookReplayRequested(
-                replay_id=uuid4(),
+                replay_id=new_id(),
                 endpoint_id=endpoint.id,
                 tenant_id=endpoint.tenant_id,
                 delivery_id=body.delivery_id,
@@ -67,7 +66,7 @@ class EndpointDeliveries:
         principal = await self._endpoints.principal(request)
         async with self._endpoints.transaction() as work:
             endpoint = _enabled(await found_endpoint(work, principal, request))
-            event = WebhookPingRequested(delivery_id=uuid4(), endpoint_id=endpoint.id, tenant_id=endpoint.tenant_id)
+            event = WebhookPingRequested(delivery_id=new_id(), endpoint_id=endpoint.id, tenant_id=endpoint.tenant_id)
             work.emit(event)
         return json_answer(PingView(delivery_id=event.delivery_id), 202)
 

@@ -5,11 +5,12 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from aiohttp import web
 from pydantic import BaseModel
 
+from contracts.ids import new_id
 from contracts.webhook import NAMES, WebhookFormat
 from libs.egress.url import UrlRefusedError, check_host
 from libs.outbox.unit_of_work import UnitOfWork
@@ -161,7 +162,7 @@ class Endpoints:
     def _new(self, principal: Principal, body: EndpointRequest, secret: str) -> WebhookEndpoint:
         now = self._deps.clock().astimezone(UTC)
         return WebhookEndpoint(
-            id=uuid4(), tenant_id=principal.tenant_id, url=body.url, description=body.description, format=body.format,
+            id=new_id(), tenant_id=principal.tenant_id, url=body.url, description=body.description, format=body.format,
             events=tuple(body.events), secret_sealed=self._deps.secrets_box.seal(secret), old_secret_sealed=None,
             enabled=True, disabled_reason=None, disabled_at=None, listens_since=now, created_at=now, updated_at=now,
         )  # fmt: skip

@@ -12,6 +12,7 @@ from services.gateway.store.numbered_folder import NumberedFolderStore
 from services.gateway.store.operator import OperatorStore
 from services.gateway.store.private_token import PrivateTokenStore
 from services.gateway.store.project import ProjectStore
+from services.gateway.store.project_count import ProjectCountStore
 from services.gateway.store.project_file import ProjectFileStore
 from services.gateway.store.project_upload import ProjectUploadStore
 from services.gateway.store.projection import ProjectionStore
@@ -26,7 +27,7 @@ from services.gateway.store.webhook_endpoint import WebhookEndpointStore
 
 __all__ = [
     "AccessTokenStore", "AccountStore", "BatchStore", "ContainerStore", "DeliveryLogStore", "FolderStore", "GroupStore",
-    "HookStore", "NumberedFolderStore", "OperatorStore", "PrivateTokenStore", "ProjectFileStore", "ProjectStore",
-    "ProjectUploadStore", "ProjectionStore", "PublicationStore", "RegistrationStore", "ServedFileStore", "SubmissionStore",
-    "TenantStore", "UploadStore", "UsageStore", "WatchFolderStore", "WebhookEndpointStore",
+    "HookStore", "NumberedFolderStore", "OperatorStore", "PrivateTokenStore", "ProjectCountStore", "ProjectFileStore",
+    "ProjectStore", "ProjectUploadStore", "ProjectionStore", "PublicationStore", "RegistrationStore", "ServedFileStore",
+    "SubmissionStore", "TenantStore", "UploadStore", "UsageStore", "WatchFolderStore", "WebhookEndpointStore",
 ]  # fmt: skip

@@ -1,13 +1,14 @@
 """Batches, which the MediaLab API calls upload ids, and the files of each."""
 
+import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import datetime
 
 from contracts.ids import UploadId
 from libs.postgres.database import Connection
-from services.gateway.domain.batch import Batch, BatchId
+from services.gateway.domain.batch import Batch, BatchId, NewBatch
 from services.gateway.domain.upload import Upload
+from services.gateway.store.numbered_folder import ROOT
 from services.gateway.store.upload import QUALIFIED_COLUMNS, to_upload
 
 COLUMNS = (
@@ -15,20 +16,41 @@ COLUMNS = (
     "transcode", "hides_response", "finishes_itself", "finished_at", "file_count", "total_bytes",
 )  # fmt: skip
 SELECT = f"SELECT {', '.join(COLUMNS)} FROM batches WHERE id = $1"
+# A batch that is there already is answered, too. Lists of lists are no arrays: the extensions come as JSON.
 INSERT = f"""
-    INSERT INTO batches ({", ".join(COLUMNS)}) VALUES ({", ".join(f"${n}" for n in range(1, len(COLUMNS) + 1))})
-    ON CONFLICT (id) DO NOTHING
+    INSERT INTO batches AS known (
+        id, tenant_id, folder, created_at, expires_at, max_file_bytes, max_files, max_total_bytes, extensions, transcode,
+        hides_response, finishes_itself
+    )
+    SELECT new.id, new.tenant_id, coalesce(f.path, ''), new.created_at, new.expires_at, new.max_file_bytes, new.max_files,
+           new.max_total_bytes, ARRAY(SELECT json_array_elements_text(new.extensions::json)), new.transcode,
+           new.hides_response, new.finishes_itself
+    FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::timestamptz[], $5::timestamptz[], $6::bigint[], $7::bigint[],
+                $8::bigint[], $9::text[], $10::bool[], $11::bool[], $12::bool[])
+        AS new (id, tenant_id, folder_number, created_at, expires_at, max_file_bytes, max_files, max_total_bytes, extensions,
+                transcode, hides_response, finishes_itself)
+    LEFT JOIN folders f ON f.number = new.folder_number AND f.tenant_id = new.tenant_id
+    WHERE new.folder_number = {ROOT} OR f.number IS NOT NULL
+    ON CONFLICT (id) DO UPDATE SET id = known.id
+    RETURNING id
 """
+
+
+def _values(new: NewBatch) -> tuple[object, ...]:
+    return (
+        new.id, new.tenant_id, new.folder_number, new.created_at, new.expires_at, new.max_file_bytes, new.max_files,
+        new.max_total_bytes, json.dumps(new.extensions), new.transcode, new.hides_response, new.finishes_itself,
+    )  # fmt: skip
 
 
 class BatchStore:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def insert(self, batch: Batch) -> None:
-        """Again is fine."""
-        values = asdict(batch)
-        await self._connection.execute(INSERT, *(values[column] for column in COLUMNS))
+    async def insert(self, batches: Sequence[NewBatch]) -> set[BatchId]:
+        """Again is fine. Answers those that are there now; there is no such folder for the others."""
+        rows = await self._connection.fetch(INSERT, *zip(*map(_values, batches), strict=True))
+        return {row["id"] for row in rows}
 
     async def find(self, batch_id: BatchId, *, lock: bool = False) -> Batch | None:
         """`lock`: whoever else wants it waits until the commit, so that its limits hold exactly."""

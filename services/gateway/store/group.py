@@ -67,10 +67,6 @@ class GroupStore:
         rows = await listing.rows(self._connection, window)
         return [Group(**row) for row in rows], await listing.before(self._connection, window)
 
-    async def count(self, project_id: ProjectId) -> int:
-        found: int = await self._connection.fetchval("SELECT count(*) FROM groups WHERE project_id = $1", project_id)
-        return found
-
     async def delete(self, group_id: UUID) -> None:
         """Its files stay."""
         await self._connection.execute("DELETE FROM groups WHERE id = $1", group_id)

@@ -1,5 +1,8 @@
 """Projects and their token buckets."""
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -15,16 +18,36 @@ COLUMNS = """
 
 # The generic cell rate algorithm: `full_at` is when the bucket will be full again; a token is there while that is less than
 # one bucket's worth away. https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm
-TAKE = """
-    INSERT INTO throttles AS t (project_id, full_at) VALUES ($1, clock_timestamp() + $2::interval)
-    ON CONFLICT (project_id) DO UPDATE SET full_at = greatest(t.full_at, clock_timestamp()) + $2::interval
-    WHERE greatest(t.full_at, clock_timestamp()) + $2::interval <= clock_timestamp() + $3::interval
-    RETURNING true
+ADD_BUCKETS = """
+    INSERT INTO throttles (project_id, full_at) SELECT id, now() FROM unnest($1::uuid[]) AS id ORDER BY id
+    ON CONFLICT (project_id) DO NOTHING
 """
 
-WAIT = """
-    SELECT full_at + $2::interval - $3::interval - clock_timestamp() FROM throttles WHERE project_id = $1
+# Of each project as many tokens as are wanted and there; and how long it takes until there is another one.
+TAKE = """
+    WITH locked AS MATERIALIZED (
+        SELECT t.project_id, greatest(t.full_at, clock_timestamp()) AS full_at, clock_timestamp() AS at, wanted.tokens,
+               wanted.interval, wanted.bucket
+        FROM throttles t JOIN unnest($1::uuid[], $2::int[], $3::interval[], $4::interval[])
+            AS wanted (id, tokens, interval, bucket) ON t.project_id = wanted.id
+        ORDER BY t.project_id FOR UPDATE OF t
+    ), granted AS (
+        SELECT *, least(tokens, floor(extract(epoch FROM bucket - (full_at - at)) / extract(epoch FROM interval) + 1e-9)::int)
+            AS count FROM locked
+    )
+    UPDATE throttles t SET full_at = g.full_at + greatest(g.count, 0) * g.interval
+    FROM granted g WHERE t.project_id = g.project_id
+    RETURNING t.project_id, greatest(g.count, 0) AS count, t.full_at + g.interval - g.bucket - g.at AS wait
 """
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """What a project's bucket gave."""
+
+    count: int
+    wait: timedelta
+    """How long until there is another one."""
 
 
 class ProjectStore:
@@ -95,13 +118,24 @@ class ProjectStore:
         )
         return [_project(row) for row in rows]
 
-    async def take_token(self, project_id: ProjectId, limit: RateLimit) -> timedelta | None:
-        """None: taken. Otherwise the bucket is empty, and this is how long until there is a token."""
-        bucket = timedelta(seconds=limit.per_seconds)
-        if await self._connection.fetchval(TAKE, project_id, bucket / limit.requests, bucket):
-            return None
-        wait: timedelta | None = await self._connection.fetchval(WAIT, project_id, bucket / limit.requests, bucket)
-        return max(wait or timedelta(), timedelta(milliseconds=1))
+    async def take_tokens(self, wanted: Sequence[tuple[ProjectId, RateLimit]]) -> Mapping[ProjectId, Tokens]:
+        """As many as are there of each project, one for each time that it is wanted."""
+        limits = dict(wanted)  # of a limit that was just changed the last one counts
+        tokens = Counter(project_id for project_id, _limit in wanted)
+        wishes = sorted((project_id, tokens[project_id], *_pace(limit)) for project_id, limit in limits.items())
+        rows = await self._connection.fetch(TAKE, *zip(*wishes, strict=True))
+        if len(rows) < len(wishes):
+            await self._connection.execute(ADD_BUCKETS, [project_id for project_id, *_ in wishes])
+            known = {row["project_id"] for row in rows}
+            rest = [wish for wish in wishes if wish[0] not in known]
+            rows += await self._connection.fetch(TAKE, *zip(*rest, strict=True))
+        return {row["project_id"]: Tokens(row["count"], max(row["wait"], timedelta(milliseconds=1))) for row in rows}
+
+
+def _pace(limit: RateLimit) -> tuple[timedelta, timedelta]:
+    """The time for which one token stands, and that of a full bucket."""
+    bucket = timedelta(seconds=limit.per_seconds)
+    return bucket / limit.requests, bucket
 
 
 def _values(project: Project) -> tuple[object, ...]:

@@ -1,6 +1,5 @@
-"""Files of a project: listed and counted. `project_upload.py` finds and changes one."""
+"""Files of a project: listed. `project_upload.py` finds and changes one, `project_count.py` tells how many there are."""
 
-from dataclasses import dataclass
 from typing import Final
 
 from libs.postgres.database import Connection
@@ -11,13 +10,6 @@ from services.gateway.store.listing import Listing
 from services.gateway.store.upload import COLUMNS, to_upload
 
 REMOVED: Final = "(deleted_at IS NOT NULL OR state IN ('DELETED', 'FILE_EXPIRED'))"
-
-
-@dataclass(frozen=True)
-class Totals:
-    removed: int
-    stored: int
-    unstored: int
 
 
 class ProjectFileStore:
@@ -31,19 +23,6 @@ class ProjectFileStore:
         listing = _listing(project_id, removed=removed, stored=stored)
         rows = await listing.rows(self._connection, window)
         return [to_upload(row) for row in rows], await listing.before(self._connection, window)
-
-    async def totals(self, project_id: ProjectId) -> Totals:
-        row = await self._connection.fetchrow(
-            f"""
-            SELECT count(*) FILTER (WHERE {REMOVED}) AS removed,
-                   count(*) FILTER (WHERE NOT {REMOVED} AND kept_at IS NOT NULL) AS stored,
-                   count(*) FILTER (WHERE NOT {REMOVED} AND kept_at IS NULL) AS unstored
-            FROM uploads WHERE project_id = $1 AND completed_at IS NOT NULL
-            """,
-            project_id,
-        )
-        assert row is not None
-        return Totals(**row)
 
 
 def _listing(project_id: ProjectId, *, removed: bool, stored: bool | None) -> Listing:

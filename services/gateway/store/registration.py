@@ -7,12 +7,13 @@ import orjson
 
 from contracts.envelope import EncodedEvent
 from contracts.ids import TenantId, UploadId
+from libs.outbox.unit_of_work import EVENTS_PER_ROW
 from libs.postgres.database import Connection
 from services.gateway.domain.registration import Registration
 
 # Ordered by name, so that two of these statements that meet wait for each other instead of deadlocking. The staging key tells
 # two registrations apart for which clients chose the same id.
-INSERT = """
+INSERT = f"""
     WITH incoming AS (
         SELECT * FROM unnest(
             $1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::bool[], $7::bool[], $8::bigint[], $9::text[],
@@ -32,11 +33,12 @@ INSERT = """
         FROM incoming ORDER BY tenant_id, folder, name
         ON CONFLICT DO NOTHING RETURNING staging_key
     ), announced AS (
-        INSERT INTO outbox (event_id, event_type, envelope)
-        SELECT event_id, event_type, envelope
-        FROM unnest($23::text[], $24::uuid[], $25::text[], $26::text[]) AS event (staging_key, event_id, event_type, envelope)
+        INSERT INTO outbox (event_ids, event_types, envelopes)
+        SELECT array_agg(id ORDER BY place), array_agg(type ORDER BY place), array_agg(envelope ORDER BY place)
+        FROM unnest($23::text[], $24::uuid[], $25::text[], $26::text[]) WITH ORDINALITY
+            AS event (staging_key, id, type, envelope, place)
         JOIN inserted USING (staging_key)
-        ON CONFLICT (event_id) DO NOTHING
+        GROUP BY (place - 1) / {EVENTS_PER_ROW} ORDER BY (place - 1) / {EVENTS_PER_ROW}
     )
     SELECT staging_key FROM inserted
 """

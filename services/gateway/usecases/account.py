@@ -4,14 +4,13 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
-from uuid import uuid4
 
 import orjson
 from pydantic import BaseModel, SecretStr
 
 from contracts.account import ACCOUNT_SETTINGS, AccountSettings
 from contracts.events import AccountConfigured, AccountKind
-from contracts.ids import TenantId
+from contracts.ids import TenantId, new_id
 from libs.outbox.unit_of_work import UnitOfWork
 from libs.runtime.secret import SecretBox
 from services.gateway.domain.account import Account, AccountId
@@ -33,7 +32,7 @@ async def link_account(
     """Raises InvalidFieldError or pydantic.ValidationError for settings that no connector of this kind takes."""
     judged = _judged(kind, settings)
     account = Account(
-        id=AccountId(uuid4()),
+        id=AccountId(new_id()),
         tenant_id=tenant_id,
         kind=kind,
         name=name,

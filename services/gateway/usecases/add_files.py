@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 from weakref import WeakValueDictionary
 
-from libs.outbox.unit_of_work import RELAY, Outbox, UnitOfWork, envelop
+from libs.outbox.unit_of_work import RELAY, Outbox, UnitOfWork, encode_event
 from libs.postgres.database import TRANSIENT_ERRORS
 from services.gateway.domain.batch import BatchId, BatchNotFoundError
 from services.gateway.domain.registration import Registration
@@ -47,7 +47,7 @@ async def _add(work: UnitOfWork, batch_id: BatchId, files: Sequence[Registration
     if await registrations.is_registered(files[0]):
         return
     after = batch.with_files([file.max_size_bytes for file in files], now)
-    encoded = [[envelop(event, source=work.source).encode() for event in file.events()] for file in files]
+    encoded = [[encode_event(event, source=work.source) for event in file.events()] for file in files]
     await registrations.insert(list(zip(files, encoded, strict=True)))
     await batches.add_files(batch, after, [file.id for file in files])
     work.wake(RELAY)

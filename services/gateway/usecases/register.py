@@ -8,7 +8,7 @@ from typing import Final
 from contracts.envelope import EncodedEvent
 from contracts.ids import UploadId
 from libs.object_store.port import ObjectStore
-from libs.outbox.unit_of_work import RELAY, Outbox, envelop
+from libs.outbox.unit_of_work import RELAY, Outbox, encode_event
 from libs.postgres.coalesce import Coalescer
 from services.gateway.domain.error import IdTakenError, NameTakenError
 from services.gateway.domain.registration import Registration
@@ -34,7 +34,7 @@ class Registrar:
         another transient error nobody knows.
         """
         source = self._outbox.database.service
-        group = [(new, [envelop(event, source=source).encode() for event in new.events()]) for new in together]
+        group = [(new, [encode_event(event, source=source) for event in new.events()]) for new in together]
         inserted = await self._inserts.submit(group)
         for prepared in group:
             if prepared[0].staging_key not in inserted:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from contracts.events import PublicationRequested, Stage
 from contracts.ids import UploadId
-from libs.outbox.unit_of_work import RELAY, Outbox, UnitOfWork, envelop
+from libs.outbox.unit_of_work import RELAY, Outbox, UnitOfWork, encode_event
 from libs.postgres.coalesce import Coalescer
 from services.gateway.domain.account import AccountId
 from services.gateway.domain.error import GatewayError
@@ -87,7 +87,7 @@ async def _reserve(store: AccountStore, batch: Sequence[NewSubmission]) -> dict[
 async def _insert(work: UnitOfWork, batch: Sequence[NewSubmission]) -> None:
     if not batch:
         return
-    uploads = [(new.upload, [envelop(event, source=work.source).encode() for event in new.upload.events()]) for new in batch]
+    uploads = [(new.upload, [encode_event(event, source=work.source) for event in new.upload.events()]) for new in batch]
     await RegistrationStore(work.connection).insert(uploads)
     work.wake(RELAY)
     await SubmissionStore(work.connection).insert([(new.submission, new.token_hash) for new in batch])

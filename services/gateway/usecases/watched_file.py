@@ -8,7 +8,7 @@ from datetime import datetime
 
 from contracts.events import Stage, UploadAbortRequested, UploadEvent, WatchedFileFound
 from libs.file_name.name import clean_name, without_invisible
-from libs.outbox.unit_of_work import RELAY, UnitOfWork, envelop
+from libs.outbox.unit_of_work import RELAY, UnitOfWork, encode_event
 from services.gateway.domain.content_type import UNDECLARED
 from services.gateway.domain.error import InvalidFieldError
 from services.gateway.domain.registration import Registration, Source
@@ -49,7 +49,7 @@ async def register_watched(work: UnitOfWork, found: WatchedFileFound, now: datet
         events = (new.event(), UploadAbortRequested(
             upload_id=new.id, tenant_id=new.tenant_id, version=Stage.CLOSED, reason="storage_blocked"
         ))  # fmt: skip
-    encoded = [envelop(event, source=work.source, cause=work.cause).encode() for event in events]
+    encoded = [encode_event(event, source=work.source, cause=work.cause) for event in events]
     if await RegistrationStore(work.connection).insert([(new, encoded)]):
         work.wake(RELAY)
 

@@ -8,7 +8,7 @@ import structlog
 from contracts.envelope import EncodedEvent
 from contracts.events import Event, FetchCompleted, FetchFailed, FetchProgressed, Stage
 from contracts.ids import TenantId
-from libs.outbox.unit_of_work import RELAY, Outbox, envelop
+from libs.outbox.unit_of_work import RELAY, Outbox, encode_event
 from services.ingest import metrics
 from services.ingest.domain.error import FetchError, SourceBusyError
 from services.ingest.domain.fetch import FETCHES, Fetch, Found, Retries, store_pause_seconds
@@ -129,4 +129,4 @@ class Outcomes:
 
 def _about(fetch: Fetch, event: Event) -> EncodedEvent:
     """The event as a consequence of the message that asked for the fetch, in the same trace."""
-    return envelop(event, source="ingest", cause=fetch.cause).encode()
+    return encode_event(event, source="ingest", cause=fetch.cause)

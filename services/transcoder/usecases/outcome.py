@@ -18,7 +18,7 @@ from contracts.events import (
     Rendition,
     Stage,
 )
-from libs.outbox.unit_of_work import RELAY, Outbox, envelop
+from libs.outbox.unit_of_work import RELAY, Outbox, encode_event
 from libs.postgres.database import Connection
 from services.transcoder import metrics
 from services.transcoder.domain.error import INTERNAL_MESSAGE, MediaError
@@ -157,7 +157,7 @@ class Outcomes:
 
 def _about(job: Job, event: Event) -> EncodedEvent:
     """The event as a consequence of the message that asked for the job, in the same trace."""
-    return envelop(event, source="transcoder", cause=job.cause).encode()
+    return encode_event(event, source="transcoder", cause=job.cause)
 
 
 def _inspected(job: Job, mime_type: str, image: ImageInfo | None = None, media: MediaInfo | None = None) -> FileInspected:

@@ -95,8 +95,8 @@ class Gateway:
     data_dir: Path
     accounts: list[str]
     """Two that are linked, as clients call them."""
-    events: str = "outbox"
-    """The table that has what the gateway publishes."""
+    events: str = "SELECT unnest(envelopes) AS envelope FROM outbox ORDER BY id"
+    """Reads what the gateway publishes, oldest first."""
     before: Set[str] = frozenset()
     """Keys in staging that earlier tests have left."""
 
@@ -121,7 +121,7 @@ class Gateway:
     async def emitted(self, event_type: type[Event]) -> list[Any]:
         """What the gateway has published so far of this type about the tenant, oldest first."""
         async with self.service.outbox.database.connection() as connection:
-            rows = await connection.fetch(f"SELECT envelope FROM {self.events} ORDER BY id")
+            rows = await connection.fetch(self.events)
         envelopes = [Envelope.model_validate_json(row["envelope"]) for row in rows]
         tenant_id = str(self.tenant.id)
         of_tenant = [envelope for envelope in envelopes if envelope.data["tenant_id"] == tenant_id]
@@ -315,7 +315,17 @@ async def reach(opened: AsyncExitStack, running: deployed.Deployed) -> Gateway:
     http: TestClient[Any, Any] = TestClient(deployed.Elsewhere(running.url))
     opened.push_async_callback(http.close)
     accounts = await link_accounts(service, tenant.id)
-    reached = Gateway(service, http, tenant, keys, NoClock(), store, running.data_dir, accounts, events="every_event")
+    reached = Gateway(
+        service,
+        http,
+        tenant,
+        keys,
+        NoClock(),
+        store,
+        running.data_dir,
+        accounts,
+        events="SELECT envelope FROM every_event ORDER BY id",
+    )
     return replace(reached, before={*await reached.staged(), *await reached.open_multiparts()})
 
 

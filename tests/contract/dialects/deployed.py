@@ -29,10 +29,14 @@ from tests.e2e.process import Process
 from tests.servers import postgres, rabbitmq, s3
 
 KEEP_EVENTS = """
-    CREATE TABLE gateway.every_event (LIKE gateway.outbox, UNIQUE (event_id));
+    CREATE TABLE gateway.every_event (id bigint GENERATED ALWAYS AS IDENTITY, event_id uuid UNIQUE, envelope text);
     GRANT ALL ON gateway.every_event TO longshore_gateway;
     CREATE FUNCTION gateway.keep_event() RETURNS trigger LANGUAGE plpgsql AS
-        $$ BEGIN INSERT INTO gateway.every_event SELECT NEW.* ON CONFLICT DO NOTHING; RETURN NULL; END $$;
+        $$ BEGIN
+            INSERT INTO gateway.every_event (event_id, envelope) SELECT * FROM unnest(NEW.event_ids, NEW.envelopes)
+            ON CONFLICT DO NOTHING;
+            RETURN NULL;
+        END $$;
     CREATE TRIGGER keep_event AFTER INSERT ON gateway.outbox FOR EACH ROW EXECUTE FUNCTION gateway.keep_event();
 """
 """The relay removes what it has published. What is published again under the same id is the same event to whoever hears it, and

@@ -57,7 +57,7 @@ async def test_the_published_example_passes(gateway: Gateway) -> None:
     answer = await created(gateway, file_type="audio", content_type="audio/mp4", audio_duration_seconds=1008.32)
 
     upload_id = answer["id"]
-    assert UUID(upload_id).version == 4
+    assert UUID(upload_id).version == 7
     assert set(answer) == {"id", "upload_url", "public_url", "expires_at", "status", "required_headers"}
     assert answer["status"] == "PENDING"
     assert answer["public_url"] == f"{BASE_URL}/public/{upload_id}.m4a"

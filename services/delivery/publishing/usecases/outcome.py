@@ -10,7 +10,7 @@ import structlog
 
 from contracts.envelope import EncodedEvent
 from contracts.events import Event, PublicationChanged
-from libs.outbox.unit_of_work import RELAY, Outbox, envelop
+from libs.outbox.unit_of_work import RELAY, Outbox, encode_event
 from services.delivery.domain.schedule import Schedule
 from services.delivery.publishing import metrics
 from services.delivery.publishing.connectors.port import Published
@@ -169,7 +169,7 @@ async def _count(store: PublicationStore, claimed: Claimed, error: PublishError)
 
 def _about(claimed: Claimed, event: Event) -> EncodedEvent:
     """The event as a consequence of the message that asked for the publication, in the same trace."""
-    return envelop(event, source="delivery", cause=claimed.cause).encode()
+    return encode_event(event, source="delivery", cause=claimed.cause)
 
 
 def _ids(claimed: Claimed) -> dict[str, str]:

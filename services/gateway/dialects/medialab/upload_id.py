@@ -2,10 +2,11 @@
 
 import asyncio
 from typing import Final
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from aiohttp import web
 
+from contracts.ids import new_id
 from services.gateway.auth import Principal
 from services.gateway.deps import Deps
 from services.gateway.dialects.medialab.answer import answer
@@ -13,9 +14,10 @@ from services.gateway.dialects.medialab.caller import Callers
 from services.gateway.dialects.medialab.schemas import Finished, Links, UploadIdFinish, UploadIdRequest, UploadIdView
 from services.gateway.dialects.medialab.translate import file_views
 from services.gateway.dialects.medialab.upload_url import UploadUrls
-from services.gateway.domain.batch import Batch, BatchId, BatchNotFoundError
-from services.gateway.domain.error import FolderNotFoundError, StorageBlockedError
-from services.gateway.store import BatchStore, NumberedFolderStore
+from services.gateway.domain.batch import BatchId, BatchNotFoundError, NewBatch
+from services.gateway.domain.error import StorageBlockedError
+from services.gateway.store import BatchStore
+from services.gateway.usecases.open_batch import BatchOpener
 
 DATABASE_SECONDS: Final = 10
 """After that the answer is 503: whatever was asked may or may not have happened."""
@@ -26,19 +28,15 @@ class UploadIds:
         self._deps = deps
         self._callers = callers
         self._urls = urls
+        self._opener = BatchOpener(deps.outbox)
 
     async def register(self, request: web.Request) -> web.Response:
         principal, params = await self._callers.caller_and_params(request)
         if principal.storage_blocked_at is not None:
             raise StorageBlockedError
-        asked = params.parse(UploadIdRequest)
-        async with asyncio.timeout(DATABASE_SECONDS), self._deps.database.connection() as connection:
-            folder = await NumberedFolderStore(connection).find(principal.tenant_id, asked.folder_id)
-            if folder is None:
-                raise FolderNotFoundError
-            batch = self._batch(asked, principal, folder.path)
-            await BatchStore(connection).insert(batch)
-        return answer(self._view(batch))
+        new = self._batch(params.parse(UploadIdRequest), principal)
+        await self._opener.open(new)
+        return answer(self._view(new))
 
     async def finish(self, request: web.Request) -> web.Response:
         """Again is fine, also when its time is over."""
@@ -59,12 +57,12 @@ class UploadIds:
         principal, params = await self._callers.caller_and_params(request)
         return principal, to_batch_id(params.parse(UploadIdFinish).ulid)
 
-    def _batch(self, asked: UploadIdRequest, principal: Principal, folder: str) -> Batch:
+    def _batch(self, asked: UploadIdRequest, principal: Principal) -> NewBatch:
         now = self._deps.clock()
-        return Batch(
-            id=BatchId(uuid4()),
+        return NewBatch(
+            id=BatchId(new_id()),
             tenant_id=principal.tenant_id,
-            folder=folder,
+            folder_number=asked.folder_id,
             created_at=now,
             expires_at=(now + self._deps.limits.medialab_upload).replace(microsecond=0),
             max_file_bytes=asked.max_filesize,
@@ -76,7 +74,7 @@ class UploadIds:
             finishes_itself=asked.autofinish,
         )
 
-    def _view(self, batch: Batch) -> UploadIdView:
+    def _view(self, batch: NewBatch) -> UploadIdView:
         own_path = f"/api/upload/id/{batch.id}"
         return UploadIdView(
             ulid=str(batch.id),

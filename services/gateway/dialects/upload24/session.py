@@ -5,7 +5,7 @@ for new ones of the parts that are missing, from any machine.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Final
@@ -180,13 +180,10 @@ class Sessions:
         whole = [part for part in found if sizes.get(part.number) == part.size_bytes]
         return whole, sorted(sizes.keys() - {part.number for part in whole})
 
-    def _urls(self, key: str, multipart_id: str, numbers: Iterable[int]) -> list[PartUrl]:
+    def _urls(self, key: str, multipart_id: str, numbers: Sequence[int]) -> list[PartUrl]:
         now, expires_in = self._deps.clock(), self._deps.limits.upload24_url
-        presign = self._deps.objects.presign_part
-        return [
-            PartUrl(part_number=number, url=presign(key, multipart_id, number, expires_in=expires_in, now=now))
-            for number in numbers
-        ]
+        urls = self._deps.objects.presign_parts(key, multipart_id, numbers, expires_in=expires_in, now=now)
+        return [PartUrl(part_number=number, url=url) for number, url in zip(numbers, urls, strict=True)]
 
     async def _remove_staged(self, upload: Upload) -> None:
         """At once where that is possible; the session service sees to it in any case."""

@@ -4,10 +4,10 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
-from uuid import uuid4
 
 from aiohttp import web
 
+from contracts.ids import new_id
 from services.gateway.deps import Deps
 from services.gateway.dialects.uploadcare.answer import answer
 from services.gateway.dialects.uploadcare.errors import UploadcareError
@@ -34,7 +34,7 @@ class Groups:
         files = group_files(params)
         await authorize(self._deps, request, params, project, files=0)
         now = self._deps.clock()
-        group = Group(uuid4(), project.id, now, len(files))
+        group = Group(new_id(), project.id, now, len(files))
         async with self._deps.outbox.unit_of_work() as work:
             await _check_files(ProjectUploadStore(work.connection), project, files, now)
             store = GroupStore(work.connection)

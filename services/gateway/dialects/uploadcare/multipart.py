@@ -42,8 +42,8 @@ MIN_FILE_BYTES: Final = 10 * 2**20
 MIN_PART_BYTES: Final = 5 * 2**20
 MAX_PART_BYTES: Final = 5 * 2**30
 MAX_DIGITS: Final = 18
-SIGNED_AT_ONCE: Final = 200
-"""URLs; signing ten thousand without a pause would hold up everybody else for a fifth of a second."""
+SIGNED_AT_ONCE: Final = 1000
+"""URLs; signing ten thousand without a pause would hold up everybody else for a while."""
 
 
 class Multipart:
@@ -107,14 +107,16 @@ class Multipart:
         """As many as there are parts of that size (U-20)."""
         assert new.size_bytes is not None and new.multipart_id is not None
         urls: list[str] = []
-        for number in range(1, _parts(new.size_bytes, part_bytes) + 1):
-            if number % SIGNED_AT_ONCE == 0:
+        numbers = range(1, _parts(new.size_bytes, part_bytes) + 1)
+        for first in range(0, len(numbers), SIGNED_AT_ONCE):
+            if first:
                 await asyncio.sleep(0)
-            expires_in = self._deps.limits.uploadcare_part_url
-            urls.append(
-                self._deps.objects.presign_part(
-                    new.staging_key, new.multipart_id, number, expires_in=expires_in, now=new.registered_at
-                )
+            urls += self._deps.objects.presign_parts(
+                new.staging_key,
+                new.multipart_id,
+                numbers[first : first + SIGNED_AT_ONCE],
+                expires_in=self._deps.limits.uploadcare_part_url,
+                now=new.registered_at,
             )
         return urls
 

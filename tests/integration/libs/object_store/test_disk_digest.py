@@ -78,7 +78,7 @@ async def test_a_part_counts_only_with_the_digest_that_is_stated(
         monkeypatch.setattr(disk_multipart, "MIN_PART_BYTES", 5)
     body = os.urandom(size)
     multipart_id = await disk.store.start_multipart(KEY, content_type="text/plain")
-    url = disk.store.presign_part(KEY, multipart_id, 1, expires_in=SOON)
+    url = disk.store.presign_parts(KEY, multipart_id, [1], expires_in=SOON)[0]
 
     assert (await put(url, b"x" * size, stated(header, body)))[:2] == (400, "BadDigest")
     assert (await put(url, body, {header: "x"}))[:2] == (400, "InvalidDigest")

@@ -349,7 +349,7 @@ def test_a_full_disk_fails_the_completion_and_keeps_the_parts(tmp_path: Path, mo
 
 
 def head(disk: Disk, multipart_id: str, number: int, length: int, *more: str) -> bytes:
-    url = disk.store.presign_part(KEY, multipart_id, number, expires_in=timedelta(minutes=5))
+    url = disk.store.presign_parts(KEY, multipart_id, [number], expires_in=timedelta(minutes=5))[0]
     return request_head(url, f"Content-Length: {length}", *more)
 
 
@@ -436,7 +436,7 @@ async def test_parts_survive_a_killed_server_and_the_upload_goes_on(tmp_path: Pa
     root = tmp_path / "store"
 
     async def put(server: disk_server.Process, number: int, body: bytes) -> None:
-        url = server.store.presign_part(KEY, multipart_id, number, expires_in=timedelta(minutes=5))
+        url = server.store.presign_parts(KEY, multipart_id, [number], expires_in=timedelta(minutes=5))[0]
         reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(url).port)
         writer.write(request_head(url, f"Content-Length: {len(body)}") + body)
         assert (await answer(reader))[0] == 200
@@ -446,7 +446,7 @@ async def test_parts_survive_a_killed_server_and_the_upload_goes_on(tmp_path: Pa
     with disk_server.process(root) as server:
         multipart_id = await server.store.start_multipart(KEY, content_type="video/mp4")
         await put(server, 1, first)
-        url = server.store.presign_part(KEY, multipart_id, 2, expires_in=timedelta(minutes=5))
+        url = server.store.presign_parts(KEY, multipart_id, [2], expires_in=timedelta(minutes=5))[0]
         _reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(request_head(url, f"Content-Length: {LARGE}") + bytes(LARGE - 1))
         await writer.drain()

@@ -1,28 +1,128 @@
+import asyncio
 from collections.abc import Awaitable, Callable
-from uuid import uuid4
+from datetime import date, timedelta
+from uuid import UUID, uuid4
 
-from libs.outbox.inbox import purge_once, unseen
+from libs.outbox.inbox import insert_new, maintain_once
 from libs.outbox.unit_of_work import Outbox
+from libs.postgres.partition import DAYS_AHEAD
 
 OpenOutbox = Callable[[str], Awaitable[Outbox]]
+TWO_DAYS = timedelta(days=2)
 
 
-async def test_an_event_is_new_once_per_consumer(open_outbox: OpenOutbox) -> None:
+async def test_an_event_is_new_once(open_outbox: OpenOutbox) -> None:
     outbox = await open_outbox("session")
     first, second = uuid4(), uuid4()
     async with outbox.database.transaction() as connection:
-        assert await unseen(connection, "session", [first, first, second]) == {first, second}
-        assert await unseen(connection, "session", [first]) == set()
-        assert await unseen(connection, "other", [first]) == {first}
+        assert await insert_new(connection, [first, first, second]) == {first, second}
+        assert await insert_new(connection, [first]) == set()
 
 
-async def test_only_old_rows_are_purged(open_outbox: OpenOutbox) -> None:
+async def test_an_event_that_was_handled_on_another_day_is_not_new(open_outbox: OpenOutbox) -> None:
     outbox = await open_outbox("session")
+    yesterday, unknown = uuid4(), uuid4()
+    await received(outbox, yesterday, days_ago=1)
     async with outbox.database.transaction() as connection:
-        await unseen(connection, "session", [uuid4() for _ in range(10)])
-        await connection.execute("UPDATE inbox SET received_at = now() - interval '15 days'")
-        recent = uuid4()
-        await unseen(connection, "session", [recent])
-    assert await purge_once(outbox) == 10
+        assert await insert_new(connection, [yesterday, unknown]) == {unknown}
+
+
+async def test_an_event_that_is_handled_on_both_sides_of_midnight_is_new_for_one_of_them(open_outbox: OpenOutbox) -> None:
+    outbox = await open_outbox("session")
+    event_id = uuid4()
+    # Given a transaction that began yesterday, of which nobody sees the row yet
+    async with outbox.database.connection() as yesterdays, outbox.database.transaction() as todays:
+        transaction = yesterdays.transaction()
+        await transaction.start()
+        await yesterdays.execute(
+            "INSERT INTO inbox (event_id, received_on) VALUES ($1, (now() AT TIME ZONE 'UTC')::date - 1)", event_id
+        )
+        # When the same event comes to somebody else a moment after midnight
+        late = asyncio.create_task(insert_new(todays, [event_id], longest_transaction=timedelta(days=1)))
+        await until_somebody_waits(outbox)
+        await transaction.commit()
+        # Then it is found to be handled
+        assert await late == set()
+
+
+async def test_an_event_of_the_first_minutes_of_a_day_is_new(open_outbox: OpenOutbox) -> None:
+    outbox = await open_outbox("session")
+    event_id = uuid4()
+    async with outbox.database.transaction() as connection:
+        assert await insert_new(connection, [event_id], longest_transaction=timedelta(days=1)) == {event_id}
+        assert await insert_new(connection, [event_id]) == set()
+
+
+async def test_days_are_dropped_whole_and_partitions_are_made_ahead(open_outbox: OpenOutbox) -> None:
+    outbox = await open_outbox("session")
+    old, recent = uuid4(), uuid4()
+    await received(outbox, old, days_ago=5, partition=True)
+    await received(outbox, recent, days_ago=1)
+    today = await database_day(outbox)
+    await execute(outbox, f"DROP TABLE inbox_{today + timedelta(days=DAYS_AHEAD):%Y%m%d}")
+
+    await maintain_once(outbox, TWO_DAYS)
+
+    assert await events(outbox) == [recent]
+    names = await partitions(outbox)
+    assert f"inbox_{today - timedelta(days=5):%Y%m%d}" not in names
+    assert {f"inbox_{today + timedelta(days=ahead):%Y%m%d}" for ahead in range(DAYS_AHEAD + 1)} <= names
+
+
+async def test_a_day_without_a_partition_fails_nothing(open_outbox: OpenOutbox) -> None:
+    outbox = await open_outbox("session")
+    today = await database_day(outbox)
+    await execute(outbox, f"DROP TABLE inbox_{today:%Y%m%d}")
+    event_id, old = uuid4(), uuid4()
+    async with outbox.database.transaction() as connection:
+        assert await insert_new(connection, [event_id]) == {event_id}
+    await received(outbox, old, days_ago=30)
+
+    # What fell into the default partition stays there until it is old
+    assert await maintain_once(outbox, TWO_DAYS) == 1
+    assert await events(outbox) == [event_id]
+    async with outbox.database.transaction() as connection:
+        assert await insert_new(connection, [event_id]) == set()
+        await connection.execute("DELETE FROM inbox")
+    await maintain_once(outbox, TWO_DAYS)
+    assert f"inbox_{today:%Y%m%d}" in await partitions(outbox)
+
+
+async def received(outbox: Outbox, event_id: UUID, *, days_ago: int, partition: bool = False) -> None:
+    day = await database_day(outbox) - timedelta(days=days_ago)
+    if partition:
+        await execute(
+            outbox,
+            f"CREATE TABLE inbox_{day:%Y%m%d} PARTITION OF inbox FOR VALUES FROM ('{day}') TO ('{day + timedelta(days=1)}')",
+        )
+    await execute(outbox, f"INSERT INTO inbox (event_id, received_on) VALUES ('{event_id}', '{day}')")
+
+
+async def database_day(outbox: Outbox) -> date:
     async with outbox.database.connection() as connection:
-        assert [row["event_id"] for row in await connection.fetch("SELECT event_id FROM inbox")] == [recent]
+        day: date = await connection.fetchval("SELECT (now() AT TIME ZONE 'UTC')::date")
+    return day
+
+
+async def partitions(outbox: Outbox) -> set[str]:
+    async with outbox.database.connection() as connection:
+        rows = await connection.fetch("SELECT inhrelid::regclass::text AS name FROM pg_inherits")
+    return {row["name"] for row in rows}
+
+
+async def events(outbox: Outbox) -> list[UUID]:
+    async with outbox.database.connection() as connection:
+        return [row["event_id"] for row in await connection.fetch("SELECT event_id FROM inbox")]
+
+
+async def execute(outbox: Outbox, statement: str) -> None:
+    async with outbox.database.connection() as connection:
+        await connection.execute(statement)
+
+
+async def until_somebody_waits(outbox: Outbox) -> None:
+    """For a lock of somebody else."""
+    waiting = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"
+    async with asyncio.timeout(10), outbox.database.connection() as connection:
+        while not await connection.fetchval(waiting):
+            await asyncio.sleep(0.005)

@@ -14,8 +14,8 @@ from contracts.envelope import EncodedEvent
 from contracts.events import UploadExpired
 from contracts.ids import TenantId, UploadId
 from libs.messaging.port import BusUnavailableError, Deliver, Retry, Subscription
-from libs.outbox.relay import BATCH, Relay
-from libs.outbox.unit_of_work import Outbox
+from libs.outbox.relay import ROWS, Relay
+from libs.outbox.unit_of_work import EVENTS_PER_ROW, Outbox
 
 OpenOutbox = Callable[[str], Awaitable[Outbox]]
 Answers = Sequence[Exception | None]
@@ -67,7 +67,7 @@ async def test_only_confirmed_rows_are_deleted(open_outbox: OpenOutbox) -> None:
     bus = AnsweringBus(lambda envelope: RuntimeError("refused") if envelope.id == refused.event_id else None)
     assert await Relay(outbox, bus).once() == 5
     (row,) = await rows(outbox)
-    assert (row["event_id"], row["attempts"], row["last_error"]) == (refused.event_id, 1, "RuntimeError: refused")
+    assert (row["event_ids"], row["attempts"], row["last_error"]) == ([refused.event_id], 1, "RuntimeError: refused")
     assert timedelta(milliseconds=500) < row["wait"] < timedelta(seconds=2)
     assert await Relay(outbox, bus).once() == 0
 
@@ -101,9 +101,36 @@ async def test_a_bus_that_is_away_costs_no_row_an_attempt(open_outbox: OpenOutbo
     bus = AnsweringBus(lambda _envelope: BusUnavailableError("away"))
     with pytest.raises(BusUnavailableError):
         await Relay(outbox, bus).once()
-    assert [row["attempts"] for row in await rows(outbox)] == [0, 0, 0]
+    assert [(row["event_count"], row["attempts"]) for row in await rows(outbox)] == [(3, 0)]
     bus.answer = lambda _envelope: None
     assert await Relay(outbox, bus).once() == 3
+
+
+async def test_events_of_one_row_that_failed_for_different_reasons_go_different_ways(open_outbox: OpenOutbox) -> None:
+    outbox = await open_outbox("session")
+    refused, unheard, slow, *_taken = await emit(outbox, EVENTS_PER_ROW)
+    answers = {
+        refused.event_id: RuntimeError("refused"),
+        unheard.event_id: BusUnavailableError("away"),
+        slow.event_id: Retry(timedelta(minutes=30), "later"),
+    }
+    with pytest.raises(BusUnavailableError):
+        await Relay(outbox, AnsweringBus(lambda event: answers.get(event.id))).once()
+    assert {(row["event_ids"][0], row["event_count"], row["attempts"]) for row in await rows(outbox)} == {
+        (refused.event_id, 1, 1),
+        (unheard.event_id, 1, 0),
+        (slow.event_id, 1, 1),
+    }
+    bus = AnsweringBus()
+    assert await Relay(outbox, bus).once() == 1
+    assert [event.id for event in bus.published] == [unheard.event_id]
+
+
+async def test_events_of_one_transaction_share_rows(open_outbox: OpenOutbox) -> None:
+    outbox = await open_outbox("session")
+    events = await emit(outbox, 2 * EVENTS_PER_ROW + 1)
+    assert [row["event_count"] for row in await rows(outbox)] == [EVENTS_PER_ROW, EVENTS_PER_ROW, 1]
+    assert [event_id for row in await rows(outbox) for event_id in row["event_ids"]] == [event.event_id for event in events]
 
 
 async def test_a_crash_between_publication_and_deletion_publishes_the_same_id_again(
@@ -138,7 +165,7 @@ async def test_a_row_that_one_relay_publishes_is_not_published_by_another(open_o
 
 async def test_concurrent_relays_share_a_backlog_and_repeat_nothing(open_outbox: OpenOutbox) -> None:
     outbox = await open_outbox("session")
-    events = await emit(outbox, BATCH * 10)
+    events = await emit(outbox, ROWS * EVENTS_PER_ROW * 10)
     bus = AnsweringBus()
 
     async def drain() -> None:

@@ -256,7 +256,8 @@ async def attempts(outbox: Outbox, upload_id: UploadId) -> list[dict[str, Any]]:
 async def said(outbox: Outbox) -> list[Envelope]:
     """Every event that waits in the outbox."""
     return [
-        Envelope.model_validate_json(row["envelope"]) for row in await rows(outbox, "SELECT envelope FROM outbox ORDER BY id")
+        Envelope.model_validate_json(row["envelope"])
+        for row in await rows(outbox, "SELECT unnest(envelopes) AS envelope FROM outbox ORDER BY id")
     ]
 
 

@@ -55,7 +55,7 @@ async def started(outbox: Outbox, path: Path, **options: Any) -> dict[str, str]:
 
 async def configured(outbox: Outbox) -> list[TenantConfigured]:
     async with outbox.database.connection() as connection:
-        rows = await connection.fetch("SELECT envelope FROM outbox")
+        rows = await connection.fetch("SELECT unnest(envelopes) AS envelope FROM outbox")
     events = [Envelope.model_validate_json(row["envelope"]).event() for row in rows]
     return [event for event in events if isinstance(event, TenantConfigured)]
 

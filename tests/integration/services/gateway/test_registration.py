@@ -17,7 +17,7 @@ from tests.integration.services.gateway.conftest import NOW, registrar, registra
 
 async def envelopes(outbox: Outbox) -> list[Envelope]:
     async with outbox.database.connection() as connection:
-        rows = await connection.fetch("SELECT envelope FROM outbox ORDER BY id")
+        rows = await connection.fetch("SELECT unnest(envelopes) AS envelope FROM outbox ORDER BY id")
     return [Envelope.model_validate_json(row["envelope"]) for row in rows]
 
 

@@ -37,7 +37,7 @@ def submission(*accounts: Account) -> NewSubmission:
 
 async def events(outbox: Outbox) -> Counter[type]:
     async with outbox.database.connection() as connection:
-        rows = await connection.fetch("SELECT envelope FROM outbox")
+        rows = await connection.fetch("SELECT unnest(envelopes) AS envelope FROM outbox")
     return Counter(type(Envelope.model_validate_json(row["envelope"]).event()) for row in rows)
 
 

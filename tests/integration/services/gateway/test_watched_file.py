@@ -51,7 +51,7 @@ async def hear(outbox: Outbox, event: WatchedFileFound) -> None:
 
 async def emitted(outbox: Outbox) -> list[Any]:
     async with outbox.database.connection() as connection:
-        rows = await connection.fetch("SELECT envelope FROM outbox ORDER BY id")
+        rows = await connection.fetch("SELECT unnest(envelopes) AS envelope FROM outbox ORDER BY id")
     return [Envelope.model_validate_json(row["envelope"]).event() for row in rows]
 
 

@@ -63,7 +63,7 @@ class Rig:
     async def envelopes(self, event: FetchRequested) -> list[Envelope]:
         """What waits in the outbox about the upload; no relay takes it away."""
         async with self.service.outbox.database.connection() as connection:
-            rows = await connection.fetch("SELECT envelope FROM outbox ORDER BY id")
+            rows = await connection.fetch("SELECT unnest(envelopes) AS envelope FROM outbox ORDER BY id")
         found = [Envelope.model_validate_json(row["envelope"]) for row in rows]
         return [envelope for envelope in found if envelope.subject == str(event.upload_id)]
 

@@ -124,7 +124,7 @@ class Watcher:
 
     async def _told(self) -> list[Any]:
         async with self.rig.service.outbox.database.connection() as connection:
-            rows = await connection.fetch("SELECT envelope FROM outbox ORDER BY id")
+            rows = await connection.fetch("SELECT unnest(envelopes) AS envelope FROM outbox ORDER BY id")
         return [Envelope.model_validate_json(row["envelope"]).event() for row in rows]
 
 

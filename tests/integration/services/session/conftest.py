@@ -76,7 +76,7 @@ class Sessions:
     async def told(self, registered: UploadRegistered) -> list[Event]:
         """What it published about the upload, in order."""
         async with self.outbox.database.connection() as connection:
-            rows = await connection.fetch("SELECT envelope FROM outbox ORDER BY id")
+            rows = await connection.fetch("SELECT unnest(envelopes) AS envelope FROM outbox ORDER BY id")
         envelopes = [Envelope.model_validate_json(row["envelope"]) for row in rows]
         return [envelope.event() for envelope in envelopes if envelope.subject == str(registered.upload_id)]
 

@@ -57,9 +57,8 @@ class Watcher:
 
     async def announced(self) -> list[ObjectStored]:
         """Everything that was published, in order."""
-        events = [
-            Envelope.model_validate_json(row["envelope"]).event() for row in await self.rows("SELECT * FROM outbox ORDER BY id")
-        ]
+        rows = await self.rows("SELECT unnest(envelopes) AS envelope FROM outbox ORDER BY id")
+        events = [Envelope.model_validate_json(row["envelope"]).event() for row in rows]
         return [event for event in events if isinstance(event, ObjectStored)]
 
     async def rows(self, statement: str, *parameters: object) -> list[Any]:

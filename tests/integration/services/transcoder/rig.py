@@ -74,7 +74,11 @@ class Rig:
         """What waits in the outbox about the upload; no relay takes it away."""
         async with self.service.outbox.database.connection() as connection:
             rows = await connection.fetch(
-                "SELECT envelope FROM outbox WHERE envelope::jsonb ->> 'subject' = $1 ORDER BY id", str(upload.upload_id)
+                """
+                SELECT envelope FROM outbox, unnest(envelopes) WITH ORDINALITY AS emitted (envelope, place)
+                WHERE envelope::jsonb ->> 'subject' = $1 ORDER BY id, place
+                """,
+                str(upload.upload_id),
             )
         return [Envelope.model_validate_json(row["envelope"]) for row in rows]
 

@@ -139,6 +139,20 @@ PLAIN_QUERY = SIGNER.url("PUT", "staging/1/a", expires_in=FIFTEEN_MINUTES, now=N
 PART_QUERY = SIGNER.url("PUT", "staging/1/a", expires_in=FIFTEEN_MINUTES, query=PART, now=NOW).partition("?")[2]
 
 
+@pytest.mark.parametrize("multipart_id", ["0af7", "a+b/c=ü"])
+def test_urls_of_parts_are_those_that_are_made_one_by_one(multipart_id: str) -> None:
+    presigner = Presigner("https://[::1]:9000/bucket", "access", "secret")
+    one_by_one = [
+        presigner.url(
+            "PUT", "staging/ü 1", expires_in=timedelta(hours=1), query={"partNumber": str(number), "uploadId": multipart_id},
+            now=NOW,
+        )
+        for number in (1, 2, 10_000)
+    ]  # fmt: skip
+    together = presigner.part_urls("staging/ü 1", multipart_id, [1, 2, 10_000], expires_in=timedelta(hours=1), now=NOW)
+    assert together == one_by_one
+
+
 def test_the_part_that_was_signed_for_passes_with_any_content_type() -> None:  # U-21
     for content_type in ("application/octet-stream", "video/mp4"):
         request = PresignedRequest("PUT", "staging/1/a", PART_QUERY, [("Host", "x"), ("Content-Type", content_type)])

@@ -12,8 +12,7 @@ from services.gateway.dialects.uploadcare.rest.paging import page_url, window
 from services.gateway.dialects.uploadcare.rest.schemas import FileListQuery, FilePage, TotalsView
 from services.gateway.dialects.uploadcare.rest.translate import to_view
 from services.gateway.domain.page import Place
-from services.gateway.store import ProjectFileStore
-from services.gateway.store.project_file import Totals
+from services.gateway.store import ProjectCountStore, ProjectFileStore
 
 
 class FileList:
@@ -30,7 +29,8 @@ class FileList:
         async with asyncio.timeout(DATABASE_SECONDS), self._deps.database.connection() as connection:
             store = ProjectFileStore(connection)
             found, before = await store.page(project.id, asked, removed=query.removed, stored=query.stored)
-            totals = await store.totals(project.id)
+            counts = await ProjectCountStore(connection).counts(project.id)
+        totals = TotalsView(**{kind: counts.get(kind, 0) for kind in TotalsView.model_fields})
         base_url = self._deps.base_url
         options = query.model_dump(exclude={"start"}, exclude_unset=True)
         after = Place(found[-1].created_at, found[-1].id) if len(found) > query.limit else None
@@ -39,12 +39,12 @@ class FileList:
             previous=page_url(f"{base_url}/files/", before, options),
             total=_total(query, totals),
             per_page=query.limit,
-            totals=TotalsView(removed=totals.removed, stored=totals.stored, unstored=totals.unstored),
+            totals=totals,
             results=[to_view(upload, base_url) for upload in found[: query.limit]],
         ))  # fmt: skip
 
 
-def _total(query: FileListQuery, totals: Totals) -> int:
+def _total(query: FileListQuery, totals: TotalsView) -> int:
     """How many files all pages have."""
     if query.removed:
         return 0 if query.stored else totals.removed

@@ -15,7 +15,7 @@ from services.gateway.dialects.uploadcare.rest.schemas import GroupListQuery, Gr
 from services.gateway.dialects.uploadcare.rest.translate import group_id, to_group, to_summary
 from services.gateway.domain.page import Place
 from services.gateway.domain.project import Project
-from services.gateway.store import GroupStore
+from services.gateway.store import GroupStore, ProjectCountStore
 from services.gateway.store.group import Group
 
 
@@ -30,7 +30,7 @@ class Groups:
         asked = window(query.start, query.ordering, query.limit)
         async with asyncio.timeout(DATABASE_SECONDS), self._deps.database.connection() as connection:
             found, before = await GroupStore(connection).page(project.id, asked)
-            total = await GroupStore(connection).count(project.id)
+            total = (await ProjectCountStore(connection).counts(project.id)).get("group", 0)
         path = f"{self._deps.base_url}/groups/"
         options = query.model_dump(exclude={"start"}, exclude_unset=True)
         after = Place(found[-1].created_at, found[-1].id) if len(found) > query.limit else None

@@ -105,7 +105,7 @@ class Rig:
 
     async def envelopes(self) -> list[Envelope]:
         async with self.service.outbox.database.connection() as connection:
-            rows = await connection.fetch("SELECT envelope FROM outbox ORDER BY id")
+            rows = await connection.fetch("SELECT unnest(envelopes) AS envelope FROM outbox ORDER BY id")
         return [Envelope.model_validate_json(row["envelope"]) for row in rows]
 
     async def steps(self, event: PublicationRequested, account: AccountConfigured | None = None) -> list[str]:

@@ -40,7 +40,7 @@ async def call(gateway: Gateway, method: str, path: str, headers: dict[str, str]
 
 async def told(gateway: Gateway) -> list[WatchFolderConfigured]:
     async with gateway.outbox.database.connection() as connection:
-        rows = await connection.fetch("SELECT envelope FROM outbox ORDER BY id")
+        rows = await connection.fetch("SELECT unnest(envelopes) AS envelope FROM outbox ORDER BY id")
     events = [Envelope.model_validate_json(row["envelope"]).event() for row in rows]
     return [event for event in events if isinstance(event, WatchFolderConfigured)]
 

@@ -1,12 +1,19 @@
 """An operator's projects over HTTP."""
 
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
 import pytest_asyncio
 
+from contracts.ids import TenantId
+from libs.runtime.secret import SecretBox, new_key
 from services.gateway.auth import key_hash, new_operator_token
+from services.gateway.bootstrap import demo_project
 from services.gateway.domain.project import ProjectId, RateLimit
+from services.gateway.projects import Projects
 from services.gateway.store import OperatorStore, ProjectStore
 from tests.integration.services.gateway.faces.conftest import Gateway
 
@@ -131,11 +138,23 @@ async def test_a_bad_request_says_what_is_wrong(gateway: Gateway, operator: dict
 
 
 async def test_the_bucket_holds_so_many_tokens_and_fills_at_its_rate(gateway: Gateway) -> None:
-    project_id, limit = ProjectId(uuid4()), RateLimit(requests=3, per_seconds=3000)
+    project = ProjectId(uuid4()), RateLimit(requests=3, per_seconds=3000)
     async with gateway.outbox.database.connection() as connection:
-        waits = [await ProjectStore(connection).take_token(project_id, limit) for _ in range(4)]
-        assert waits[:3] == [None, None, None]
-        assert waits[3] is not None and 900 < waits[3].total_seconds() <= 1000
+        store = ProjectStore(connection)
+        taken = [(await store.take_tokens([project]))[project[0]] for _ in range(4)]
+        assert [tokens.count for tokens in taken] == [1, 1, 1, 0]
+        assert 900 < taken[3].wait.total_seconds() <= 1000
         await connection.execute("UPDATE throttles SET full_at = full_at - interval '1000 seconds'")
-        assert await ProjectStore(connection).take_token(project_id, limit) is None
-        assert await ProjectStore(connection).take_token(project_id, limit) is not None
+        assert (await store.take_tokens([project]))[project[0]].count == 1
+        assert (await store.take_tokens([project]))[project[0]].count == 0
+
+
+async def test_requests_of_one_moment_get_the_tokens_that_are_there(gateway: Gateway) -> None:
+    demo = demo_project(TenantId(uuid4()), "", 1, datetime.now(UTC))
+    small, large = (
+        replace(demo, id=ProjectId(uuid4()), rate_limit=RateLimit(requests, per_seconds=3000)) for requests in (3, 100)
+    )
+    projects = Projects(gateway.outbox.database, SecretBox(new_key()), cache_seconds=0)
+    waits = await asyncio.gather(*(projects.throttled_seconds(project) for project in (small, large) * 5))
+    assert [wait is None for wait in waits[::2]] == [True, True, True, False, False]
+    assert waits[1::2] == [None] * 5

@@ -48,7 +48,7 @@ class Owner:
 
     async def said(self, event_type: type[Event]) -> list[Any]:
         async with self.gateway.outbox.database.connection() as connection:
-            rows = await connection.fetch("SELECT envelope FROM outbox ORDER BY id")
+            rows = await connection.fetch("SELECT unnest(envelopes) AS envelope FROM outbox ORDER BY id")
         envelopes = [Envelope.model_validate_json(row["envelope"]) for row in rows]
         return [envelope.event() for envelope in envelopes if envelope.type == event_type.type]
 

@@ -1,0 +1,79 @@
+"""Tables that are partitioned by day: what is old goes with its partition, without a trace in the others' pages and indexes.
+
+Each has a default partition, `<table>_default`, so that nothing fails where no partition was made in time; what fell into it
+stays there, and whoever owns the table deletes it row by row.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+import asyncpg
+import structlog
+
+from libs.postgres.database import Connection
+
+log = structlog.get_logger()
+
+DAYS_AHEAD = 3
+"""So many days may the job that makes partitions be off."""
+
+PARTITIONS = """
+    SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = $1::text::regclass
+"""
+TAKE_TURN = "SELECT pg_try_advisory_xact_lock(hashtext('partitions'), hashtext(current_schema() || '.' || $1))"
+TODAY = "SELECT (now() AT TIME ZONE 'UTC')::date"
+
+
+@dataclass(frozen=True)
+class DailyPartitions:
+    """`bound` tells the SQL literal of the partition key with which a day (in UTC) begins."""
+
+    table: str
+    bound: Callable[[date], str]
+
+    async def maintain(self, connection: Connection, keep: timedelta | None) -> None:
+        """Makes what today and the next days need, and drops what ended longer than `keep` ago. To be called in a transaction.
+
+        Nothing where another replica is at it just now. The database's clock decides what day it is.
+        """
+        if not await connection.fetchval(TAKE_TURN, self.table):
+            return
+        today: date = await connection.fetchval(TODAY)
+        existing = {str(row["relname"]) for row in await connection.fetch(PARTITIONS, self.table)}
+        for day in (today + timedelta(days=ahead) for ahead in range(DAYS_AHEAD + 1)):
+            if self._name(day) not in existing:
+                await self._add(connection, day)
+        if keep is not None:
+            await self._drop(connection, existing, before=today - keep)
+
+    async def _add(self, connection: Connection, day: date) -> None:
+        """Attached, not created in place: that would keep everybody out of the whole table for a moment."""
+        name = self._name(day)
+        try:
+            async with connection.transaction():
+                await connection.execute(f"CREATE TABLE {name} (LIKE {self.table} INCLUDING ALL)")
+                await connection.execute(
+                    f"ALTER TABLE {self.table} ATTACH PARTITION {name} "
+                    f"FOR VALUES FROM ({self.bound(day)}) TO ({self.bound(day + timedelta(days=1))})"
+                )
+        except asyncpg.CheckViolationError:
+            # The default partition has rows of that day already: the others of that day go there, too.
+            log.warning("partition.late", table=self.table, day=day.isoformat())
+
+    async def _drop(self, connection: Connection, existing: set[str], *, before: date) -> None:
+        for name in sorted(existing):
+            day = self._day(name)
+            if day is not None and day < before:
+                await connection.execute(f"DROP TABLE {name}")
+                log.info("partition.dropped", table=self.table, day=day.isoformat())
+
+    def _name(self, day: date) -> str:
+        return f"{self.table}_{day:%Y%m%d}"
+
+    def _day(self, name: str) -> date | None:
+        """None for the default partition."""
+        try:
+            return datetime.strptime(name.removeprefix(f"{self.table}_"), "%Y%m%d").date()  # noqa: DTZ007 - a day, no moment
+        except ValueError:
+            return None
