@@ -11,6 +11,7 @@ PARTS = {
     "bench.read": "Files: small and large published ones of a standalone beside nginx",
     "bench.register": "Registrations: the eachlabs endpoint beside a bare validated one",
     "bench.chain": "The whole chain: CPU, statements, commits and WAL of one small upload in a burst",
+    "bench.media": "Media: the ladder of a 1080p video beside one plain ffmpeg command, images beside libvips in process",
     "bench.latency": "Latency: from stored to webhook",
 }
 
