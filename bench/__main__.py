@@ -15,6 +15,7 @@ PARTS = {
     "bench.latency": "Latency: from stored to webhook, alone and at half of the saturating load",
     "bench.latency --distributed": "The same in the distributed form",
     "bench.drain": "Drain: what waited for a stopped service",
+    "bench.media": "Media: the ladder of a 1080p video beside one plain ffmpeg command, images beside libvips in process",
 }
 
 

@@ -1,6 +1,6 @@
 """Decoders for what libvips does not read, or not as it is built for PyPI: BMP, HEVC in HEIF, CIELAB in TIFF.
 
-They are imported when they are needed: each start costs as much as a small image.
+They are imported where they are needed, so that nobody else has to have them; `libs.image.DECODERS` names them.
 """
 
 from collections.abc import Callable

@@ -77,7 +77,7 @@ def open_image(
 
 def _needs_pillow(path: str, image_format: str) -> bool:
     if image_format == "tiff":
-        from libs.image import tiff  # with Pillow, whose start costs as much as a small image
+        from libs.image import tiff  # with Pillow; `libs.image.DECODERS`
 
         return tiff.needs_pillow(path)
     return image_format == "bmp"

@@ -26,21 +26,31 @@ CANNOT_ISOLATE = 125
 
 def main() -> None:
     limits = json.loads(sys.argv[1])
+    depend_on(limits["parent"], is_isolated=limits["isolate"])
+    limit(limits)
+    os.execv(sys.argv[2], sys.argv[2:])  # noqa: S606
+
+
+def depend_on(parent: int, *, is_isolated: bool) -> None:
+    """Confines this process for good, and ends it with its `parent`. Exits with `CANNOT_ISOLATE` where that is not possible."""
     libc = ctypes.CDLL(None, use_errno=True)
-    if limits["isolate"]:
+    if is_isolated:
         isolate(libc)
     if sys.platform == "linux":
         libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
         libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() != limits["parent"]:
+        if os.getppid() != parent:
             sys.exit(CANNOT_ISOLATE)  # the parent died before we could depend on it
     lower(resource.RLIMIT_CORE, 0)
+
+
+def limit(limits: dict[str, int]) -> None:
+    """The numbers of `libs.sandbox.sandbox.Limits`, from now on."""
     lower(resource.RLIMIT_AS, limits["memory_bytes"])
     lower(resource.RLIMIT_CPU, limits["cpu_seconds"], grace=5)  # SIGXCPU first, which tells; SIGKILL after it
     lower(resource.RLIMIT_FSIZE, limits["file_bytes"])
     lower(resource.RLIMIT_NOFILE, limits["open_files"])
     os.nice(limits["nice"])
-    os.execv(sys.argv[2], sys.argv[2:])  # noqa: S606
 
 
 def isolate(libc: ctypes.CDLL) -> None:
@@ -55,13 +65,16 @@ def isolate(libc: ctypes.CDLL) -> None:
     for capability in range(LAST_CAPABILITY + 1):
         if libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0:
             break  # past the last one that this kernel knows
+    version_3, nobody = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+    if libc.capset(version_3, nobody) != 0:  # exec would take them away, too, but not every program of ours is one
+        sys.exit(CANNOT_ISOLATE)
 
 
-def lower(limit: int, value: int, grace: int = 0) -> None:
+def lower(kind: int, value: int, grace: int = 0) -> None:
     """Sets the soft limit and, `grace` above it, the hard one, to no more than what we have."""
-    most = resource.getrlimit(limit)[1]
+    most = resource.getrlimit(kind)[1]
     soft, hard = (number if most == resource.RLIM_INFINITY else min(number, most) for number in (value, value + grace))
-    resource.setrlimit(limit, (soft, hard))
+    resource.setrlimit(kind, (soft, hard))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -19,15 +19,12 @@ from typing import Final, Literal
 
 import structlog
 
+from libs.sandbox.output import LINE_LIMIT, Finished, OnLine, watch
+
 LAUNCHER: Final = Path(__file__).with_name("launcher.py")
 PYTHON: Final = (sys.executable, "-I")
-MAX_STDERR: Final = 8 << 10
-MAX_STDOUT: Final = 1 << 20
-LINE_LIMIT: Final = 64 << 10
 
 log = structlog.get_logger()
-
-OnLine = Callable[[str], None]
 
 
 class SandboxUnavailableError(Exception):
@@ -50,18 +47,6 @@ class Limits:
     """Largest file it may write."""
     open_files: int = 128
     nice: int = 10
-
-
-@dataclass(frozen=True)
-class Finished:
-    """How a program ended. Exactly one of three: `code` 0, a failure, or `out_of` something it was not given more of."""
-
-    code: int
-    """Exit status; negative: the signal that ended it."""
-    stdout: bytes
-    stderr: str
-    """The last `MAX_STDERR` bytes."""
-    out_of: Literal["time", "memory", "space"] | None = None
 
 
 class Sandbox:
@@ -88,27 +73,16 @@ class Sandbox:
         Its environment is empty but for what any program needs and `variables`. The whole process group is killed when the
         time is up and when the caller is cancelled.
         """
-        environment = _environment(folder) | dict(variables or {})
         process = await asyncio.create_subprocess_exec(
-            *_launch(program, limits, isolate=self.is_isolated), cwd=folder, env=environment, start_new_session=True,
+            *_launch(program, limits, isolate=self.is_isolated), cwd=folder,
+            env=environment(folder) | dict(variables or {}), start_new_session=True,
             limit=LINE_LIMIT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
         assert process.stdout is not None and process.stderr is not None
-        in_time = True
         try:
-            async with asyncio.timeout(limits.wall_seconds), asyncio.TaskGroup() as group:
-                errors = group.create_task(_tail(process.stderr, MAX_STDERR))
-                output = group.create_task(_lines(process.stdout, on_line) if on_line else _head(process.stdout, MAX_STDOUT))
-                group.create_task(process.wait())
-        except TimeoutError:
-            in_time = False
+            return await watch(process.wait(), process.stdout, process.stderr, limits.wall_seconds, on_line)
         finally:
             await _kill(process)
-        if not in_time:
-            return Finished(process.returncode or -signal.SIGKILL, b"", "", out_of="time")
-        assert process.returncode is not None
-        stderr = errors.result().decode(errors="replace")
-        return Finished(process.returncode, output.result(), stderr, out_of=_out_of(process.returncode, stderr))
 
     @staticmethod
     @cache
@@ -128,25 +102,9 @@ def _launch(program: Sequence[str], limits: Limits, *, isolate: bool) -> list[st
     return [*PYTHON, "-S", str(LAUNCHER), given, *program]
 
 
-def _environment(folder: Path) -> dict[str, str]:
+def environment(folder: Path) -> dict[str, str]:
     """Nothing of ours: settings hold secrets."""
     return {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HOME": str(folder), "TMPDIR": str(folder)}
-
-
-_NO_MEMORY: Final = (
-    "Cannot allocate memory", "Resource temporarily unavailable", "MemoryError", "std::bad_alloc", "malloc of size",
-)  # fmt: skip
-"""What ffmpeg, its libraries and Python say when the address space is used up; without it no thread starts either."""
-
-
-def _out_of(code: int, stderr: str) -> Literal["time", "memory", "space"] | None:
-    if code == 0:
-        return None
-    if code == -signal.SIGXCPU:
-        return "time"
-    if code == -signal.SIGXFSZ or "File too large" in stderr:
-        return "space"
-    return "memory" if any(words in stderr for words in _NO_MEMORY) else None
 
 
 async def _kill(process: asyncio.subprocess.Process) -> None:
@@ -159,23 +117,3 @@ async def _kill(process: asyncio.subprocess.Process) -> None:
 async def _drain(stream: asyncio.StreamReader | None) -> None:
     while stream is not None and await stream.read(LINE_LIMIT):
         pass
-
-
-async def _tail(stream: asyncio.StreamReader, size: int) -> bytes:
-    kept = b""
-    while chunk := await stream.read(size):
-        kept = (kept + chunk)[-size:]
-    return kept
-
-
-async def _head(stream: asyncio.StreamReader, size: int) -> bytes:
-    kept = b""
-    while chunk := await stream.read(size):
-        kept += chunk[: size - len(kept)]
-    return kept
-
-
-async def _lines(stream: asyncio.StreamReader, on_line: OnLine) -> bytes:
-    async for line in stream:
-        on_line(line.decode(errors="replace").strip())
-    return b""

@@ -14,6 +14,7 @@ from libs.runtime.secret import SecretBox
 from libs.runtime.service import Loop, Service
 from libs.runtime.single_flight import SingleFlight
 from libs.runtime.wakeup import Wakeups
+from libs.sandbox.preloaded import PreloadedPrograms
 from libs.sandbox.sandbox import Limits as SandboxLimits
 from libs.sandbox.sandbox import Sandbox
 from libs.sandbox.secrecy import hide_from_children
@@ -36,7 +37,7 @@ from services.gateway.files import cdn
 from services.gateway.files import routes as files
 from services.gateway.files.caching import CachePolicy
 from services.gateway.files.derived import Derivatives
-from services.gateway.files.image import ImageMaker
+from services.gateway.files.image import ImageMaker, preload
 from services.gateway.files.lookup import FileLookup
 from services.gateway.files.object_cache import SMALL_BYTES, ObjectCache
 from services.gateway.files.offload import AccelRedirect, StoreRedirect
@@ -89,7 +90,8 @@ def build(settings: Settings, store: ObjectStore, *, clock: Clock = utc_now) -> 
     sender = FileSender(objects, transfer(settings, store), CachePolicy(settings.gateway_cache_seconds))
     links = LinkSigner(settings.public_base_url, secrets_box.derived(PURPOSE))
     public = UploadcareFiles(lookup)
-    images = derivatives(settings, store, objects, public)
+    image_programs = preload(Sandbox(settings.sandbox))
+    images = derivatives(settings, store, objects, public, image_programs)
     operated = (projects, accounts, containers, watch_folders, webhook_endpoints)
     faces = (eachlabs, json2video, medialab, upload24, uploadcare, uploadcare_rest, platform, *operated)
     apis = [
@@ -102,7 +104,7 @@ def build(settings: Settings, store: ObjectStore, *, clock: Clock = utc_now) -> 
         outbox=outbox,
         handlers=handlers(announcer(settings.public_base_url), max_upload_bytes=settings.gateway_max_upload_bytes),
         loops=_loops(settings, outbox, clock),
-        resources=(store, objects, bootstrap, images),
+        resources=(store, objects, bootstrap, image_programs, images),
         web=application([*apis, documentation(apis, title="Longshore", version=VERSION, description=DESCRIPTION)]),
     )
 
@@ -181,10 +183,12 @@ def transfer(settings: Settings, store: ObjectStore) -> Transfer:
     return Streamed(store)
 
 
-def derivatives(settings: Settings, store: ObjectStore, objects: ObjectCache, public: UploadcareFiles) -> Derivatives:
+def derivatives(
+    settings: Settings, store: ObjectStore, objects: ObjectCache, public: UploadcareFiles, programs: PreloadedPrograms
+) -> Derivatives:
     seconds = settings.gateway_image_max_seconds
     maker = ImageMaker(
-        Sandbox(settings.sandbox),
+        programs,
         SandboxLimits(
             wall_seconds=seconds,
             memory_bytes=settings.gateway_image_max_memory_bytes,

@@ -16,6 +16,7 @@ from libs.sandbox.secrecy import hide_from_children
 from libs.sandbox.workspace import Workspace
 from services.transcoder.adapters.image_inspector import ImageInspector
 from services.transcoder.adapters.inspector import Inspector
+from services.transcoder.adapters.program import preload
 from services.transcoder.adapters.transcoder import Transcoder
 from services.transcoder.domain.job import Lane
 from services.transcoder.handlers import HANDLERS
@@ -37,15 +38,28 @@ def build(settings: Settings, store: ObjectStore) -> Service:
     hide_from_children()
     database = Database(settings.postgres_dsn.get_secret_value(), "transcoder", max_connections=settings.postgres_pool)
     outbox = Outbox(database, Wakeups())
-    workspace = Workspace(settings.work_dir)
-    loops = _loops(settings, outbox, store, workspace)
-    return Service(name="transcoder", outbox=outbox, handlers=HANDLERS, loops=loops, resources=[store, workspace])
-
-
-def _loops(settings: Settings, outbox: Outbox, store: ObjectStore, workspace: Workspace) -> dict[str, Loop]:
-    wakeups = outbox.wakeups
+    workspace, sandbox = Workspace(settings.work_dir), Sandbox(settings.sandbox)
+    programs = preload(sandbox)
     outcomes = Outcomes(outbox, settings.transcoder_lease_seconds)
-    worker = Worker(store, outcomes, _processor(settings, outcomes, store, workspace))
+    processor = Processor(
+        store,
+        outcomes,
+        workspace,
+        Inspector(programs, settings.transcoder_max_pixels),
+        ImageInspector(programs, settings.transcoder_max_image_pixels),
+        _transcoder(settings, sandbox),
+    )
+    return Service(
+        name="transcoder",
+        outbox=outbox,
+        handlers=HANDLERS,
+        loops=_loops(settings, outbox, outcomes, store, Worker(store, outcomes, processor)),
+        resources=(store, workspace, programs),
+    )
+
+
+def _loops(settings: Settings, outbox: Outbox, outcomes: Outcomes, store: ObjectStore, worker: Worker) -> dict[str, Loop]:
+    wakeups = outbox.wakeups
     cleaner = Cleaner(outbox, store, forget_age=timedelta(days=settings.transcoder_forget_days))
     lanes: tuple[tuple[Lane, int], ...] = (("quick", settings.transcoder_quick_jobs), ("video", settings.transcoder_jobs))
     return {
@@ -61,15 +75,14 @@ def _loops(settings: Settings, outbox: Outbox, store: ObjectStore, workspace: Wo
     }
 
 
-def _processor(settings: Settings, outcomes: Outcomes, store: ObjectStore, workspace: Workspace) -> Processor:
-    sandbox = Sandbox(settings.sandbox)
+def _transcoder(settings: Settings, sandbox: Sandbox) -> Transcoder:
     limits = Limits(
         wall_seconds=settings.transcoder_max_seconds,
         memory_bytes=settings.transcoder_max_memory_bytes,
         cpu_seconds=int(settings.transcoder_max_seconds * settings.transcoder_threads * 2),
         file_bytes=settings.transcoder_max_output_bytes,
     )
-    transcoder = Transcoder(
+    return Transcoder(
         sandbox=sandbox,
         program=Path(imageio_ffmpeg.get_ffmpeg_exe()),
         limits=limits,
@@ -78,6 +91,3 @@ def _processor(settings: Settings, outcomes: Outcomes, store: ObjectStore, works
         max_duration_seconds=settings.transcoder_max_duration_seconds,
         max_output_bytes=settings.transcoder_max_output_bytes,
     )
-    inspector = Inspector(sandbox, settings.transcoder_max_pixels)
-    images = ImageInspector(sandbox, settings.transcoder_max_image_pixels)
-    return Processor(store, outcomes, workspace, inspector, images, transcoder)

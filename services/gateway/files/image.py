@@ -7,14 +7,16 @@ from typing import Any, Final
 
 import structlog
 
-from libs.image import VARIABLES
+from libs.image import DECODERS, VARIABLES
 from libs.media_type.content import ImageFormat
-from libs.sandbox.sandbox import PYTHON, Finished, Limits, Sandbox
+from libs.sandbox.output import Finished
+from libs.sandbox.preloaded import PreloadedPrograms
+from libs.sandbox.sandbox import Limits, Sandbox
 from libs.web.route import HttpError
 from services.gateway.domain.image.transformation import Transformation
 from services.gateway.domain.picture import CONTENT_TYPES
 
-CHILD: Final = Path(__file__).with_name("image_child.py")
+PROGRAM: Final = "services.gateway.files.image_child"
 OUT_OF: Final = "Processing the image takes more {} than one image may take."
 REPORT_TYPE: Final = "application/json"
 SIGNALS_OF_A_CRASH: Final = (-6, -7, -8, -11)
@@ -39,6 +41,10 @@ class ImageChildError(Exception):
     code = "child_failed"
 
 
+def preload(sandbox: Sandbox) -> PreloadedPrograms:
+    return PreloadedPrograms(sandbox, (PROGRAM, *DECODERS), VARIABLES)
+
+
 @dataclass(frozen=True)
 class Made:
     path: Path
@@ -47,7 +53,7 @@ class Made:
 
 @dataclass(frozen=True)
 class ImageMaker:
-    sandbox: Sandbox
+    programs: PreloadedPrograms
     limits: Limits
     max_pixels: int
     max_result_bytes: int
@@ -63,8 +69,7 @@ class ImageMaker:
             "max_pixels": self.max_pixels,
             "result": str(result),
         }
-        command = [*PYTHON, str(CHILD), json.dumps(order)]
-        finished = await self.sandbox.run(command, folder=source.parent, limits=self.limits, variables=VARIABLES)
+        finished = await self.programs.run(PROGRAM, [json.dumps(order)], folder=source.parent, limits=self.limits)
         answer = self._answer(finished)
         if result.stat().st_size > self.max_result_bytes:
             raise ImageError("The result would be larger than a result may be.")

@@ -1,6 +1,6 @@
-"""Makes one image of another, as JSON says: `python -I image_child.py <order>`. Runs in the sandbox, by path.
+"""Makes one image of another, as the JSON in its only argument says. Runs in the sandbox, preloaded.
 
-The order: `path`, `picture` (its format), `operations` (canonical), `accepts_webp`, `max_pixels` and `result` (a path). The
+That order: `path`, `picture` (its format), `operations` (canonical), `accepts_webp`, `max_pixels` and `result` (a path). The
 answer: `{"format"}`, `json` where the operations ask for facts, or `{"error": …}`: `libs.image.error.ImageErrorCode`, or
 result_too_large.
 
@@ -13,8 +13,6 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).parents[3]))  # `-I` leaves it out
 
 from libs.image.error import error_code
 from libs.image.source import open_image
@@ -58,7 +56,3 @@ def make(order: Mapping[str, Any]) -> dict[str, Any]:
     facts = {"format": chosen.upper(), "width": image.width, "height": image.height, "color_mode": color_mode, **found}
     Path(order["result"]).write_text(json.dumps(facts))
     return {"format": "json"}
-
-
-if __name__ == "__main__":
-    main()

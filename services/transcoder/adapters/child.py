@@ -4,7 +4,7 @@ from typing import Final
 
 import structlog
 
-from libs.sandbox.sandbox import Finished
+from libs.sandbox.output import Finished
 from services.transcoder.domain.error import LimitExceededError, UnreadableMediaError
 
 OUT_OF: Final = "Opening the file takes more {} than one file may take."

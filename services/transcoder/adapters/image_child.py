@@ -1,6 +1,6 @@
-"""Says what an image is, then makes a thumbnail of it, each as a line of JSON. Runs in the sandbox, by path.
+"""Says what an image is, then makes a thumbnail of it, each as a line of JSON. Runs in the sandbox, preloaded.
 
-`python -I image_child.py <file> <format> <max pixels> <thumbnail edge> <folder for the thumbnail, or - for none>`
+Arguments: `<file> <format> <max pixels> <thumbnail edge> <folder for the thumbnail, or - for none>`
 
 The first line: `{"facts": {…}}`, the fields of `contracts.events.ImageInfo`. It is written before anything is decoded, so that
 it is there even where decoding costs this program its life. The second one: `{"thumbnail": {…}}`, null for none; the image is
@@ -11,10 +11,7 @@ decoded nevertheless, to know whether it is whole. In place of either, as the la
 import json
 import sys
 import warnings
-from pathlib import Path
 from typing import Any, Final
-
-sys.path.insert(0, str(Path(__file__).parents[3]))  # `-I` leaves it out
 
 from libs.image.error import error_code
 from libs.image.source import Size, open_image
@@ -59,7 +56,3 @@ def make_thumbnail(path: str, image_format: str, max_pixels: int, edge: int, fol
 def fit(size: Size, edge: int) -> Size:
     scale = min(1.0, edge / size[0], edge / size[1])
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
-
-
-if __name__ == "__main__":
-    main()

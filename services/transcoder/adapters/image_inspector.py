@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from contracts.events import ImageInfo
-from libs.image import VARIABLES
 from libs.media_type.content import Content
-from libs.sandbox.sandbox import PYTHON, Limits, Sandbox
+from libs.sandbox.preloaded import PreloadedPrograms
+from libs.sandbox.sandbox import Limits
+from services.transcoder.adapters import program
 from services.transcoder.adapters.child import find_problem
 from services.transcoder.domain.error import LimitExceededError, UnreadableMediaError
 from services.transcoder.domain.media import MadeFile
 
-CHILD: Final = Path(__file__).with_name("image_child.py")
 LIMITS: Final = Limits(wall_seconds=60, memory_bytes=2 << 30, cpu_seconds=60, file_bytes=1 << 30)
 """The thumbnail is small; what libvips cannot hold in memory goes to a file meanwhile."""
 THUMBNAIL_EDGE: Final = 512
@@ -30,7 +30,7 @@ class InspectedImage:
 
 @dataclass(frozen=True)
 class ImageInspector:
-    sandbox: Sandbox
+    programs: PreloadedPrograms
     max_pixels: int
     limits: Limits = LIMITS
 
@@ -53,9 +53,9 @@ class ImageInspector:
     async def _ask(self, path: Path, content: Content, output: Path | None) -> tuple[dict[str, Any], Exception | None]:
         """The child's lines, together, and why there are no more."""
         answer: dict[str, Any] = {}
-        arguments = [str(content.image_format), str(self.max_pixels), str(THUMBNAIL_EDGE), str(output or "-")]
-        finished = await self.sandbox.run(
-            [*PYTHON, str(CHILD), str(path), *arguments], folder=path.parent, limits=self.limits, variables=VARIABLES,
+        arguments = [str(path), str(content.image_format), str(self.max_pixels), str(THUMBNAIL_EDGE), str(output or "-")]
+        finished = await self.programs.run(
+            program.IMAGE, arguments, folder=path.parent, limits=self.limits,
             on_line=lambda line: answer.update(json.loads(line)),
         )  # fmt: skip
         return answer, find_problem(finished, answer.get("error"), content.mime_type, self.max_pixels)

@@ -9,14 +9,15 @@ from typing import Any, Final
 
 from contracts.events import AudioStream, MediaInfo, VideoStream
 from libs.media_type.content import Content
-from libs.sandbox.sandbox import PYTHON, Limits, Sandbox
+from libs.sandbox.preloaded import PreloadedPrograms
+from libs.sandbox.sandbox import Limits
+from services.transcoder.adapters import program
 from services.transcoder.adapters.child import find_problem
 from services.transcoder.adapters.container import is_cut_off
 from services.transcoder.domain.color import Color, with_defaults
 from services.transcoder.domain.ladder import shown_size
 from services.transcoder.domain.media import Picture, Sound, Source, Video, choose_poster_time, rendition_rate
 
-MEDIA_CHILD: Final = Path(__file__).with_name("media_child.py")
 LIMITS: Final = Limits(wall_seconds=60, memory_bytes=2 << 30, cpu_seconds=60, file_bytes=64 << 20)
 READ_BYTES_PER_SECOND: Final = 16 << 20
 """Media files are read to their end; that may take so much longer."""
@@ -24,24 +25,24 @@ READ_BYTES_PER_SECOND: Final = 16 << 20
 
 @dataclass(frozen=True)
 class Inspector:
-    sandbox: Sandbox
+    programs: PreloadedPrograms
     max_pixels: int
     limits: Limits = LIMITS
 
     async def media(self, path: Path, content: Content) -> Source:
         """What is in the container. Raises UnreadableMediaError or LimitExceededError."""
         assert content.demuxer is not None
-        arguments = [content.demuxer, str(self.max_pixels), str(content.skipped_bytes)]
+        arguments = [str(path), content.demuxer, str(self.max_pixels), str(content.skipped_bytes)]
         size = (await asyncio.to_thread(path.stat)).st_size
-        answer = await self._ask(MEDIA_CHILD, path, arguments, content, _longer(self.limits, size // READ_BYTES_PER_SECOND))
+        limits = _longer(self.limits, size // READ_BYTES_PER_SECOND)
+        answer = await self._ask(path.parent, arguments, content, limits)
         shown_by_container = await asyncio.to_thread(is_cut_off, path, content.demuxer)
         if shown_by_container is not None:
             answer["is_cut_off"] = shown_by_container
         return _source(answer, content)
 
-    async def _ask(self, child: Path, path: Path, arguments: list[str], content: Content, limits: Limits) -> dict[str, Any]:
-        command = [*PYTHON, str(child), str(path), *arguments]
-        finished = await self.sandbox.run(command, folder=path.parent, limits=limits)
+    async def _ask(self, folder: Path, arguments: list[str], content: Content, limits: Limits) -> dict[str, Any]:
+        finished = await self.programs.run(program.MEDIA, arguments, folder=folder, limits=limits)
         answer: dict[str, Any] = json.loads(finished.stdout) if finished.code == 0 else {}
         if problem := find_problem(finished, answer.get("error"), content.mime_type, self.max_pixels):
             raise problem

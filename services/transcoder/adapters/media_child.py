@@ -1,6 +1,6 @@
-"""Opens one video or audio file and says what it is, as JSON. Runs in the sandbox, by path.
+"""Opens one video or audio file and says what it is, as JSON. Runs in the sandbox, preloaded.
 
-`python -I media_child.py <file> <demuxer> <max pixels> <bytes to skip>`
+Arguments: `<file> <demuxer> <max pixels> <bytes to skip>`
 Only the given demuxer may read it, from this one file, which is read to its end: containers often do not know how long
 their streams are, and what they say of all streams together does not hold for those that are used. The used streams are
 the first video and the first audio stream of which a frame can be decoded; a video stream must be decodable.
@@ -279,7 +279,3 @@ def used_sound(used: list[Track]) -> dict[str, Any]:
         "end_seconds": round((track.end or 0) - beginning(used), 3),
         "channels": track.stream.codec_context.channels or None,
     }
-
-
-if __name__ == "__main__":
-    main()

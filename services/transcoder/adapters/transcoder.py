@@ -7,7 +7,8 @@ from pathlib import Path
 
 import structlog
 
-from libs.sandbox.sandbox import Finished, Limits, Sandbox
+from libs.sandbox.output import Finished
+from libs.sandbox.sandbox import Limits, Sandbox
 from services.transcoder.adapters import ffmpeg
 from services.transcoder.adapters.child import ChildFailedError
 from services.transcoder.adapters.playlist import Variant, segments, write_master

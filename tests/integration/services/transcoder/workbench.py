@@ -9,6 +9,7 @@ import imageio_ffmpeg
 from libs.media_type.content import sniff_file
 from libs.sandbox.sandbox import Limits, Sandbox
 from services.transcoder.adapters.inspector import Inspector
+from services.transcoder.adapters.program import preload
 from services.transcoder.adapters.transcoder import Transcoder
 from services.transcoder.domain.media import MadeFile, Source
 
@@ -30,7 +31,11 @@ async def inspected(content: bytes, folder: Path) -> Source:
     path.write_bytes(content)
     with path.open("rb") as file:
         found = sniff_file(file)
-    return await Inspector(Sandbox("strict"), 40_000_000).media(path, found)
+    programs = preload(Sandbox("strict"))
+    try:
+        return await Inspector(programs, 40_000_000).media(path, found)
+    finally:
+        await programs.close()
 
 
 async def transcoded(content: bytes, folder: Path) -> Transcoded:

@@ -1,5 +1,6 @@
 """The ffmpeg command."""
 
+import re
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -18,8 +19,19 @@ PICTURE = Picture(0, Size(1280, 720), Fraction(25), Fraction(25), STANDARD, end_
 VIDEO = Video("mov", PICTURE, Sound(1, 2, end_seconds=60))
 
 
-def command(video: Video = VIDEO) -> list[str]:
-    return ffmpeg.command(Path("ffmpeg"), Path("/w/in.bin"), Path("/w/out"), video, threads=2, max_pixels=1000)
+def command(video: Video = VIDEO, output: Path = Path("/w/out")) -> list[str]:
+    return ffmpeg.command(Path("ffmpeg"), Path("/w/in.bin"), output, video, threads=2, max_pixels=1000)
+
+
+def outputs(video: Video = VIDEO) -> dict[str, dict[str, str]]:
+    """What is told to the `tee` muxer, in part: options by format."""
+    told = [dict(re.findall(r"(select|f|bsfs/v|movflags)=((?:\\\\:|[^:\]])+)", text)) for text in command(video)[-1].split("|")]
+    return {options.pop("f"): {name: value.replace("\\\\:", ":") for name, value in options.items()} for options in told}
+
+
+def variants(video: Video) -> str:
+    found: list[str] = re.findall(r"var_stream_map=([^\]]+)\]", command(video)[-1])
+    return found[0].replace("\\\\:", ":")
 
 
 def option(words: list[str], name: str) -> str:
@@ -43,18 +55,35 @@ def test_input_is_one_local_file_opened_by_one_demuxer() -> None:
 
 def test_video_is_decoded_once_for_all_outputs() -> None:
     assert filters(VIDEO).count("[0:0]") == 1
-    assert "split=6" in filters(VIDEO)  # MP4, four rungs, poster
+    assert "split=5" in filters(VIDEO)  # four rungs, the best of which is the MP4's, and the poster
+
+
+def test_each_size_is_encoded_once() -> None:
+    assert [option(command(), "-map"), command().count("-map")] == ["[poster]", 1 + 2 * 4]
+    assert outputs() == {
+        "mp4": {"select": "v:0,a:0", "movflags": "+faststart"},
+        "hls": {"select": "v:0,a:0,v:1,a:1,v:2,a:2,v:3,a:3", "bsfs/v": "dump_extra"},
+    }
+
+
+def test_a_movie_whose_size_no_rung_has_is_encoded_for_itself() -> None:
+    portrait = replace(VIDEO, picture=replace(PICTURE, size=Size(1080, 1920)))
+
+    assert "split=7" in filters(portrait)
+    assert outputs(portrait)["mp4"]["select"] == "v:0,a:0"
+    assert outputs(portrait)["hls"]["select"] == "v:1,a:1,v:2,a:2,v:3,a:3,v:4,a:4,v:5,a:5"
 
 
 def test_each_rung_is_a_variant_with_sound() -> None:
-    assert option(command(), "-var_stream_map") == "v:0,a:0,name:720p v:1,a:1,name:480p v:2,a:2,name:360p v:3,a:3,name:240p"
+    assert variants(VIDEO) == "v:0,a:0,name:720p v:1,a:1,name:480p v:2,a:2,name:360p v:3,a:3,name:240p"
 
 
 def test_no_sound_is_mapped_where_there_is_none() -> None:
-    words = command(replace(VIDEO, sound=None))
+    silent = replace(VIDEO, sound=None)
 
-    assert option(words, "-var_stream_map") == "v:0,name:720p v:1,name:480p v:2,name:360p v:3,name:240p"
-    assert "-c:a" not in words
+    assert variants(silent) == "v:0,name:720p v:1,name:480p v:2,name:360p v:3,name:240p"
+    assert outputs(silent)["mp4"]["select"] == "v:0"
+    assert "-c:a" not in command(silent)
 
 
 def test_ordinary_video_is_only_scaled() -> None:

@@ -7,7 +7,8 @@ from typing import Any, cast
 import pytest
 
 from libs.media_type.content import Content
-from libs.sandbox.sandbox import Finished, OnLine, Sandbox
+from libs.sandbox.output import Finished, OnLine
+from libs.sandbox.preloaded import PreloadedPrograms
 from services.transcoder.adapters.child import OUT_OF, ChildFailedError
 from services.transcoder.adapters.image_inspector import ImageInspector, InspectedImage
 from services.transcoder.domain.error import LimitExceededError, UnreadableMediaError
@@ -19,7 +20,7 @@ PNG, SVG = Content("image/png", image_format="png"), Content("image/svg+xml", im
 
 
 class Scripted:
-    """A sandbox whose program says these lines, and then ends like this."""
+    """Programs of which each says these lines, and then ends like this."""
 
     def __init__(self, lines: list[dict[str, Any]], finished: Finished) -> None:
         self._lines, self._finished = lines, finished
@@ -33,8 +34,8 @@ class Scripted:
 async def inspected(
     lines: list[dict[str, Any]], *, code: int = 0, out_of: Any = None, content: Content = PNG, wanted: bool = True
 ) -> InspectedImage:
-    sandbox = cast(Sandbox, Scripted(lines, Finished(code, b"", "details", out_of=out_of)))
-    return await ImageInspector(sandbox, 40_000_000).run(Path("in.bin"), content, Path("out") if wanted else None)
+    programs = cast(PreloadedPrograms, Scripted(lines, Finished(code, b"", "details", out_of=out_of)))
+    return await ImageInspector(programs, 40_000_000).run(Path("in.bin"), content, Path("out") if wanted else None)
 
 
 async def test_facts_and_thumbnail() -> None:

@@ -13,7 +13,8 @@ import pytest
 from contracts.events import FileDeleted, FileExpired, Stage
 from contracts.ids import UploadId
 from libs.object_store.port import ObjectStore, delete_prefix
-from libs.sandbox.sandbox import Finished, Sandbox
+from libs.sandbox.output import Finished
+from libs.sandbox.preloaded import PreloadedPrograms
 from services.gateway.files import soon
 from services.gateway.files.image import OUT_OF, ImageMaker, Made
 from services.gateway.store import UploadStore
@@ -269,11 +270,11 @@ async def test_an_image_made_while_its_file_was_removed_is_not_kept(gateway: "Ga
 async def test_a_child_that_was_killed_is_nobodys_fault(gateway: "Gateway", monkeypatch: pytest.MonkeyPatch) -> None:
     file_id = await published(gateway, PHOTO)
 
-    async def killed(_sandbox: Sandbox, *_arguments: object, **_options: object) -> Finished:
+    async def killed(_programs: PreloadedPrograms, *_arguments: object, **_options: object) -> Finished:
         return Finished(-9, b"", "")
 
     with monkeypatch.context() as patched:
-        patched.setattr(Sandbox, "run", killed)
+        patched.setattr(PreloadedPrograms, "run", killed)
         assert (await refused(gateway, f"/{file_id}/-/preview/"))[0] == 503
     assert await status_of(gateway, f"/{file_id}/-/preview/") == 200
 
