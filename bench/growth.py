@@ -18,7 +18,8 @@ from typing import Any
 import psycopg
 
 from bench.chain import burst, measured, report
-from bench.standalone import process, standalone
+from bench.standalone import data_folder
+from bench.target import target
 from deploy.postgres.embedded import binaries
 from deploy.postgres.prepare import SERVICES
 
@@ -171,16 +172,15 @@ def copied(column: str, key: str, table: str) -> str:
 
 
 async def main(count: int, past: int) -> None:
-    async with standalone() as demo:
-        folder = Path(process().environ()["LONGSHORE_DATA_DIR"])
-        database = f"postgresql://postgres@/postgres?host={folder / 'run'}"
-        await burst(demo, 50)  # warm
-        with psycopg.connect(database, autocommit=True) as connection:
+    async with target(is_distributed=False) as to:
+        folder = data_folder()
+        await burst(to, 50)  # warm
+        with psycopg.connect(to.database, autocommit=True) as connection:
             connection.execute("CHECKPOINT")
-            await burst(demo, count)  # what it leaves free, the next one fills; pages are in the log once
+            await burst(to, count)  # what it leaves free, the next one fills; pages are in the log once
             vacuum(connection)
             sizes_before, updates_before, start = sizes(connection), updates(connection), position(connection)
-            empty = await measured(demo, database, process(), count)
+            empty = await measured(to, count)
             await asyncio.sleep(2)
             end = position(connection)
             report("without a past", empty, count)
@@ -191,8 +191,8 @@ async def main(count: int, past: int) -> None:
             if not past:
                 return
             put_in_past(connection, past)
-        await burst(demo, 50)
-        full = await measured(demo, database, process(), count)
+        await burst(to, 50)
+        full = await measured(to, count)
         report(f"with {past} past uploads", full, count)
         cost = sum(full.cpu.values()) / sum(empty.cpu.values())
         print(f"  cost beside the same without: {cost:.2f}{'' if cost <= AIM_COST else f'  above {AIM_COST}'}")
