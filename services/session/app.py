@@ -2,10 +2,10 @@
 
 from datetime import timedelta
 
+from libs.jobs.timer import repeated
 from libs.object_store.port import ObjectStore
 from libs.outbox.unit_of_work import Outbox
 from libs.postgres.database import Database
-from libs.runtime.loop import repeated
 from libs.runtime.service import Loop, Resource, Service
 from libs.runtime.wakeup import Wakeups
 from services.session.adapters.clamd import Clamd

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import imageio_ffmpeg
 
+from libs.jobs.timer import repeated
 from libs.object_store.port import ObjectStore
 from libs.outbox.unit_of_work import Outbox
 from libs.postgres.database import Database
-from libs.runtime.loop import repeated
 from libs.runtime.service import Loop, Service
 from libs.runtime.wakeup import Wakeups
 from libs.sandbox.sandbox import Limits, Sandbox
