@@ -11,6 +11,11 @@ class RetryPolicy:
     pauses: tuple[float, ...]
     is_endless: bool = False
 
+    @classmethod
+    def growing(cls, first_seconds: float, *, factor: float, count: int) -> "RetryPolicy":
+        """`count` further attempts, each after `factor` times the pause before."""
+        return cls(tuple(first_seconds * factor**number for number in range(count)))
+
     def pause_seconds(self, failures: int) -> float | None:
         """After so many failures, this one included; None: there is no further attempt.
 

@@ -27,6 +27,8 @@ STOP_SECONDS: Final = 3.0
 RETRY_SECONDS: Final = 0.5
 """Before a database that was away is asked again."""
 
+REMEMBERED_TENANTS: Final = 200
+
 R = TypeVar("R")
 R_contra = TypeVar("R_contra", contravariant=True)
 
@@ -81,6 +83,8 @@ class Worker(Generic[J, R]):
         self._results: list[tuple[J, R]] = []
         self._unfinished: list[J] = []
         """Cancelled by a stop, to be given back."""
+        self._served: dict[UUID, None] = {}
+        """Whose turns were the last ones, in their order."""
         self._changed = asyncio.Event()
         self._is_claim_due = False
         self._is_draining = False
@@ -174,7 +178,7 @@ class Worker(Generic[J, R]):
         asked_at, self._is_claim_due = asyncio.get_running_loop().time(), False
         running = Counter(job.tenant_id for job, _ in self._running.values())
         try:
-            jobs = await self._repository.claim(ClaimLimits(free, self._per_tenant, running))
+            jobs = await self._repository.claim(ClaimLimits(free, self._per_tenant, running, tuple(self._served)))
         except BaseException:
             self._is_claim_due = True
             raise
@@ -183,8 +187,16 @@ class Worker(Generic[J, R]):
             return
         self._is_claim_due |= len(jobs) >= free
         self._leases.add(jobs, asked_at)
+        self._remember_turns(jobs)
         for job in jobs:
             self._running[job.lease] = job, asyncio.create_task(self._run(job), name=f"{self._name}.job")
+
+    def _remember_turns(self, jobs: Sequence[J]) -> None:
+        for job in jobs:
+            self._served.pop(job.tenant_id, None)
+            self._served[job.tenant_id] = None
+        for tenant_id in list(self._served)[:-REMEMBERED_TENANTS]:
+            del self._served[tenant_id]
 
     async def _record(self) -> None:
         results = self._results[:]

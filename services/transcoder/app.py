@@ -5,7 +5,6 @@ from pathlib import Path
 
 import imageio_ffmpeg
 
-from libs.jobs.timer import repeated
 from libs.object_store.port import ObjectStore
 from libs.outbox.unit_of_work import Outbox
 from libs.postgres.database import Database
@@ -19,13 +18,14 @@ from services.transcoder.adapters.inspector import Inspector
 from services.transcoder.adapters.transcoder import Transcoder
 from services.transcoder.domain.job import Lane
 from services.transcoder.handlers import HANDLERS
-from services.transcoder.jobs import FORGET_SECONDS, CleanLoop, CountLoop, SniffLoop, WorkLoop
+from services.transcoder.jobs import cleaning, counting, processing, sniffing
 from services.transcoder.settings import Settings
 from services.transcoder.usecases.cleaning import Cleaner
-from services.transcoder.usecases.outcome import Outcomes
+from services.transcoder.usecases.job_handler import JobHandler
 from services.transcoder.usecases.processing import Processor
+from services.transcoder.usecases.report import Reporter
+from services.transcoder.usecases.repository import JobRepository
 from services.transcoder.usecases.sniffing import Sniffer
-from services.transcoder.usecases.working import Worker
 
 
 def build(settings: Settings, store: ObjectStore) -> Service:
@@ -43,25 +43,19 @@ def build(settings: Settings, store: ObjectStore) -> Service:
 
 
 def _loops(settings: Settings, outbox: Outbox, store: ObjectStore, workspace: Workspace) -> dict[str, Loop]:
-    wakeups = outbox.wakeups
-    outcomes = Outcomes(outbox, settings.transcoder_lease_seconds)
-    worker = Worker(store, outcomes, _processor(settings, outcomes, store, workspace))
+    lease_seconds = settings.transcoder_lease_seconds
     cleaner = Cleaner(outbox, store, forget_age=timedelta(days=settings.transcoder_forget_days))
     lanes: tuple[tuple[Lane, int], ...] = (("quick", settings.transcoder_quick_jobs), ("video", settings.transcoder_jobs))
-    return {
-        **{f"sniff-{number}": SniffLoop(outcomes, Sniffer(store, outcomes), wakeups).run for number in (1, 2)},
-        **{
-            f"{lane}-{number + 1}": WorkLoop(lane, outcomes, worker, wakeups).run
-            for lane, count in lanes
-            for number in range(count)
-        },
-        "clean": CleanLoop(cleaner, wakeups).run,
-        "forget": repeated(cleaner.forget, wakeups, "forget", FORGET_SECONDS),
-        "count": CountLoop(outcomes).run,
-    }
+    loops = {"sniff": sniffing(outbox, JobRepository(outbox, "sniff", lease_seconds), Sniffer(store, lease_seconds / 2))}
+    reporter = Reporter(outbox)
+    processor = _processor(settings, reporter, store, workspace)
+    for lane, slots in lanes:
+        jobs = JobRepository(outbox, lane, lease_seconds)
+        loops[lane] = processing(outbox, jobs, JobHandler(store, jobs, reporter, processor), slots)
+    return loops | cleaning(outbox, cleaner) | {"count": counting(outbox)}
 
 
-def _processor(settings: Settings, outcomes: Outcomes, store: ObjectStore, workspace: Workspace) -> Processor:
+def _processor(settings: Settings, reporter: Reporter, store: ObjectStore, workspace: Workspace) -> Processor:
     sandbox = Sandbox(settings.sandbox)
     limits = Limits(
         wall_seconds=settings.transcoder_max_seconds,
@@ -80,4 +74,4 @@ def _processor(settings: Settings, outcomes: Outcomes, store: ObjectStore, works
     )
     inspector = Inspector(sandbox, settings.transcoder_max_pixels)
     images = ImageInspector(sandbox, settings.transcoder_max_image_pixels)
-    return Processor(store, outcomes, workspace, inspector, images, transcoder)
+    return Processor(store, reporter, workspace, inspector, images, transcoder)

@@ -29,7 +29,7 @@ TABLE = """
 
 CLAIM = f"""
     {due_in_turns(table="task", key="id", due_at="due_at", condition="result IS NULL")}
-    UPDATE task SET lease = gen_random_uuid(), claims = claims + 1, due_at = now() + $5 * interval '1 second'
+    UPDATE task SET lease = gen_random_uuid(), claims = claims + 1, due_at = now() + $6 * interval '1 second'
     WHERE id = ANY (ARRAY(SELECT id FROM chosen))
     RETURNING task.*
 """

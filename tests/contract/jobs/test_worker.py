@@ -282,17 +282,19 @@ async def test_a_stop_within_a_claim_gives_back_what_that_took(tasks: TaskReposi
     assert (await tasks.task(task_id))["lease"] is None
 
 
-async def test_a_tenant_with_many_tasks_does_not_delay_anothers_first(tasks: TaskRepository) -> None:
+@pytest.mark.parametrize("slots", [1, 2])
+async def test_a_tenant_with_many_tasks_does_not_delay_anothers_first(tasks: TaskRepository, slots: int) -> None:
     await tasks.add(TENANT, *range(2000))
     handler = Handler(hangs=True)
-    async with running(worker_of(tasks, handler, slots=2)):
-        await handler.has_started(2)
-        await tasks.add(OTHER, 2000)
+    async with running(worker_of(tasks, handler, slots=slots)):
+        await handler.has_started(slots)
+        await tasks.add(OTHER, 2000, 2001)
 
-        handler.slots.release()
-        await handler.has_started(3)
+        for _ in range(4):
+            handler.slots.release()
+            await handler.has_started(len(handler.started) + 1)
 
-    assert [task.tenant_id for task in handler.started] == [TENANT, TENANT, OTHER]
+    assert [task.tenant_id for task in handler.started[slots:]] == [OTHER, TENANT, OTHER, TENANT]
 
 
 async def test_tenants_take_turns_within_one_claim(tasks: TaskRepository) -> None:
