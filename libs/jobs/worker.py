@@ -140,11 +140,9 @@ class Worker(Generic[J, R]):
 
     async def _step_until_drained(self) -> None:
         pace = Pace()
-        while not (self._is_draining and not self._occupied and not self._unfinished):
+        while self._failure is None and (not self._is_draining or self._occupied or self._unfinished):
             await self._changed.wait()
             self._changed.clear()
-            if self._failure is not None:
-                raise self._failure
             await pace.rest()
             try:
                 with pace.batch():
@@ -156,6 +154,8 @@ class Worker(Generic[J, R]):
                     log.error("jobs.unexpected_error", worker=self._name, exc_info=error)
                 await asyncio.sleep(RETRY_SECONDS)
                 self._changed.set()
+        if self._failure is not None:
+            raise self._failure
 
     async def _step(self) -> None:
         if self._results:
@@ -237,7 +237,6 @@ class Worker(Generic[J, R]):
             self._leave(job, type(error).__name__, traceback.format_tb(error.__traceback__))
         except BaseException as error:  # it ends the process, or in tests stands for its death
             self._failure = error
-            raise
         finally:
             del self._running[job.lease]
             self._is_claim_due |= self._per_tenant is not None  # a job may have waited for this one

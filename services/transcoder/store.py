@@ -88,8 +88,8 @@ class TranscoderStore:
         return await self._end(
             """
             UPDATE job SET state = 'completed', lease = NULL, percent = 100, mime_type = held.mime_type,
-                renditions = held.renditions, changed_at = now()
-            FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::jsonb[]) AS held (upload_id, lease, mime_type, renditions)
+                renditions = held.renditions::jsonb, changed_at = now()
+            FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[]) AS held (upload_id, lease, mime_type, renditions)
             """,
             [job for job, _ in completed],
             [outcome.mime_type for _, outcome in completed],

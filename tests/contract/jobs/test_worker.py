@@ -4,7 +4,6 @@ import asyncio
 import os
 import subprocess
 import sys
-import time
 from collections import Counter
 from pathlib import Path
 from uuid import uuid4
@@ -17,6 +16,7 @@ from libs.jobs.lease import LeaseLostError
 from libs.outbox.unit_of_work import Outbox
 from libs.postgres.database import Database
 from libs.runtime.wakeup import Wakeups
+from tests.clock import turn_clock
 from tests.contract.jobs.conftest import running, until
 from tests.contract.jobs.task import Task, TaskRepository, worker_of
 
@@ -336,8 +336,7 @@ async def test_two_claims_at_the_same_time_share_the_tasks(tasks: TaskRepository
 async def test_the_clock_of_the_process_does_not_matter(
     tasks: TaskRepository, monkeypatch: pytest.MonkeyPatch, skew_seconds: int
 ) -> None:
-    true_time = time.time
-    monkeypatch.setattr(time, "time", lambda: true_time() + skew_seconds)
+    turn_clock(monkeypatch, skew_seconds)
     [task_id] = await tasks.add(TENANT, SLOW)
     handler = Handler()
     async with running(worker_of(tasks, handler)):
