@@ -6,6 +6,8 @@ from datetime import timedelta
 from libs.egress.client import GuardedClient
 from libs.egress.policy import Policy, parse_networks
 from libs.egress.upload import UploadLimits
+from libs.jobs.timer import repeated
+from libs.jobs.worker import Worker
 from libs.object_store.port import ObjectStore
 from libs.outbox.unit_of_work import Outbox
 from libs.postgres.database import Database
@@ -28,9 +30,11 @@ from services.delivery.publishing.connectors.youtube.api import YouTubeApi
 from services.delivery.publishing.connectors.youtube.connector import YouTubeConnector
 from services.delivery.publishing.connectors.youtube.processing import Patience
 from services.delivery.publishing.connectors.youtube.token import AccessTokens
+from services.delivery.publishing.domain.publication import PUBLICATIONS
 from services.delivery.publishing.usecases.attempting import Attempting
-from services.delivery.publishing.usecases.outcome import Outcomes
-from services.delivery.publishing.usecases.working import Worker
+from services.delivery.publishing.usecases.cleaner import Cleaner
+from services.delivery.publishing.usecases.publication_handler import PublicationHandler
+from services.delivery.publishing.usecases.repository import PublicationRepository
 from services.delivery.settings import Settings
 
 LEASE_MARGIN_SECONDS = 15
@@ -69,7 +73,12 @@ def build(settings: Settings, store: ObjectStore) -> Service:
             "webhook-replays": Replays(outbox).run,
             "upkeep": Upkeep(outbox, retention=retention).run,
             "publications": dispatch.run,
-            "publications-upkeep": publishing.Upkeep(outbox, retention=retention).run,
+            "publications-upkeep": repeated(
+                publishing.Upkeep(outbox, retention=retention).once,
+                outbox.wakeups,
+                "publications-upkeep",
+                publishing.UPKEEP_SECONDS,
+            ),
         },
         resources=(store, client),
     )
@@ -98,16 +107,21 @@ def _youtube(settings: Settings, client: GuardedClient, limits: UploadLimits) ->
 
 def _dispatch(
     settings: Settings, outbox: Outbox, store: ObjectStore, secrets: SecretBox, registry: Registry
-) -> publishing.DispatchLoop:
-    outcomes = Outcomes(
-        outbox, Schedule(settings.delivery_publication_schedule_seconds), settings.delivery_publication_lease_seconds
+) -> publishing.Dispatcher:
+    lease_seconds, poll_seconds = settings.delivery_publication_lease_seconds, settings.delivery_poll_seconds
+    attempting = Attempting(store, secrets, registry, outbox, lease_seconds)
+    cleaner = Cleaner(attempting)
+    publications = PublicationRepository(
+        outbox, lease_seconds, settings.delivery_account_concurrency, poll_seconds, cleaner.start
     )
-    return publishing.DispatchLoop(
-        outbox,
-        outcomes,
-        Worker(outcomes, Attempting(store, secrets, registry, outcomes)),
-        concurrency=settings.delivery_publication_concurrency,
-        account_concurrency=settings.delivery_account_concurrency,
-        tenant_concurrency=settings.delivery_tenant_concurrency,
-        poll_seconds=settings.delivery_poll_seconds,
+    worker = Worker(
+        PUBLICATIONS,
+        publications,
+        PublicationHandler(attempting, Schedule(settings.delivery_publication_schedule_seconds)).handle,
+        outbox.wakeups,
+        slots=settings.delivery_publication_concurrency,
+        per_tenant=settings.delivery_tenant_concurrency,
+        lease_seconds=lease_seconds,
+        poll_seconds=publications.seconds_until_due,
     )
+    return publishing.Dispatcher(worker, cleaner)

@@ -5,11 +5,11 @@ from datetime import timedelta
 from math import ceil
 
 from libs.egress.policy import Policy, parse_networks
+from libs.jobs.timer import repeated
 from libs.object_store.capability import KeepsFiles, SignsReads
 from libs.object_store.port import ObjectStore
 from libs.outbox.unit_of_work import Outbox
 from libs.postgres.database import Database
-from libs.runtime.loop import repeated
 from libs.runtime.secret import SecretBox
 from libs.runtime.service import Loop, Service
 from libs.runtime.single_flight import SingleFlight

@@ -4,6 +4,9 @@ from datetime import timedelta
 
 from libs.egress.client import GuardedClient
 from libs.egress.policy import Policy, parse_networks
+from libs.jobs.retry import RetryPolicy
+from libs.jobs.timer import repeated
+from libs.jobs.worker import Worker
 from libs.object_store.port import ObjectStore
 from libs.object_store.s3 import S3Store
 from libs.outbox.unit_of_work import Outbox
@@ -14,18 +17,20 @@ from libs.runtime.wakeup import Wakeups
 from services.ingest.adapters.blob import BlobSource
 from services.ingest.adapters.changes import Changes
 from services.ingest.adapters.source import HttpSource
-from services.ingest.domain.fetch import Retries
+from services.ingest.domain.fetch import FETCHES, Fetch
 from services.ingest.domain.ignored_name import IgnoredNames
+from services.ingest.domain.outcome import Outcome
 from services.ingest.domain.watch import WATCH
 from services.ingest.handlers import HANDLERS
-from services.ingest.jobs import ClearingLoop, FetchLoop, Upkeep, WatchLoop
+from services.ingest.jobs import UPKEEP_SECONDS, ClearingLoop, Upkeep, WatchLoop
 from services.ingest.settings import Settings
+from services.ingest.usecases.fetch_handler import FetchHandler
 from services.ingest.usecases.fetching import Fetching
-from services.ingest.usecases.outcome import Outcomes
 from services.ingest.usecases.places import Places
+from services.ingest.usecases.report import Reporter
+from services.ingest.usecases.repository import FetchRepository
 from services.ingest.usecases.sourcing import Sources, WatchedSource
 from services.ingest.usecases.watching import Clearing, Finding
-from services.ingest.usecases.working import Worker
 
 
 def build(settings: Settings, store: ObjectStore) -> Service:
@@ -45,7 +50,7 @@ def build(settings: Settings, store: ObjectStore) -> Service:
         idle_seconds=settings.ingest_idle_seconds,
     )
     changes = Changes(lambda: outbox.wakeups.wake(WATCH))
-    fetches = _fetch_loop(
+    fetches = _fetch_worker(
         settings, outbox, store, _sources(settings, outbox, store, client=client, secrets_box=secrets_box, places=places)
     )
     poll_seconds = settings.ingest_watch_poll_seconds
@@ -65,7 +70,12 @@ def build(settings: Settings, store: ObjectStore) -> Service:
         name="ingest",
         outbox=outbox,
         handlers=HANDLERS,
-        loops={"fetches": fetches.run, "watch": watch.run, "clearing": clearing_loop.run, "upkeep": upkeep.run},
+        loops={
+            "fetches": fetches.run,
+            "watch": watch.run,
+            "clearing": clearing_loop.run,
+            "upkeep": repeated(upkeep.once, outbox.wakeups, "upkeep", UPKEEP_SECONDS),
+        },
         resources=[store, client, changes],
     )
 
@@ -83,14 +93,19 @@ def _sources(
     return Sources({"blob": blobs, "watch": WatchedSource(outbox, places)}, http)
 
 
-def _fetch_loop(settings: Settings, outbox: Outbox, store: ObjectStore, sources: Sources) -> FetchLoop:
-    retries = Retries(settings.ingest_retries, settings.ingest_retry_seconds)
-    outcomes = Outcomes(outbox, retries, settings.ingest_lease_seconds)
-    return FetchLoop(
-        outbox,
-        outcomes,
-        Worker(store, outcomes, Fetching(sources, store, outcomes)),
-        concurrency=settings.ingest_concurrency,
-        tenant_concurrency=settings.ingest_tenant_concurrency,
+def _fetch_worker(settings: Settings, outbox: Outbox, store: ObjectStore, sources: Sources) -> Worker[Fetch, Outcome]:
+    retries = RetryPolicy.growing(settings.ingest_retry_seconds, factor=3, count=settings.ingest_retries)
+    fetches, reporter = FetchRepository(outbox, settings.ingest_lease_seconds), Reporter(outbox)
+    handler = FetchHandler(store, fetches, reporter, Fetching(sources, store, reporter), retries)
+    return Worker(
+        FETCHES,
+        fetches,
+        handler.handle,
+        outbox.wakeups,
+        slots=settings.ingest_concurrency,
+        per_tenant=settings.ingest_tenant_concurrency,
+        lease_seconds=settings.ingest_lease_seconds,
         poll_seconds=settings.ingest_poll_seconds,
+        drain_seconds=0,  # a fetch that was cut off goes on elsewhere, from its beginning
+        abandon=handler.abandon,
     )

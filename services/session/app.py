@@ -2,20 +2,23 @@
 
 from datetime import timedelta
 
+from libs.jobs.timer import repeated
+from libs.jobs.worker import Worker
 from libs.object_store.port import ObjectStore
 from libs.outbox.unit_of_work import Outbox
 from libs.postgres.database import Database
-from libs.runtime.loop import repeated
 from libs.runtime.service import Loop, Resource, Service
 from libs.runtime.wakeup import Wakeups
 from services.session.adapters.clamd import Clamd
 from services.session.domain.lane import LARGE, SMALL, Lane
+from services.session.domain.promotion import Outcome, PromotionJob
 from services.session.handlers import CLEANUP, HANDLERS
 from services.session.jobs.cleanup import Cleanup
 from services.session.jobs.deadline import Deadline
 from services.session.jobs.forgetting import Forgetting
 from services.session.jobs.gauge import Gauges
 from services.session.jobs.promotion import Promotion
+from services.session.jobs.promotion_repository import PromotionRepository
 from services.session.jobs.retention import Retention
 from services.session.jobs.scanning import Scanning
 from services.session.settings import Settings
@@ -49,28 +52,23 @@ def _loops(settings: Settings, outbox: Outbox, store: ObjectStore) -> dict[str, 
 
 
 def _promotions(settings: Settings, outbox: Outbox, store: ObjectStore, clamd: Clamd | None) -> dict[str, Loop]:
-    """One loop for each lane; with a virus scanner as many as it scans files at once, each with batches as small.
-
-    A batch ends with its slowest scan, which may take minutes, while other loops, and other processes, go on.
-    """
-    scans = settings.session_scans
-    loops = {}
-    for lane in (SMALL, LARGE):
-        once = _promotion(settings, outbox, store, lane, clamd).once
-        for number in range(scans if clamd else 1):
-            name = f"{lane.name}.{number}" if number else lane.name
-            loops[name] = repeated(once, outbox.wakeups, lane.name, 1)
-    return loops
+    """A worker for each lane; a virus scanner gets no more files at once than it scans."""
+    copies, scans = settings.session_copies, settings.session_scans
+    slots = {SMALL: scans, LARGE: scans} if clamd else {SMALL: settings.session_batch, LARGE: copies}
+    scanning = Scanning(store, clamd, accepts_oversized=settings.session_scan_oversized == "accept") if clamd else None
+    return {lane.name: _worker(settings, outbox, store, lane, scanning=scanning, slots=slots[lane]).run for lane in slots}
 
 
-def _promotion(settings: Settings, outbox: Outbox, store: ObjectStore, lane: Lane, clamd: Clamd | None) -> Promotion:
-    scans, accepts_oversized = settings.session_scans, settings.session_scan_oversized == "accept"
-    return Promotion(
-        outbox,
-        store,
-        lane,
-        batch=min(settings.session_batch, scans) if clamd else settings.session_batch,
-        copies=settings.session_copies,
-        lease=timedelta(seconds=settings.session_lease_seconds),
-        scanning=Scanning(store, clamd, scans=scans, accepts_oversized=accepts_oversized) if clamd else None,
+def _worker(
+    settings: Settings, outbox: Outbox, store: ObjectStore, lane: Lane, *, scanning: Scanning | None, slots: int
+) -> Worker[PromotionJob, Outcome]:
+    promotions = PromotionRepository(outbox, lane, timedelta(seconds=settings.session_lease_seconds))
+    return Worker(
+        lane.name,
+        promotions,
+        Promotion(store, promotions, copies=settings.session_copies, scanning=scanning).handle,
+        outbox.wakeups,
+        slots=slots,
+        lease_seconds=settings.session_lease_seconds,
+        poll_seconds=1,
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 
 from contracts.events import (
     FetchFailed,
@@ -31,9 +31,8 @@ CLEANUP = "cleanup"
 async def on_facts(messages: Sequence[Message[UploadEvent]], work: UnitOfWork) -> None:
     """Applies each to its upload's session, which is created where the first one about an upload was heard."""
     store = SessionStore(work.connection)
-    now = datetime.now(UTC)
     while messages:
-        known = await store.lock([message.event.upload_id for message in messages])
+        known, now = await store.lock_at([message.event.upload_id for message in messages])
         sessions = dict(known)
         steps = [_step(message, sessions, now) for message in messages]
         inserted = await store.insert([session for key, session in sessions.items() if key not in known])

@@ -1,13 +1,16 @@
 """All SQL of the session service."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from contracts.events import Constraints, StoredObject
 from contracts.ids import UploadId
+from libs.jobs.claim import ClaimLimits, due_in_turns
 from libs.postgres.database import Connection
+from services.session.domain.lane import LARGE, SMALL, Lane
+from services.session.domain.promotion import Postponed, PromotionJob
 from services.session.domain.session import Session, State
 
 COLUMNS = {
@@ -20,17 +23,41 @@ COLUMNS = {
 }  # fmt: skip
 """The fields of a `Session`, in order of the statements' parameters, with their types."""
 
+
+def _waiting(lane: Lane) -> str:
+    """Sessions that wait for their promotion, as the index of the lane says it."""
+    return f"state = 'stored' AND staged_bytes BETWEEN {lane.min_bytes} AND {lane.max_bytes}"
+
+
+def _claim(lane: Lane) -> str:
+    return f"""
+        {due_in_turns(table="sessions", key="upload_id", due_at="promote_at", condition=_waiting(lane))}
+        UPDATE sessions s
+        SET lease_owner = gen_random_uuid(), promote_at = now() + $6::interval,
+            promote_attempts = least(promote_attempts + 1, 10000)
+        WHERE upload_id = ANY (ARRAY(SELECT upload_id FROM chosen))
+        RETURNING {_SELECTED}, lease_owner, promote_attempts
+    """
+
+
 _SELECTED = ", ".join(COLUMNS)
 _QUALIFIED = ", ".join(f"s.{column}" for column in COLUMNS)
 _ROWS = f"unnest({', '.join(f'${number}::{kind}[]' for number, kind in enumerate(COLUMNS.values(), 1))}) AS x ({_SELECTED})"
 _ASSIGNMENTS = ", ".join(f"{column} = x.{column}" for column in COLUMNS if column != "upload_id")
 
-LOCK = f"SELECT {_SELECTED} FROM sessions WHERE upload_id = ANY($1) ORDER BY upload_id FOR UPDATE"
+# The database's time comes along, even where no session is known.
+LOCK = f"""
+    SELECT clock.now, locked.* FROM (SELECT now() AS now) AS clock LEFT JOIN LATERAL (
+        SELECT {_SELECTED} FROM sessions WHERE upload_id = ANY($1) ORDER BY upload_id FOR UPDATE
+    ) AS locked ON true
+"""
 
 LOCK_CLAIMED = f"""
-    SELECT {_SELECTED} FROM sessions WHERE upload_id = ANY($2) AND lease_owner = $1 AND state = 'stored'
-    ORDER BY upload_id FOR UPDATE
+    SELECT now() AS now, {_SELECTED} FROM sessions
+    WHERE upload_id = ANY($1) AND lease_owner = ANY($2) AND state = 'stored' ORDER BY upload_id FOR UPDATE
 """
+
+CLAIM_PROMOTIONS = {lane: _claim(lane) for lane in (SMALL, LARGE)}
 
 INSERT = f"""
     INSERT INTO sessions ({_SELECTED}, staged_bytes, promote_at)
@@ -53,34 +80,25 @@ UPDATE = f"""
     WHERE s.upload_id = x.upload_id
 """
 
-CLAIM_PROMOTIONS = f"""
-    WITH due AS (
-        SELECT upload_id FROM sessions
-        WHERE state = 'stored' AND promote_at <= now() AND staged_bytes BETWEEN $4 AND $5
-        ORDER BY promote_at LIMIT $3 FOR UPDATE SKIP LOCKED
-    )
+STILL_OURS = "s.upload_id = held.upload_id AND s.lease_owner = held.lease AND s.state = 'stored'"
+
+RENEW = f"""
+    UPDATE sessions s SET promote_at = now() + $3::interval
+    FROM unnest($1::uuid[], $2::uuid[]) AS held (upload_id, lease) WHERE {STILL_OURS}
+    RETURNING held.lease
+"""
+
+POSTPONE = f"""
     UPDATE sessions s
-    SET lease_owner = $1, promote_at = now() + $2::interval, promote_attempts = least(promote_attempts + 1, 10000)
-    FROM due WHERE s.upload_id = due.upload_id
-    RETURNING {_QUALIFIED}
+    SET lease_owner = NULL, promote_at = now() + held.seconds * interval '1 second',
+        failed_scans = s.failed_scans + held.failed_scans
+    FROM unnest($1::uuid[], $2::uuid[], $3::float8[], $4::int[]) AS held (upload_id, lease, seconds, failed_scans)
+    WHERE {STILL_OURS}
 """
 
-RENEW = """
-    UPDATE sessions SET promote_at = now() + $2::interval
-    WHERE upload_id = ANY($3) AND lease_owner = $1 AND state = 'stored'
-    RETURNING upload_id
-"""
-
-POSTPONE = """
-    UPDATE sessions
-    SET lease_owner = NULL, promote_at = now() + least(60, power(2, least(promote_attempts, 7) - 1)) * interval '1 second',
-        failed_scans = failed_scans + $3
-    WHERE upload_id = ANY($2) AND lease_owner = $1 AND state = 'stored'
-"""
-
-RELEASE = """
-    UPDATE sessions SET lease_owner = NULL, promote_at = now(), promote_attempts = greatest(promote_attempts - 1, 0)
-    WHERE upload_id = ANY($2) AND lease_owner = $1 AND state = 'stored'
+RELEASE = f"""
+    UPDATE sessions s SET lease_owner = NULL, promote_at = now(), promote_attempts = greatest(promote_attempts - 1, 0)
+    FROM unnest($1::uuid[], $2::uuid[]) AS held (upload_id, lease) WHERE {STILL_OURS}
 """
 
 CLEAN_ORPHANS = """
@@ -100,7 +118,7 @@ CLAIM_DEADLINES = f"""
 """
 
 DUE_FOR_REMOVAL = f"""
-    SELECT {_SELECTED} FROM sessions
+    SELECT now() AS now, {_SELECTED} FROM sessions
     WHERE state = 'completed' AND removal IS NULL AND file_expires_at <= now() - $2::interval
     ORDER BY file_expires_at LIMIT $1 FOR UPDATE SKIP LOCKED
 """
@@ -128,8 +146,9 @@ FORGET = """
     RETURNING upload_id
 """
 
-WAITING = """
-    SELECT (SELECT count(*) FROM sessions WHERE state = 'stored') AS promotion,
+WAITING = f"""
+    SELECT (SELECT count(*) FROM sessions WHERE {_waiting(SMALL)}) + (SELECT count(*) FROM sessions WHERE {_waiting(LARGE)})
+               AS promotion,
            (SELECT count(*) FROM sessions WHERE cleanup_at <= now()) AS cleanup,
            (SELECT count(*) FROM sessions WHERE state = 'registered' AND deadline_at <= now()) AS deadline
 """
@@ -141,13 +160,17 @@ class SessionStore:
 
     async def lock(self, upload_ids: Sequence[UploadId]) -> dict[UploadId, Session]:
         """Those that are known, locked in the order in which everybody locks them."""
-        rows = await self._connection.fetch(LOCK, sorted(set(upload_ids)))
-        return {row["upload_id"]: _session(row) for row in rows}
+        return (await self.lock_at(upload_ids))[0]
 
-    async def lock_claimed(self, owner: UUID, upload_ids: Sequence[UploadId]) -> dict[UploadId, Session]:
-        """Those of the owner's claim whose promotion still is the owner's to decide."""
-        rows = await self._connection.fetch(LOCK_CLAIMED, owner, list(upload_ids))
-        return {row["upload_id"]: _session(row) for row in rows}
+    async def lock_at(self, upload_ids: Sequence[UploadId]) -> tuple[dict[UploadId, Session], datetime]:
+        """The same, and the time, which is the database's."""
+        rows = await self._connection.fetch(LOCK, sorted(set(upload_ids)))
+        return {row["upload_id"]: _session(row) for row in rows if row["upload_id"]}, rows[0]["now"]
+
+    async def lock_claimed(self, jobs: Sequence[PromotionJob]) -> tuple[dict[UploadId, Session], datetime | None]:
+        """Those whose promotion still is ours to decide, and the database's time where there are any."""
+        rows = await self._connection.fetch(LOCK_CLAIMED, *_held(jobs))
+        return {row["upload_id"]: _session(row) for row in rows}, rows[0]["now"] if rows else None
 
     async def insert(self, sessions: Sequence[Session]) -> set[UploadId]:
         """Those that nobody else created before."""
@@ -160,23 +183,26 @@ class SessionStore:
         if sessions:
             await self._connection.execute(UPDATE, *_columns(sessions))
 
-    async def claim_promotions(
-        self, owner: UUID, lease: timedelta, limit: int, min_bytes: int, max_bytes: int
-    ) -> list[Session]:
-        rows = await self._connection.fetch(CLAIM_PROMOTIONS, owner, lease, limit, min_bytes, max_bytes)
-        return [_session(row) for row in rows]
+    async def claim_promotions(self, lane: Lane, limits: ClaimLimits, lease: timedelta) -> list[PromotionJob]:
+        """Stored sessions of tenants in turn."""
+        rows = await self._connection.fetch(CLAIM_PROMOTIONS[lane], *limits.arguments, lease)
+        return [PromotionJob(_session(row), row["lease_owner"], row["promote_attempts"]) for row in rows]
 
-    async def renew(self, owner: UUID, lease: timedelta, upload_ids: Sequence[UploadId]) -> set[UploadId]:
-        """Those whose lease still is the owner's, now longer."""
-        return {row["upload_id"] for row in await self._connection.fetch(RENEW, owner, lease, list(upload_ids))}
+    async def renew(self, jobs: Sequence[PromotionJob], lease: timedelta) -> set[UUID]:
+        """The leases that still are ours, now longer."""
+        return {row["lease"] for row in await self._connection.fetch(RENEW, *_held(jobs), lease)}
 
-    async def postpone(self, owner: UUID, upload_ids: Sequence[UploadId], *, failed_scans: int = 0) -> None:
-        """The next attempt comes after 1, 2, 4 … 60 s. `failed_scans`: how many this one adds."""
-        await self._connection.execute(POSTPONE, owner, list(upload_ids), failed_scans)
+    async def postpone(self, postponed: Sequence[tuple[PromotionJob, Postponed]]) -> None:
+        await self._connection.execute(
+            POSTPONE,
+            *_held([job for job, _ in postponed]),
+            [outcome.seconds for _, outcome in postponed],
+            [outcome.failed_scans for _, outcome in postponed],
+        )
 
-    async def release(self, owner: UUID, upload_ids: Sequence[UploadId]) -> None:
+    async def release(self, jobs: Sequence[PromotionJob]) -> None:
         """Due again at once, as if it had not been claimed."""
-        await self._connection.execute(RELEASE, owner, list(upload_ids))
+        await self._connection.execute(RELEASE, *_held(jobs))
 
     async def clean_orphans(self, upload_ids: Sequence[UploadId]) -> None:
         """What was copied for uploads that ended meanwhile has to go."""
@@ -186,9 +212,9 @@ class SessionStore:
         """Registered sessions whose deadline is over; it is moved, so that nobody else looks at them meanwhile."""
         return [_session(row) for row in await self._connection.fetch(CLAIM_DEADLINES, limit, postponement)]
 
-    async def due_for_removal(self, limit: int, grace: timedelta) -> list[Session]:
-        """Completed ones whose file's time has been over for `grace` at least, locked."""
-        return [_session(row) for row in await self._connection.fetch(DUE_FOR_REMOVAL, limit, grace)]
+    async def due_for_removal(self, limit: int, grace: timedelta) -> list[tuple[Session, datetime]]:
+        """Completed ones whose file's time has been over for `grace` at least, locked; and the database's time."""
+        return [(_session(row), row["now"]) for row in await self._connection.fetch(DUE_FOR_REMOVAL, limit, grace)]
 
     async def forget(self, limit: int, age: timedelta) -> int:
         """Drops sessions that ended so long ago and left nothing in the store; how many."""
@@ -202,6 +228,10 @@ class SessionStore:
         """Job → how many sessions wait for it."""
         row = await self._connection.fetchrow(WAITING)
         return dict(row) if row else {}
+
+
+def _held(jobs: Sequence[PromotionJob]) -> tuple[list[UploadId], list[UUID]]:
+    return [job.session.upload_id for job in jobs], [job.lease for job in jobs]
 
 
 def _session(row: Any) -> Session:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import urlsplit
 
+from libs.jobs.timer import repeated
 from libs.messaging.amqp_source import AmqpSource
 from libs.object_store.port import ObjectStore
 from libs.outbox.unit_of_work import Outbox
 from libs.postgres.database import Database
-from libs.runtime.loop import repeated
 from libs.runtime.service import Loop, Service
 from libs.runtime.wakeup import Wakeups
 from libs.web.server import application

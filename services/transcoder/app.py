@@ -8,7 +8,6 @@ import imageio_ffmpeg
 from libs.object_store.port import ObjectStore
 from libs.outbox.unit_of_work import Outbox
 from libs.postgres.database import Database
-from libs.runtime.loop import repeated
 from libs.runtime.service import Loop, Service
 from libs.runtime.wakeup import Wakeups
 from libs.sandbox.sandbox import Limits, Sandbox
@@ -20,13 +19,14 @@ from services.transcoder.adapters.program import preload
 from services.transcoder.adapters.transcoder import Transcoder
 from services.transcoder.domain.job import Lane
 from services.transcoder.handlers import HANDLERS
-from services.transcoder.jobs import FORGET_SECONDS, CleanLoop, CountLoop, SniffLoop, WorkLoop
+from services.transcoder.jobs import cleaning, counting, processing, sniffing
 from services.transcoder.settings import Settings
 from services.transcoder.usecases.cleaning import Cleaner
-from services.transcoder.usecases.outcome import Outcomes
+from services.transcoder.usecases.job_handler import JobHandler
 from services.transcoder.usecases.processing import Processor
+from services.transcoder.usecases.report import Reporter
+from services.transcoder.usecases.repository import JobRepository
 from services.transcoder.usecases.sniffing import Sniffer
-from services.transcoder.usecases.working import Worker
 
 
 def build(settings: Settings, store: ObjectStore) -> Service:
@@ -39,40 +39,28 @@ def build(settings: Settings, store: ObjectStore) -> Service:
     database = Database(settings.postgres_dsn.get_secret_value(), "transcoder", max_connections=settings.postgres_pool)
     outbox = Outbox(database, Wakeups())
     workspace, sandbox = Workspace(settings.work_dir), Sandbox(settings.sandbox)
-    programs = preload(sandbox)
-    outcomes = Outcomes(outbox, settings.transcoder_lease_seconds)
+    programs, reporter = preload(sandbox), Reporter(outbox)
     processor = Processor(
         store,
-        outcomes,
+        reporter,
         workspace,
         Inspector(programs, settings.transcoder_max_pixels),
         ImageInspector(programs, settings.transcoder_max_image_pixels),
         _transcoder(settings, sandbox),
     )
-    return Service(
-        name="transcoder",
-        outbox=outbox,
-        handlers=HANDLERS,
-        loops=_loops(settings, outbox, outcomes, store, Worker(store, outcomes, processor)),
-        resources=(store, workspace, programs),
-    )
+    loops = _loops(settings, outbox, store, reporter, processor)
+    return Service(name="transcoder", outbox=outbox, handlers=HANDLERS, loops=loops, resources=[store, workspace, programs])
 
 
-def _loops(settings: Settings, outbox: Outbox, outcomes: Outcomes, store: ObjectStore, worker: Worker) -> dict[str, Loop]:
-    wakeups = outbox.wakeups
+def _loops(settings: Settings, outbox: Outbox, store: ObjectStore, reporter: Reporter, processor: Processor) -> dict[str, Loop]:
+    lease_seconds = settings.transcoder_lease_seconds
     cleaner = Cleaner(outbox, store, forget_age=timedelta(days=settings.transcoder_forget_days))
     lanes: tuple[tuple[Lane, int], ...] = (("quick", settings.transcoder_quick_jobs), ("video", settings.transcoder_jobs))
-    return {
-        **{f"sniff-{number}": SniffLoop(outcomes, Sniffer(store, outcomes), wakeups).run for number in (1, 2)},
-        **{
-            f"{lane}-{number + 1}": WorkLoop(lane, outcomes, worker, wakeups).run
-            for lane, count in lanes
-            for number in range(count)
-        },
-        "clean": CleanLoop(cleaner, wakeups).run,
-        "forget": repeated(cleaner.forget, wakeups, "forget", FORGET_SECONDS),
-        "count": CountLoop(outcomes).run,
-    }
+    loops = {"sniff": sniffing(outbox, JobRepository(outbox, "sniff", lease_seconds), Sniffer(store, lease_seconds / 2))}
+    for lane, slots in lanes:
+        jobs = JobRepository(outbox, lane, lease_seconds)
+        loops[lane] = processing(outbox, jobs, JobHandler(store, jobs, reporter, processor), slots)
+    return loops | cleaning(outbox, cleaner) | {"count": counting(outbox)}
 
 
 def _transcoder(settings: Settings, sandbox: Sandbox) -> Transcoder:

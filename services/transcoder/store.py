@@ -5,13 +5,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from contracts.envelope import Envelope
-from contracts.events import Rendition, UploadCompleted
+from contracts.events import UploadCompleted
 from contracts.ids import UploadId
+from libs.jobs.claim import ClaimLimits, due_in_turns
 from libs.postgres.database import Connection
 from services.transcoder.domain.job import Job, Lane
+from services.transcoder.domain.outcome import Completed, Failed, Moved, Postponed
+
+STILL_OURS = "WHERE job.upload_id = held.upload_id AND job.lease = held.lease AND job.state = 'open'"
+HELD = f"FROM unnest($1::uuid[], $2::uuid[]) AS held (upload_id, lease) {STILL_OURS}"
 
 
 @dataclass(frozen=True)
@@ -22,11 +27,13 @@ class TranscoderStore:
         """A job for each of these `UploadCompleted`; nothing where one exists or the file is already removed."""
         await self.connection.execute(
             """
-            INSERT INTO job (upload_id, state, envelope)
-            SELECT upload_id, 'open', envelope FROM unnest($1::uuid[], $2::text[]) AS x (upload_id, envelope) ORDER BY upload_id
+            INSERT INTO job (upload_id, tenant_id, state, envelope)
+            SELECT upload_id, tenant_id, 'open', envelope
+            FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS x (upload_id, tenant_id, envelope) ORDER BY upload_id
             ON CONFLICT (upload_id) DO NOTHING
             """,
             [UUID(envelope.subject) for envelope in envelopes],
+            [UUID(envelope.data["tenant_id"]) for envelope in envelopes],
             [envelope.model_dump_json() for envelope in envelopes],
         )
 
@@ -36,7 +43,7 @@ class TranscoderStore:
             """
             INSERT INTO job (upload_id, state) SELECT upload_id, 'removed' FROM unnest($1::uuid[]) AS upload_id
             ON CONFLICT (upload_id) DO UPDATE SET
-                state = 'removed', envelope = NULL, changed_at = now(),
+                state = 'removed', changed_at = now(),
                 clean_at = CASE
                     WHEN job.lane = 'sniff' THEN NULL
                     WHEN job.state = 'open' THEN greatest(now(), job.next_at)
@@ -47,97 +54,92 @@ class TranscoderStore:
             sorted(set(upload_ids)),
         )
 
-    async def claim(self, lane: Lane, limit: int, lease_seconds: float) -> list[Job]:
-        """Up to `limit` due jobs, oldest first, ours until the lease ends. A job whose lease ended is due again."""
+    async def claim(self, lane: Lane, limits: ClaimLimits, lease_seconds: float) -> list[Job]:
+        """Due jobs of tenants in turn, oldest first, ours until the lease ends. A job whose lease ended is due again."""
         rows = await self.connection.fetch(
-            """
-            UPDATE job SET lease = $3, attempts = attempts + 1, next_at = now() + $4 * interval '1 second', changed_at = now()
-            WHERE upload_id IN (
-                SELECT upload_id FROM job WHERE state = 'open' AND lane = $1 AND next_at <= now()
-                ORDER BY next_at LIMIT $2 FOR UPDATE SKIP LOCKED
-            )
+            f"""
+            {due_in_turns(table="job", key="upload_id", due_at="next_at", condition=f"state = 'open' AND lane = '{lane}'")}
+            UPDATE job SET lease = gen_random_uuid(), attempts = attempts + 1, next_at = now() + $6 * interval '1 second',
+                changed_at = now()
+            WHERE upload_id = ANY (ARRAY(SELECT upload_id FROM chosen))
             RETURNING envelope, lease, attempts, store_errors, mime_type, percent
             """,
-            lane,
-            limit,
-            uuid4(),
+            *limits.arguments,
             lease_seconds,
         )
         return [_job(row) for row in rows]
 
-    async def extend(self, job: Job, lease_seconds: float, percent: int) -> bool:
-        """Keeps the lease, notes the progress; False where the job is no longer ours."""
-        status = await self.connection.execute(
-            """
-            UPDATE job SET next_at = now() + $3 * interval '1 second', percent = greatest(percent, $4), changed_at = now()
-            WHERE upload_id = $1 AND lease = $2 AND state = 'open'
-            """,
-            job.upload.upload_id,
-            job.lease,
-            lease_seconds,
-            percent,
-        )
-        return status == "UPDATE 1"
-
-    async def move(self, job: Job, lane: Lane, mime_type: str) -> bool:
-        """Ends sniffing: the job is due in another lane, with its attempts counted anew."""
-        status = await self.connection.execute(
-            """
-            UPDATE job SET lane = $3, mime_type = $4, lease = NULL, attempts = 0, store_errors = 0,
-                next_at = now(), changed_at = now()
-            WHERE upload_id = $1 AND lease = $2 AND state = 'open'
-            """,
-            job.upload.upload_id,
-            job.lease,
-            lane,
-            mime_type,
-        )
-        return status == "UPDATE 1"
-
-    async def complete(self, jobs: Sequence[Job], mime_types: Sequence[str], renditions: Sequence[Rendition] = ()) -> set[UUID]:
-        """Ends jobs of one claim well; answers which of them were still ours."""
+    async def renew(self, jobs: Sequence[Job], lease_seconds: float) -> set[UUID]:
+        """The leases that are still ours."""
         rows = await self.connection.fetch(
-            """
-            UPDATE job SET state = 'completed', envelope = NULL, lease = NULL, percent = 100, mime_type = found.mime_type,
-                renditions = $4, changed_at = now()
-            FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS found (upload_id, lease, mime_type)
-            WHERE job.upload_id = found.upload_id AND job.lease = found.lease AND job.state = 'open'
-            RETURNING job.upload_id
-            """,
-            [job.upload.upload_id for job in jobs],
-            [job.lease for job in jobs],
-            list(mime_types),
-            json.dumps([rendition.model_dump(mode="json") for rendition in renditions]),
+            f"UPDATE job SET next_at = now() + $3 * interval '1 second' {HELD} RETURNING job.lease", *_held(jobs), lease_seconds
         )
-        return {row["upload_id"] for row in rows}
+        return {row["lease"] for row in rows}
 
-    async def fail(self, job: Job, code: str) -> bool:
-        """Ends the job for good; False where it is no longer ours."""
+    async def report(self, job: Job, percent: int) -> bool:
+        """Notes the progress; False where the job is no longer ours."""
         status = await self.connection.execute(
-            """
-            UPDATE job SET state = 'failed', envelope = NULL, lease = NULL, error_code = $3, changed_at = now()
-            WHERE upload_id = $1 AND lease = $2 AND state = 'open'
-            """,
-            job.upload.upload_id,
-            job.lease,
-            code,
+            f"UPDATE job SET percent = greatest(percent, $3), changed_at = now() {HELD}", *_held([job]), percent
         )
         return status == "UPDATE 1"
 
-    async def postpone(self, job: Job, seconds: float, *, counted: bool, store_error: bool = False) -> None:
-        """Gives the job back, due after `seconds`; unless `counted` this attempt does not count."""
-        await self.connection.execute(
+    async def complete(self, completed: Sequence[tuple[Job, Completed]]) -> set[UUID]:
+        """Ends jobs well; answers which leases were still ours, as the next ones do."""
+        return await self._end(
             """
-            UPDATE job SET lease = NULL, next_at = now() + $3 * interval '1 second', changed_at = now(),
-                attempts = attempts - $4, store_errors = store_errors + $5
-            WHERE upload_id = $1 AND lease = $2 AND state = 'open'
+            UPDATE job SET state = 'completed', envelope = NULL, lease = NULL, percent = 100, mime_type = held.mime_type,
+                renditions = held.renditions::jsonb, changed_at = now()
+            FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[]) AS held (upload_id, lease, mime_type, renditions)
             """,
-            job.upload.upload_id,
-            job.lease,
-            seconds,
-            0 if counted else 1,
-            1 if store_error else 0,
+            [job for job, _ in completed],
+            [outcome.mime_type for _, outcome in completed],
+            [json.dumps([one.model_dump(mode="json") for one in outcome.renditions]) for _, outcome in completed],
         )
+
+    async def fail(self, failed: Sequence[tuple[Job, Failed]]) -> set[UUID]:
+        return await self._end(
+            """
+            UPDATE job SET state = 'failed', envelope = NULL, lease = NULL, error_code = held.code, changed_at = now()
+            FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS held (upload_id, lease, code)
+            """,
+            [job for job, _ in failed],
+            [outcome.code for _, outcome in failed],
+        )
+
+    async def move(self, moved: Sequence[tuple[Job, Moved]]) -> set[UUID]:
+        return await self._end(
+            """
+            UPDATE job SET lane = held.lane, mime_type = held.mime_type, lease = NULL, attempts = 0, store_errors = 0,
+                next_at = now(), changed_at = now()
+            FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[]) AS held (upload_id, lease, lane, mime_type)
+            """,
+            [job for job, _ in moved],
+            [outcome.lane for _, outcome in moved],
+            [outcome.mime_type for _, outcome in moved],
+        )
+
+    async def postpone(self, postponed: Sequence[tuple[Job, Postponed]]) -> set[UUID]:
+        return await self._end(
+            """
+            UPDATE job SET lease = NULL, next_at = now() + held.seconds * interval '1 second', changed_at = now(),
+                attempts = attempts - CASE WHEN held.is_counted THEN 0 ELSE 1 END,
+                store_errors = store_errors + CASE WHEN held.is_counted THEN 0 ELSE 1 END
+            FROM unnest($1::uuid[], $2::uuid[], $3::float8[], $4::boolean[]) AS held (upload_id, lease, seconds, is_counted)
+            """,
+            [job for job, _ in postponed],
+            [outcome.seconds for _, outcome in postponed],
+            [outcome.is_counted for _, outcome in postponed],
+        )
+
+    async def release(self, jobs: Sequence[Job]) -> None:
+        """Due at once; this attempt does not count."""
+        await self.connection.execute(
+            f"UPDATE job SET lease = NULL, next_at = now(), changed_at = now(), attempts = attempts - 1 {HELD}", *_held(jobs)
+        )
+
+    async def _end(self, statement: str, jobs: Sequence[Job], *columns: Sequence[object]) -> set[UUID]:
+        rows = await self.connection.fetch(f"{statement} {STILL_OURS} RETURNING held.lease", *_held(jobs), *columns)
+        return {row["lease"] for row in rows}
 
     async def is_removed(self, upload_id: UploadId) -> bool:
         return bool(await self.connection.fetchval("SELECT state = 'removed' FROM job WHERE upload_id = $1", upload_id))
@@ -177,6 +179,10 @@ class TranscoderStore:
         """Open jobs by lane."""
         rows = await self.connection.fetch("SELECT lane, count(*) AS jobs FROM job WHERE state = 'open' GROUP BY lane")
         return {row["lane"]: row["jobs"] for row in rows}
+
+
+def _held(jobs: Sequence[Job]) -> tuple[list[UUID], list[UUID]]:
+    return [job.upload.upload_id for job in jobs], [job.lease for job in jobs]
 
 
 def _job(row: Any) -> Job:

@@ -93,14 +93,13 @@ async def _add(requested: Sequence[NewPublication], store: PublicationStore, wor
     if not requested:
         return
     new = {publication.id: publication for publication in requested}
-    for added in await store.add(list(new.values())):
-        publication = new[added.id]
+    for added, due_at in await store.add(list(new.values())):
         work.emit(
             PublicationChanged(
                 publication_id=added.id, upload_id=added.upload_id, tenant_id=added.tenant_id, account_id=added.account_id,
-                sequence=added.sequence, status="scheduled", next_attempt_at=publication.due_at, changed_at=datetime.now(UTC),
+                sequence=added.sequence, status="scheduled", next_attempt_at=due_at, changed_at=datetime.now(UTC),
             ),
-            cause=publication.cause,
+            cause=new[added.id].cause,
         )  # fmt: skip
     accounts = sorted({publication.account_id for publication in new.values()})
     for failed in await store.fail_of_removed_accounts(accounts, MESSAGES["account_removed"]):
@@ -115,7 +114,7 @@ def _requested(message: Message[UploadEvent]) -> Iterable[NewPublication]:
     for account_id in event.account_ids:
         yield NewPublication(
             publication_id(event.upload_id, account_id), event.upload_id, event.tenant_id, account_id,
-            due_at=event.due_at or message.envelope.time, cause=message.envelope,
+            due_at=event.due_at, cause=message.envelope,
         )  # fmt: skip
 
 

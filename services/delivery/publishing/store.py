@@ -1,6 +1,6 @@
 """All SQL of publishing, one method per statement."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,13 +9,21 @@ from uuid import UUID
 from contracts.envelope import Envelope
 from contracts.events import AccountConfigured, PublicationRequested, StoredObject
 from contracts.ids import UploadId
+from libs.jobs.claim import ClaimLimits
 from libs.postgres.database import Connection
-from services.delivery.publishing.domain.publication import Account, Claimed, KnownFile, NewPublication, Publication, Share
+from services.delivery.publishing.domain.outcome import Failed, Published, Retrying
+from services.delivery.publishing.domain.publication import Account, Claimed, KnownFile, NewPublication, Publication
 
 CANDIDATES = 1000
 """Of the due publications, the oldest among which a claim chooses."""
 FAILING_AFTER = 3
 """Attempts in a row without an answer; from then on an account has one place."""
+
+
+STILL_OURS = "WHERE p.id = held.id AND p.lease = held.lease"
+
+Written = dict[UUID, tuple[Publication, datetime | None]]
+"""Lease → the publication, and when the next attempt is due."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +66,8 @@ class PublicationStore:
         )  # fmt: skip
         return [_file(row) for row in rows]
 
-    async def add(self, new: Sequence[NewPublication]) -> list[Publication]:
-        """Those that were not there before. The accounts stay as they are until the commit."""
+    async def add(self, new: Sequence[NewPublication]) -> list[tuple[Publication, datetime]]:
+        """Those that were not there before, and when they are due. The accounts stay as they are until the commit."""
         await self.connection.execute(
             "SELECT FROM accounts WHERE account_id = ANY ($1) ORDER BY account_id FOR SHARE", [one.account_id for one in new]
         )
@@ -67,7 +75,9 @@ class PublicationStore:
         rows = await self.connection.fetch(
             """
             INSERT INTO publications (id, upload_id, tenant_id, account_id, request, due_at)
-            SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::timestamptz[])
+            SELECT id, upload_id, tenant_id, account_id, request, coalesce(due_at, now())
+            FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::timestamptz[])
+                AS x (id, upload_id, tenant_id, account_id, request, due_at)
             ON CONFLICT (id) DO NOTHING
             RETURNING *
             """,
@@ -75,7 +85,7 @@ class PublicationStore:
             [one.account_id for one in ordered], [one.cause.model_dump_json() for one in ordered],
             [one.due_at for one in ordered],
         )  # fmt: skip
-        return [_publication(row) for row in rows]
+        return [(_publication(row), row["due_at"]) for row in rows]
 
     async def make_due(self, upload_ids: Sequence[UploadId]) -> bool:
         """The files are there: each publication that waited for one may be claimed when its time has come. False: none did."""
@@ -132,10 +142,11 @@ class PublicationStore:
 
     # ------------------------------------------------------------ dispatching
 
-    async def claim(self, lease: UUID, share: Share, *, lease_seconds: float) -> list[Claimed]:
-        """Due publications to known accounts, oldest first, as many as `share` allows.
+    async def claim(self, limits: ClaimLimits, account_concurrency: int, *, lease_seconds: float) -> list[Claimed]:
+        """Due publications to known accounts; tenants take turns, as `libs.jobs.claim.due_in_turns` says.
 
-        They are ours until the lease ends; one whose lease ended is due again.
+        About `account_concurrency` to one account may be under way in all processes together, one while its destination does
+        not answer. They are ours until the lease ends; one whose lease ended is due again.
         """
         rows = await self.connection.fetch(
             """
@@ -143,46 +154,49 @@ class PublicationStore:
                 SELECT account_id, count(*) AS places FROM publications
                 WHERE lease IS NOT NULL AND next_at > now() GROUP BY account_id
             ), candidates AS (
-                SELECT p.id, p.account_id, p.tenant_id, p.next_at,
-                       CASE WHEN a.failures >= $6 THEN 1 ELSE $3 END - coalesce(b.places, 0) AS free,
-                       $7 - coalesce(r.places, 0) AS free_of_tenant
+                SELECT p.id, p.account_id, p.tenant_id, p.next_at, coalesce(t.running, 0) AS running,
+                       coalesce(t.served, 0) AS served,
+                       CASE WHEN a.failures >= $9 THEN 1 ELSE $6 END - coalesce(b.places, 0) AS free
                 FROM publications p JOIN accounts a USING (account_id) LEFT JOIN busy b USING (account_id)
-                     LEFT JOIN unnest($8::uuid[], $9::int[]) AS r (tenant_id, places) ON r.tenant_id = p.tenant_id
-                WHERE p.next_at <= now() AND CASE WHEN a.failures >= $6 THEN 1 ELSE $3 END > coalesce(b.places, 0)
-                  AND $7 > coalesce(r.places, 0)
-                ORDER BY p.next_at LIMIT $5
+                     LEFT JOIN unnest($3::uuid[], $4::int[], $5::int[]) AS t (tenant_id, running, served)
+                     ON t.tenant_id = p.tenant_id
+                WHERE p.next_at <= now() AND CASE WHEN a.failures >= $9 THEN 1 ELSE $6 END > coalesce(b.places, 0)
+                  AND coalesce($2, 1 + coalesce(t.running, 0)) > coalesce(t.running, 0)
+                ORDER BY p.next_at LIMIT $8
             ), of_accounts AS (
                 SELECT *, row_number() OVER (PARTITION BY account_id ORDER BY next_at, id) AS place FROM candidates
-            ), of_tenants AS (
-                SELECT id, next_at, free_of_tenant, row_number() OVER (PARTITION BY tenant_id ORDER BY next_at, id) AS place
+            ), turns AS (
+                SELECT id, next_at, served, running + row_number() OVER (PARTITION BY tenant_id ORDER BY next_at, id) AS turn
                 FROM of_accounts WHERE place <= free
             ), taken AS (
                 SELECT id, status AS status_before, now() - next_at AS late FROM publications
-                WHERE id = ANY (ARRAY(SELECT id FROM of_tenants WHERE place <= free_of_tenant ORDER BY next_at LIMIT $2))
-                  AND next_at <= now()
+                WHERE id = ANY (ARRAY(
+                        SELECT id FROM turns WHERE turn <= coalesce($2, turn) ORDER BY turn, served, next_at LIMIT $1
+                    )) AND next_at <= now()
                 FOR UPDATE SKIP LOCKED
             )
-            UPDATE publications p SET lease = $1, next_at = now() + $4, losses = losses + 1, status = 'dispatching',
-                sequence = sequence + CASE WHEN status_before = 'dispatching' THEN 0 ELSE 1 END
+            UPDATE publications p SET lease = gen_random_uuid(), next_at = now() + $7, losses = losses + 1,
+                status = 'dispatching', sequence = sequence + CASE WHEN status_before = 'dispatching' THEN 0 ELSE 1 END
             FROM taken, accounts a, files f
             WHERE p.id = taken.id AND a.account_id = p.account_id AND f.upload_id = p.upload_id
             RETURNING p.*, status_before, late, a.tenant_id AS account_tenant_id, a.kind, a.sealed_settings, a.removed,
                 f.stored, f.file_name, f.missing, f.missing_message
             """,
-            lease, share.limit, share.places, timedelta(seconds=lease_seconds), CANDIDATES, FAILING_AFTER,
-            share.tenant_places, list(share.running), list(share.running.values()),
+            *limits.arguments, account_concurrency, timedelta(seconds=lease_seconds), CANDIDATES, FAILING_AFTER,
         )  # fmt: skip
         return [_claimed(row) for row in rows]
 
-    async def extend(self, claimed: Claimed, lease_seconds: float) -> bool:
-        """Keeps the lease; False where the publication is no longer ours."""
-        status = await self.connection.execute(
-            "UPDATE publications SET next_at = now() + $3 WHERE id = $1 AND lease = $2",
-            claimed.publication.id,
-            claimed.lease,
+    async def renew(self, claims: Sequence[Claimed], lease_seconds: float) -> set[UUID]:
+        """The leases that are still ours."""
+        rows = await self.connection.fetch(
+            f"""
+            UPDATE publications p SET next_at = now() + $3
+            FROM unnest($1::uuid[], $2::uuid[]) AS held (id, lease) {STILL_OURS} RETURNING p.lease
+            """,
+            *_held(claims),
             timedelta(seconds=lease_seconds),
         )
-        return status == "UPDATE 1"
+        return {row["lease"] for row in rows}
 
     async def save_state(self, claimed: Claimed, sealed_state: str, lease_seconds: float) -> bool:
         """Keeps what the connector wants to know after a cut, and the lease; False where the publication is no longer ours.
@@ -195,66 +209,89 @@ class PublicationStore:
         )  # fmt: skip
         return status == "UPDATE 1"
 
-    async def publish(self, claimed: Claimed, external_id: str | None) -> Publication | None:
-        """None where the publication is no longer ours."""
-        row = await self.connection.fetchrow(
+    async def publish(self, results: Sequence[tuple[Claimed, Published]]) -> Written:
+        """Answers those that were still ours, as the next ones do."""
+        return await self._write(
             """
-            UPDATE publications SET status = 'published', sequence = sequence + 1, attempts = attempts + 1, external_id = $3,
-                next_at = NULL, lease = NULL, sealed_state = NULL, error_code = NULL, error_message = NULL, ended_at = now()
-            WHERE id = $1 AND lease = $2 RETURNING *
+            UPDATE publications p SET status = 'published', sequence = sequence + 1, attempts = attempts + 1,
+                external_id = held.external_id, next_at = NULL, lease = NULL, sealed_state = NULL, error_code = NULL,
+                error_message = NULL, ended_at = now()
+            FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS held (id, lease, external_id)
             """,
-            claimed.publication.id,
-            claimed.lease,
-            external_id,
+            [claimed for claimed, _ in results],
+            [outcome.external_id for _, outcome in results],
         )
-        return _publication(row) if row else None
 
-    async def retry(self, claimed: Claimed, code: str, message: str, next_at: datetime) -> Publication | None:
-        """None where the publication is no longer ours."""
-        row = await self.connection.fetchrow(
+    async def retry(self, results: Sequence[tuple[Claimed, Retrying]]) -> Written:
+        return await self._write(
             """
-            UPDATE publications SET status = 'retrying', sequence = sequence + 1, attempts = attempts + 1, losses = 0,
-                store_errors = 0, next_at = $5, lease = NULL, error_code = $3, error_message = $4
-            WHERE id = $1 AND lease = $2 RETURNING *
+            UPDATE publications p SET status = 'retrying', sequence = sequence + 1, attempts = attempts + 1, losses = 0,
+                store_errors = 0, next_at = now() + held.seconds * interval '1 second', lease = NULL, error_code = held.code,
+                error_message = held.message
+            FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::float8[])
+                AS held (id, lease, code, message, seconds)
             """,
-            claimed.publication.id, claimed.lease, code, message, next_at,
-        )  # fmt: skip
-        return _publication(row) if row else None
+            [claimed for claimed, _ in results],
+            [outcome.error.code for _, outcome in results],
+            [str(outcome.error) for _, outcome in results],
+            [outcome.seconds for _, outcome in results],
+        )
 
-    async def fail(self, claimed: Claimed, code: str, message: str, *, attempts: int) -> Publication | None:
-        """`attempts`: 1 where the destination was asked. None where the publication is no longer ours."""
-        row = await self.connection.fetchrow(
+    async def fail(self, results: Sequence[tuple[Claimed, Failed]]) -> Written:
+        return await self._write(
             """
-            UPDATE publications SET status = 'failed', sequence = sequence + 1, attempts = attempts + $5, next_at = NULL,
-                lease = NULL, sealed_state = NULL, error_code = $3, error_message = $4, ended_at = now()
-            WHERE id = $1 AND lease = $2 RETURNING *
+            UPDATE publications p SET status = 'failed', sequence = sequence + 1, attempts = p.attempts + held.attempts,
+                next_at = NULL, lease = NULL, sealed_state = NULL, error_code = held.code, error_message = held.message,
+                ended_at = now()
+            FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::int[]) AS held (id, lease, code, message, attempts)
             """,
-            claimed.publication.id, claimed.lease, code, message, attempts,
-        )  # fmt: skip
-        return _publication(row) if row else None
+            [claimed for claimed, _ in results],
+            [outcome.error.code for _, outcome in results],
+            [str(outcome.error) for _, outcome in results],
+            [outcome.attempts for _, outcome in results],
+        )
 
-    async def postpone(self, claimed: Claimed, seconds: float, *, store_errors: int = 0) -> None:
-        """Gives it back, due after `seconds`: this claim ended in order, and nobody outside needs to know."""
+    async def _write(self, statement: str, claims: Sequence[Claimed], *columns: Sequence[object]) -> Written:
+        rows = await self.connection.fetch(
+            f"{statement} {STILL_OURS} RETURNING p.*, held.lease AS held_lease", *_held(claims), *columns
+        )
+        return {row["held_lease"]: (_publication(row), row["next_at"]) for row in rows}
+
+    async def postpone(self, postponed: Sequence[tuple[Claimed, float]], *, store_errors: int = 0) -> None:
+        """Gives them back, due after so many seconds: these claims ended in order, and nobody outside needs to know."""
         await self.connection.execute(
-            """
-            UPDATE publications SET lease = NULL, next_at = now() + $3, losses = 0, store_errors = store_errors + $4
-            WHERE id = $1 AND lease = $2
+            f"""
+            UPDATE publications p SET lease = NULL, next_at = now() + held.seconds * interval '1 second', losses = 0,
+                store_errors = store_errors + $4
+            FROM unnest($1::uuid[], $2::uuid[], $3::float8[]) AS held (id, lease, seconds) {STILL_OURS}
             """,
-            claimed.publication.id, claimed.lease, timedelta(seconds=seconds), store_errors,
-        )  # fmt: skip
-
-    async def count_unreached(self, account_id: UUID) -> None:
-        await self.connection.execute("UPDATE accounts SET failures = failures + 1 WHERE account_id = $1", account_id)
-
-    async def count_reached(self, account_id: UUID) -> None:
-        await self.connection.execute("UPDATE accounts SET failures = 0 WHERE account_id = $1 AND failures > 0", account_id)
-
-    async def known_file(self, upload_id: UploadId) -> KnownFile | None:
-        row = await self.connection.fetchrow(
-            "SELECT upload_id, tenant_id, stored, file_name, missing, missing_message FROM files WHERE upload_id = $1",
-            upload_id,
+            *_held([claimed for claimed, _ in postponed]),
+            [seconds for _, seconds in postponed],
+            store_errors,
         )
-        return _file(row) if row else None
+
+    async def count_answers(self, silent: Mapping[UUID, int], answered: Collection[UUID]) -> None:
+        """`silent`: account → attempts that its destination did not answer. One that answered is well."""
+        if silent:
+            await self.connection.execute(
+                """
+                UPDATE accounts a SET failures = failures + x.silent
+                FROM unnest($1::uuid[], $2::int[]) AS x (account_id, silent) WHERE a.account_id = x.account_id
+                """,
+                list(silent),
+                list(silent.values()),
+            )
+        if answered:
+            await self.connection.execute(
+                "UPDATE accounts SET failures = 0 WHERE account_id = ANY ($1) AND failures > 0", list(answered)
+            )
+
+    async def known_files(self, upload_ids: Sequence[UploadId]) -> dict[UploadId, KnownFile]:
+        rows = await self.connection.fetch(
+            "SELECT upload_id, tenant_id, stored, file_name, missing, missing_message FROM files WHERE upload_id = ANY ($1)",
+            upload_ids,
+        )
+        return {row["upload_id"]: _file(row) for row in rows}
 
     async def seconds_until_due(self) -> float | None:
         """Until the next time that something becomes due; None where nothing is planned."""
@@ -277,26 +314,35 @@ class PublicationStore:
         assert row is not None
         return row["open"], row["overdue"]
 
-    async def purge_publications(self, before: datetime, limit: int) -> int:
+    async def purge_publications(self, age: timedelta, limit: int) -> int:
         status = await self.connection.execute(
-            "DELETE FROM publications WHERE id = ANY (ARRAY(SELECT id FROM publications WHERE ended_at < $1 LIMIT $2))",
-            before,
+            """
+            DELETE FROM publications WHERE id = ANY (
+                ARRAY(SELECT id FROM publications WHERE ended_at <= now() - $1::interval LIMIT $2)
+            )
+            """,
+            age,
             limit,
         )
         return int(status.split()[-1])
 
-    async def purge_files(self, before: datetime, limit: int) -> int:
+    async def purge_files(self, age: timedelta, limit: int) -> int:
         """Those whose publications are gone too: a repeated event must not make them anew."""
         status = await self.connection.execute(
             """
             DELETE FROM files WHERE upload_id = ANY (ARRAY(
                 SELECT upload_id FROM files f
-                WHERE updated_at < $1 AND NOT EXISTS (SELECT FROM publications p WHERE p.upload_id = f.upload_id) LIMIT $2))
+                WHERE updated_at <= now() - $1::interval
+                  AND NOT EXISTS (SELECT FROM publications p WHERE p.upload_id = f.upload_id) LIMIT $2))
             """,
-            before,
+            age,
             limit,
         )
         return int(status.split()[-1])
+
+
+def _held(claims: Sequence[Claimed]) -> tuple[list[UUID], list[UUID]]:
+    return [claimed.publication.id for claimed in claims], [claimed.lease for claimed in claims]
 
 
 def _publication(row: Any) -> Publication:
@@ -320,6 +366,6 @@ def _claimed(row: Any) -> Claimed:
         publication=_publication(row), request=PublicationRequested.model_validate(cause.data), cause=cause,
         account=Account(row["account_tenant_id"], row["kind"], row["sealed_settings"], row["removed"]),
         file=_file(row), lease=row["lease"], losses=row["losses"], store_errors=row["store_errors"],
-        sealed_state=row["sealed_state"], is_news=row["status_before"] != "dispatching",
-        late_seconds=row["late"].total_seconds(),
+        sealed_state=row["sealed_state"], is_first_dispatch=row["status_before"] != "dispatching",
+        lag_seconds=row["late"].total_seconds(),
     )  # fmt: skip

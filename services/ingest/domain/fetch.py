@@ -6,6 +6,7 @@ from uuid import UUID
 
 from contracts.envelope import Envelope
 from contracts.events import FetchRequested
+from contracts.ids import TenantId
 
 FETCHES: Final = "fetches"
 """The wake-up of the loop that runs them."""
@@ -44,22 +45,9 @@ class Fetch:
     reported_bytes: int
 
     @property
+    def tenant_id(self) -> TenantId:
+        return self.request.tenant_id
+
+    @property
     def is_exhausted(self) -> bool:
         return self.attempts > MAX_ATTEMPTS
-
-
-@dataclass(frozen=True)
-class Retries:
-    """How often, and after which pauses, a source that failed is asked again."""
-
-    count: int
-    first_seconds: float
-
-    def pause_seconds(self, failures: int) -> float | None:
-        """After the `failures`-th failure; None: that was the last attempt."""
-        return self.first_seconds * 3 ** (failures - 1) if failures <= self.count else None
-
-
-def store_pause_seconds(errors: int) -> float:
-    """After the `errors`-th failure of the object store in a row: 1 s doubling to 60 s."""
-    return float(min(60, 2 ** min(6, max(0, errors - 1))))

@@ -19,8 +19,6 @@ class Progress:
     """Never goes back: an attempt that starts again is silent until it is further than the last one was."""
     reported_at: float = float("-inf")
     """In seconds of the event loop's clock."""
-    is_done: bool = False
-    """Committed; what is left is tidying up."""
 
     def is_due(self, now: float) -> bool:
         news, passed = self.done_bytes - self.reported_bytes, now - self.reported_at

@@ -2,19 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from contracts.envelope import Envelope
 from contracts.events import FetchRequested
 from contracts.ids import TenantId, UploadId
+from libs.jobs.claim import ClaimLimits, due_in_turns
 from libs.postgres.database import Connection
 from services.ingest.domain.fetch import Fetch, Found
+from services.ingest.domain.outcome import Failed, Fetched, Postponed
 from services.ingest.domain.progress import Progress
 
-CANDIDATES = 1000
-"""Of the due fetches, the oldest among which a claim chooses."""
+STILL_OURS = "WHERE f.upload_id = held.upload_id AND f.lease = held.lease AND f.state = 'open'"
 
 
 @dataclass(frozen=True)
@@ -68,113 +69,86 @@ class IngestStore:
 
     # ------------------------------------------------------------ fetching
 
-    async def claim(self, *, limit: int, places: int, free: dict[TenantId, int], lease_seconds: float) -> list[Fetch]:
-        """Due fetches, oldest first: at most `limit`, per tenant at most `places` or what is `free`.
-
-        They are ours until the lease ends; one whose lease ended is due again.
-        """
+    async def claim(self, limits: ClaimLimits, lease_seconds: float) -> list[Fetch]:
+        """Due fetches of tenants in turn, ours until the lease ends; one whose lease ended is due again."""
         rows = await self.connection.fetch(
-            """
-            WITH candidates AS (
-                SELECT d.upload_id, d.tenant_id, d.next_at, coalesce(f.free, $4) AS free
-                FROM fetches d LEFT JOIN unnest($2::uuid[], $3::int[]) AS f (tenant_id, free) USING (tenant_id)
-                WHERE d.state = 'open' AND d.next_at <= now() AND coalesce(f.free, $4) > 0
-                ORDER BY d.next_at LIMIT $7
-            ), ranked AS (
-                SELECT upload_id, next_at, free,
-                       row_number() OVER (PARTITION BY tenant_id ORDER BY next_at, upload_id) AS place
-                FROM candidates
-            ), taken AS (
-                SELECT upload_id FROM fetches
-                WHERE upload_id = ANY (ARRAY(SELECT upload_id FROM ranked WHERE place <= free ORDER BY next_at LIMIT $1))
-                  AND state = 'open' AND next_at <= now()
-                FOR UPDATE SKIP LOCKED
-            )
-            UPDATE fetches SET lease = $5, attempts = attempts + 1, next_at = now() + $6 * interval '1 second'
-            FROM taken WHERE fetches.upload_id = taken.upload_id
+            f"""
+            {due_in_turns(table="fetches", key="upload_id", due_at="next_at", condition="state = 'open'")}
+            UPDATE fetches SET lease = gen_random_uuid(), attempts = attempts + 1, next_at = now() + $6 * interval '1 second'
+            WHERE upload_id = ANY (ARRAY(SELECT upload_id FROM chosen))
             RETURNING fetches.*
             """,
-            limit,
-            list(free),
-            list(free.values()),
-            places,
-            uuid4(),
+            *limits.arguments,
             lease_seconds,
-            CANDIDATES,
         )
         return [_fetch(row) for row in rows]
 
-    async def extend(self, fetch: Fetch, lease_seconds: float) -> bool:
-        """Keeps the lease; False where the fetch is no longer ours."""
-        status = await self.connection.execute(
-            """
-            UPDATE fetches SET next_at = now() + $3 * interval '1 second'
-            WHERE upload_id = $1 AND lease = $2 AND state = 'open'
+    async def renew(self, fetches: Sequence[Fetch], lease_seconds: float) -> set[UUID]:
+        """The leases that are still ours."""
+        rows = await self.connection.fetch(
+            f"""
+            UPDATE fetches f SET next_at = now() + $3 * interval '1 second'
+            FROM unnest($1::uuid[], $2::uuid[]) AS held (upload_id, lease) {STILL_OURS} RETURNING f.lease
             """,
-            fetch.request.upload_id,
-            fetch.lease,
+            *_held(fetches),
             lease_seconds,
         )
-        return status == "UPDATE 1"
+        return {row["lease"] for row in rows}
 
-    async def begin(self, fetch: Fetch, found: Found, lease_seconds: float) -> bool:
-        """Notes what the answer's head said and keeps the lease; False where the fetch is no longer ours."""
+    async def begin(self, fetch: Fetch, found: Found) -> bool:
+        """Notes what the answer's head said; False where the fetch is no longer ours."""
         status = await self.connection.execute(
             """
-            UPDATE fetches SET has_begun = true, file_name = $4, content_type = $5, total_bytes = $6, store_errors = 0,
-                next_at = now() + $3 * interval '1 second'
+            UPDATE fetches SET has_begun = true, file_name = $3, content_type = $4, total_bytes = $5, store_errors = 0
             WHERE upload_id = $1 AND lease = $2 AND state = 'open'
             """,
             fetch.request.upload_id,
             fetch.lease,
-            lease_seconds,
             found.file_name,
             found.content_type,
             found.total_bytes,
         )
         return status == "UPDATE 1"
 
-    async def report(self, fetch: Fetch, progress: Progress, lease_seconds: float) -> int | None:
-        """Counts a report and keeps the lease; the report's number, or None where the fetch is no longer ours."""
+    async def report(self, fetch: Fetch, progress: Progress) -> int | None:
+        """Counts a report; its number, or None where the fetch is no longer ours."""
         number: int | None = await self.connection.fetchval(
             """
-            UPDATE fetches SET reports = reports + 1, reported_bytes = $4, next_at = now() + $3 * interval '1 second'
+            UPDATE fetches SET reports = reports + 1, reported_bytes = $3
             WHERE upload_id = $1 AND lease = $2 AND state = 'open' RETURNING reports
             """,
             fetch.request.upload_id,
             fetch.lease,
-            lease_seconds,
-            progress.done_bytes,
+            progress.reported_bytes,
         )
         return number
 
-    async def end(self, fetch: Fetch, error_code: str | None) -> bool:
-        """Ends the fetch, well or with a code; False where it is no longer ours."""
-        status = await self.connection.execute(
-            """
-            UPDATE fetches SET state = CASE WHEN $3::text IS NULL THEN 'completed' ELSE 'failed' END, error_code = $3,
-                envelope = NULL, lease = NULL, ended_at = now()
-            WHERE upload_id = $1 AND lease = $2 AND state = 'open'
+    async def end(self, ended: Sequence[tuple[Fetch, Fetched | Failed]]) -> set[UUID]:
+        """Ends fetches, well or with a code; the leases among theirs that were still ours."""
+        rows = await self.connection.fetch(
+            f"""
+            UPDATE fetches f SET state = CASE WHEN held.code IS NULL THEN 'completed' ELSE 'failed' END,
+                error_code = held.code, envelope = NULL, lease = NULL, ended_at = now()
+            FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS held (upload_id, lease, code) {STILL_OURS} RETURNING held.lease
             """,
-            fetch.request.upload_id,
-            fetch.lease,
-            error_code,
+            *_held([fetch for fetch, _ in ended]),
+            [outcome.code if isinstance(outcome, Failed) else None for _, outcome in ended],
         )
-        return status == "UPDATE 1"
+        return {row["lease"] for row in rows}
 
-    async def postpone(self, fetch: Fetch, seconds: float, *, failures: int = 0, store_errors: int = 0) -> None:
-        """Gives the fetch back, due after `seconds`: this claim ended in order."""
+    async def postpone(self, postponed: Sequence[tuple[Fetch, Postponed]]) -> None:
+        """Gives the fetches back: these claims ended in order."""
         await self.connection.execute(
-            """
-            UPDATE fetches SET lease = NULL, next_at = now() + $3 * interval '1 second', attempts = attempts - 1,
-                failures = failures + $4, store_errors = store_errors + $5
-            WHERE upload_id = $1 AND lease = $2 AND state = 'open'
+            f"""
+            UPDATE fetches f SET lease = NULL, next_at = now() + held.seconds * interval '1 second', attempts = attempts - 1,
+                failures = f.failures + held.failures, store_errors = f.store_errors + held.store_errors
+            FROM unnest($1::uuid[], $2::uuid[], $3::float8[], $4::int[], $5::int[])
+                AS held (upload_id, lease, seconds, failures, store_errors) {STILL_OURS}
             """,
-            fetch.request.upload_id,
-            fetch.lease,
-            seconds,
-            failures,
-            store_errors,
+            *_held([fetch for fetch, _ in postponed]),
+            [outcome.seconds for _, outcome in postponed],
+            [outcome.failures for _, outcome in postponed],
+            [outcome.store_errors for _, outcome in postponed],
         )
 
     async def is_cancelled(self, upload_id: UploadId) -> bool:
@@ -193,13 +167,21 @@ class IngestStore:
         assert row is not None
         return row["pending"], row["oldest"]
 
-    async def purge(self, before: datetime, limit: int) -> int:
+    async def purge(self, age: timedelta, limit: int) -> int:
         status = await self.connection.execute(
-            "DELETE FROM fetches WHERE upload_id = ANY (ARRAY(SELECT upload_id FROM fetches WHERE ended_at < $1 LIMIT $2))",
-            before,
+            """
+            DELETE FROM fetches WHERE upload_id = ANY (
+                ARRAY(SELECT upload_id FROM fetches WHERE ended_at <= now() - $1::interval LIMIT $2)
+            )
+            """,
+            age,
             limit,
         )
         return int(status.split()[-1])
+
+
+def _held(fetches: Sequence[Fetch]) -> tuple[list[UUID], list[UUID]]:
+    return [fetch.request.upload_id for fetch in fetches], [fetch.lease for fetch in fetches]
 
 
 def _fetch(row: Any) -> Fetch:

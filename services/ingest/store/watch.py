@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -206,13 +206,14 @@ class WatchStore:
             seconds,
         )
 
-    async def purge(self, before: datetime, limit: int) -> int:
+    async def purge(self, age: timedelta, limit: int) -> int:
         status = await self.connection.execute(
             """
-            DELETE FROM watched_files
-            WHERE id = ANY (ARRAY(SELECT id FROM watched_files WHERE ended_at < $1 AND state <> 'aside' LIMIT $2))
+            DELETE FROM watched_files WHERE id = ANY (
+                ARRAY(SELECT id FROM watched_files WHERE ended_at <= now() - $1::interval AND state <> 'aside' LIMIT $2)
+            )
             """,
-            before,
+            age,
             limit,
         )
         return int(status.split()[-1])

@@ -11,8 +11,9 @@ from services.ingest import metrics
 from services.ingest.adapters.source import Answer
 from services.ingest.domain.error import FetchError
 from services.ingest.domain.fetch import Fetch
+from services.ingest.domain.outcome import Fetched
 from services.ingest.domain.progress import Progress
-from services.ingest.usecases.outcome import Outcomes
+from services.ingest.usecases.report import Reporter
 from services.ingest.usecases.sourcing import Sources
 
 
@@ -20,21 +21,19 @@ from services.ingest.usecases.sourcing import Sources
 class Fetching:
     sources: Sources
     store: ObjectStore
-    outcomes: Outcomes
+    reporter: Reporter
 
-    async def run(self, fetch: Fetch, progress: Progress) -> None:
+    async def run(self, fetch: Fetch, progress: Progress) -> Fetched:
         """Raises FetchError, LeaseLostError and the store's errors."""
-        if await self._was_stored(fetch):
-            progress.is_done = True
-            return
+        if (earlier := await self._stored_before(fetch)) is not None:
+            return earlier
         request = fetch.request
         async with self.sources.open(request) as answer:
             progress.total_bytes = answer.found.total_bytes
             head = await _head(answer, TypePolicy(request.allowed_types, request.forbidden_types), progress)
-            await self.outcomes.began(fetch, answer.found, progress)
+            await self.reporter.began(fetch, answer.found, progress)
             stored = await self._stored(request, head, answer, progress)
-        await self.outcomes.completed(fetch, stored.size_bytes, answer.found)
-        progress.is_done = True
+        return Fetched(stored.size_bytes, answer.found)
 
     async def _stored(self, request: FetchRequested, head: Sequence[bytes], answer: Answer, progress: Progress) -> ObjectInfo:
         if answer.copy is not None:
@@ -44,14 +43,12 @@ class Fetching:
         content_type = answer.found.content_type or UNKNOWN
         return await self.store.write(request.staging_key, _all(head, answer, progress), content_type=content_type)
 
-    async def _was_stored(self, fetch: Fetch) -> bool:
-        """An earlier worker brought everything into the store, and died before it could say so."""
+    async def _stored_before(self, fetch: Fetch) -> Fetched | None:
+        """What an earlier worker brought into the store to the end, and died before it could say so."""
         if fetch.found is None:
-            return False
+            return None
         stored = await self.store.stat(fetch.request.staging_key)
-        if stored is not None:
-            await self.outcomes.completed(fetch, stored.size_bytes, fetch.found)
-        return stored is not None
+        return Fetched(stored.size_bytes, fetch.found) if stored is not None else None
 
 
 async def _head(answer: Answer, policy: TypePolicy, progress: Progress) -> Sequence[bytes]:

@@ -4,7 +4,7 @@ made of them.
 
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 
 import structlog
@@ -81,9 +81,8 @@ class Cleanup:
 
     async def _finish(self, done: Sequence[Session]) -> None:
         """`cleanup_at` is the claim's token: where it changed meanwhile, there is more to clean."""
-        now = datetime.now(UTC)
         claimed = {session.upload_id: session.cleanup_at for session in done}
         async with self._outbox.unit_of_work() as work:
-            known = await SessionStore(work.connection).lock(list(claimed))
+            known, now = await SessionStore(work.connection).lock_at(list(claimed))
             before = {key: session for key, session in known.items() if session.cleanup_at == claimed[key]}
             await change(work, before, {key: cleaned(session, now) for key, session in before.items()})

@@ -1,7 +1,7 @@
 """Ends uploads whose bytes did not come in time, after one more look into the store."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -32,8 +32,7 @@ class Deadline:
         etags = await asyncio.gather(*(self._look(session) for session in claimed))
         seen = {session.upload_id: etag for session, etag in zip(claimed, etags, strict=True)}
         async with self._outbox.unit_of_work() as work:
-            before = await SessionStore(work.connection).lock(list(seen))
-            now = datetime.now(UTC)
+            before, now = await SessionStore(work.connection).lock_at(list(seen))
             await change(work, before, {key: _decide(session, seen[key], now) for key, session in before.items()})
         return True
 

@@ -4,7 +4,7 @@ Nobody can read them from that time on; they lie there for a while longer, becau
 told that the file is kept, and the event that says so is still on its way.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from libs.outbox.unit_of_work import Outbox
 from services.session.domain.session import end_retention
@@ -21,7 +21,6 @@ class Retention:
     async def once(self) -> bool:
         async with self._outbox.unit_of_work() as work:
             due = await SessionStore(work.connection).due_for_removal(self._batch, self._grace)
-            now = datetime.now(UTC)
-            before = {session.upload_id: session for session in due}
-            await change(work, before, {key: end_retention(session, now) for key, session in before.items()})
+            before = {session.upload_id: session for session, _ in due}
+            await change(work, before, {session.upload_id: end_retention(session, now) for session, now in due})
         return bool(due)

@@ -1,6 +1,5 @@
 """Shows a staged object to the virus scanner before it may be copied to where it can be read."""
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from contextlib import aclosing
 from typing import Final, cast
@@ -26,12 +25,11 @@ class ScanFailedError(Exception):
 
 
 class Scanning:
-    """`scans` at the same time: each takes one of clamd's threads (`MaxThreads`) until it ends."""
+    """Each scan takes one of clamd's threads (`MaxThreads`) until it ends: the slots of the worker bound them."""
 
-    def __init__(self, store: ObjectStore, clamd: Clamd, *, scans: int, accepts_oversized: bool) -> None:
+    def __init__(self, store: ObjectStore, clamd: Clamd, *, accepts_oversized: bool) -> None:
         self._objects = store
         self._clamd = clamd
-        self._scans = asyncio.Semaphore(scans)
         self._oversized = ACCEPTED if accepts_oversized else NOT_SCANNABLE
 
     async def verdict(self, staged: StoredObject) -> Verdict:
@@ -40,18 +38,17 @@ class Scanning:
         Raises ScanFailedError, ClamdError, ObjectNotFoundError, ObjectChangedError and StoreUnavailableError: then nothing
         is known.
         """
-        async with self._scans:
-            try:
-                virus = await self._virus(staged)
-            except NotScannableError as error:
-                SCANS.labels("oversized").inc()
-                log.warning("scan.oversized", key=staged.key, size_bytes=staged.size_bytes, reason=str(error))
-                return self._oversized
-            except ClamdError as error:
-                SCANS.labels("failed").inc()
-                log.warning("scan.failed", key=staged.key, error=error.code, detail=str(error))
-                await self._clamd.check()
-                raise ScanFailedError from error
+        try:
+            virus = await self._virus(staged)
+        except NotScannableError as error:
+            SCANS.labels("oversized").inc()
+            log.warning("scan.oversized", key=staged.key, size_bytes=staged.size_bytes, reason=str(error))
+            return self._oversized
+        except ClamdError as error:
+            SCANS.labels("failed").inc()
+            log.warning("scan.failed", key=staged.key, error=error.code, detail=str(error))
+            await self._clamd.check()
+            raise ScanFailedError from error
         SCANS.labels("infected" if virus else "clean").inc()
         return Verdict("infected", virus) if virus else ACCEPTED
 

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from contracts.envelope import Envelope
 from contracts.events import UploadCompleted
+from contracts.ids import TenantId
 
 Lane = Literal["sniff", "quick", "video"]
 """`sniff` looks at the first bytes and ends most files; `quick` runs short children; `video` may take hours."""
@@ -21,12 +22,17 @@ class Job:
     cause: Envelope
     """The message that asked for it; events about the job continue its trace."""
     lease: UUID
+    """Of this claim."""
     attempts: int
     """This one included."""
     store_errors: int
     mime_type: str | None = None
     percent: int = 0
     """What an earlier attempt reported; progress never goes back."""
+
+    @property
+    def tenant_id(self) -> TenantId:
+        return self.upload.tenant_id
 
     @property
     def is_exhausted(self) -> bool:
@@ -37,13 +43,3 @@ def lane_for(mime_type: str, upload: UploadCompleted) -> Lane:
     """Where a media file goes after sniffing."""
     long = mime_type.startswith("video/") and upload.transcode
     return "video" if long or upload.object.size_bytes > QUICK_MAX_BYTES else "quick"
-
-
-def store_backoff_seconds(errors: int) -> float:
-    """Pause after the `errors`-th failure of the object store in a row: 1 s doubling to 60 s."""
-    return float(min(60, 2 ** max(0, errors - 1)))
-
-
-def attempt_backoff_seconds(attempts: int) -> float:
-    """Pause after a failed attempt that was not the file's fault: 5 s, then 30 s."""
-    return 5.0 if attempts <= 1 else 30.0

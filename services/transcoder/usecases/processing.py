@@ -17,7 +17,7 @@ from services.transcoder.domain.content_type import is_claimed_media, refined
 from services.transcoder.domain.error import UnreadableMediaError
 from services.transcoder.domain.job import Job
 from services.transcoder.domain.media import MadeFile
-from services.transcoder.usecases.outcome import Outcomes
+from services.transcoder.usecases.report import Reporter
 
 CONCURRENT_WRITES: Final = 4
 
@@ -42,14 +42,12 @@ def renditions_prefix(job: Job) -> str:
 
 @dataclass
 class Progress:
-    """How far a job is; its lease is kept by someone else, who looks here."""
+    """How far a job is: somebody else looks here and says so."""
 
     percent: int = 0
     mime_type: str | None = None
     is_inspected: bool = False
     """It is the media file that its first bytes promise, and that has been said."""
-    is_done: bool = False
-    """Committed; what is left is tidying up."""
 
     def reach(self, percent: int) -> None:
         self.percent = max(self.percent, percent)
@@ -58,14 +56,14 @@ class Progress:
 @dataclass(frozen=True)
 class Processor:
     store: ObjectStore
-    outcomes: Outcomes
+    reporter: Reporter
     workspace: Workspace
     inspector: Inspector
     images: ImageInspector
     transcoder: Transcoder
     _writes: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CONCURRENT_WRITES))
 
-    async def run(self, job: Job, progress: Progress) -> None:
+    async def run(self, job: Job, progress: Progress) -> list[Rendition]:
         """Raises MediaError, LeaseLostError and the store's errors."""
         async with self.workspace.folder() as folder:
             path, output = folder / "in.bin", folder / "out"
@@ -77,15 +75,13 @@ class Processor:
                 made = await self._image(job, path, content, output, progress)
             else:
                 made = await self._media(job, path, content, output, progress)
-            renditions = await self._publish(job, output, made)
-            await self.outcomes.completed(job, progress.mime_type, renditions)
-            progress.is_done = True
+            return await self._publish(job, output, made)
 
     async def _image(self, job: Job, path: Path, content: Content, output: Path, progress: Progress) -> list[MadeFile]:
         found = await self.images.run(path, content, output if job.upload.transcode else None)
         if isinstance(found.problem, UnreadableMediaError) and not is_claimed_media(job.upload.object.content_type):
             raise found.problem  # it may well be no image at all
-        await self.outcomes.inspected(job, content.mime_type, found.info, None)
+        await self.reporter.inspected(job, content.mime_type, found.info, None)
         progress.is_inspected = True
         if found.problem is not None:
             raise found.problem
@@ -94,7 +90,7 @@ class Processor:
     async def _media(self, job: Job, path: Path, content: Content, output: Path, progress: Progress) -> list[MadeFile]:
         source = await self.inspector.media(path, content)
         progress.mime_type = refined(content.mime_type, has_video=source.video is not None)
-        await self.outcomes.inspected(job, progress.mime_type, None, source.info)
+        await self.reporter.inspected(job, progress.mime_type, None, source.info)
         progress.is_inspected = True
         if source.video is None or not job.upload.transcode:
             return []

@@ -1,64 +1,47 @@
 """The first look at every file: most need no more."""
 
 import asyncio
-from collections.abc import Sequence
 from typing import Final
-
-import structlog
 
 from libs.media_type.content import SNIFF_BYTES, sniff
 from libs.object_store.port import ObjectNotFoundError, ObjectStore, StoreUnavailableError
 from services.transcoder.domain.content_type import check_declared
 from services.transcoder.domain.error import ContentTypeMismatchError
 from services.transcoder.domain.job import Job, lane_for
-from services.transcoder.usecases.outcome import Outcomes, Sniffed
+from services.transcoder.domain.outcome import Completed, Moved, Outcome
+from services.transcoder.usecases.failure import attempt_failed, failed, store_failed
 
 CONCURRENT_READS: Final = 16
-
-log = structlog.get_logger()
 
 
 class Sniffer:
     """Ends jobs whose files have no inner structure of interest, moves the others to the lane that opens them."""
 
-    def __init__(self, store: ObjectStore, outcomes: Outcomes) -> None:
+    def __init__(self, store: ObjectStore, read_seconds: float) -> None:
+        """A read that lasts longer than `read_seconds` has failed."""
         self._store = store
-        self._outcomes = outcomes
+        self._read_seconds = read_seconds
         self._reads = asyncio.Semaphore(CONCURRENT_READS)
 
-    async def run(self, jobs: Sequence[Job]) -> None:
-        found = await asyncio.gather(*(self._look(job) for job in jobs))
-        if done := [sniffed for sniffed in found if sniffed is not None]:
-            await self._outcomes.sniffed(done)
-
-    async def _look(self, job: Job) -> Sniffed | None:
-        """What can be completed at once; None where it was already dealt with."""
+    async def handle(self, job: Job) -> Outcome:
         if job.is_exhausted:
-            await self._outcomes.failed(job, None, None)
-            return None
+            return failed(None, None)
         try:
-            head = await self._head(job)
-        except (StoreUnavailableError, OSError, TimeoutError) as error:
-            await self._outcomes.store_failed(job, error)
-            return None
-        except ObjectNotFoundError as error:
-            await self._outcomes.attempt_failed(job, error)
-            return None
-        content = sniff(head)
-        try:
+            content = sniff(await self._head(job))
             check_declared(job.upload.object.content_type, content.mime_type)
+        except (StoreUnavailableError, OSError, TimeoutError) as error:
+            return store_failed(job, error)
+        except ObjectNotFoundError as error:
+            return attempt_failed(job, error)
         except ContentTypeMismatchError as error:
-            await self._outcomes.failed(job, error, content.mime_type)
-            return None
+            return failed(error, content.mime_type)
         if content.is_opened:
-            await self._outcomes.moved(job, lane_for(content.mime_type, job.upload), content.mime_type)
-            return None
-        return Sniffed(job, content.mime_type)
+            return Moved(lane_for(content.mime_type, job.upload), content.mime_type)
+        return Completed(content.mime_type, is_inspected=False)
 
     async def _head(self, job: Job) -> bytes:
         size = min(job.upload.object.size_bytes, SNIFF_BYTES)
         if size == 0:  # a range of nothing is an error in S3
             return b""
-        # A read that outlives the lease would cost an attempt, whoever is to blame.
-        async with asyncio.timeout(self._outcomes.lease_seconds / 2), self._reads:
+        async with asyncio.timeout(self._read_seconds), self._reads:
             return b"".join([chunk async for chunk in self._store.read(job.upload.object.key, length=size)])

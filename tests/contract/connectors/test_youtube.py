@@ -10,9 +10,10 @@ import pytest_asyncio
 from aiohttp import web
 
 from libs.object_store.disk import DiskStore
-from services.delivery.publishing.connectors.port import Entry, File, Published
+from services.delivery.publishing.connectors.port import Entry, File
 from services.delivery.publishing.connectors.youtube.processing import Patience
 from services.delivery.publishing.domain.error import PublishError
+from services.delivery.publishing.domain.outcome import Published
 from tests.contract.connectors.given import MIB, Notes, an_entry, stored
 from tests.contract.connectors.places import YouTubePlace, youtube_place
 from tests.servers.destination import Fault, Serve, cuts, fails, forgets_to_answer, passes

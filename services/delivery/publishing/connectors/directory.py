@@ -15,9 +15,10 @@ from contracts.account import DirectoryAccount
 from contracts.events import JsonObject
 from contracts.ids import TenantId
 from libs.runtime.own_thread import OwnThread
-from services.delivery.publishing.connectors.port import Checkpoint, Entry, File, Published
+from services.delivery.publishing.connectors.port import Checkpoint, Entry, File
 from services.delivery.publishing.domain.error import PublishError
 from services.delivery.publishing.domain.name import filled
+from services.delivery.publishing.domain.outcome import Published
 
 DURABLE_BYTES: Final = 64 * 1024 * 1024
 """After so much it is noted how far we are."""

@@ -16,8 +16,9 @@ from contracts.events import JsonObject
 from libs.egress.client import Answer, EgressError, GuardedClient
 from libs.egress.upload import Content, UploadLimits, upload
 from services.delivery.publishing.connectors.answer import PASSING_STATUSES, failure_of, is_success, no_answer
-from services.delivery.publishing.connectors.port import Checkpoint, Entry, File, Published
+from services.delivery.publishing.connectors.port import Checkpoint, Entry, File
 from services.delivery.publishing.domain.name import filled
+from services.delivery.publishing.domain.outcome import Published
 
 MAX_ID_CHARACTERS: Final = 500
 PASSING: Final = PASSING_STATUSES | {409}

@@ -15,6 +15,7 @@ from contracts.events import JsonObject
 from contracts.ids import TenantId, UploadId
 from libs.object_store.port import ObjectChangedError, ObjectNotFoundError, ObjectStore, StoreUnavailableError
 from services.delivery.publishing import metrics
+from services.delivery.publishing.domain.outcome import Published
 
 
 class FileGoneError(Exception):
@@ -87,12 +88,6 @@ class Checkpoint(Protocol):
 
     async def save(self, state: JsonObject) -> None:
         """Keeps `state`, encrypted. Raises when the publication is no longer ours: the attempt must end then."""
-
-
-@dataclass(frozen=True)
-class Published:
-    external_id: str | None = None
-    """What the destination calls it."""
 
 
 class Connector(Protocol):

@@ -22,9 +22,10 @@ from libs.egress.client import Answer, EgressError, GuardedClient
 from libs.egress.upload import Content, UploadLimits, upload
 from libs.object_store.presign import Presigner
 from services.delivery.publishing.connectors.answer import failure_of, is_success, no_answer
-from services.delivery.publishing.connectors.port import Checkpoint, Entry, File, Published
+from services.delivery.publishing.connectors.port import Checkpoint, Entry, File
 from services.delivery.publishing.domain.error import PublishError
 from services.delivery.publishing.domain.name import filled
+from services.delivery.publishing.domain.outcome import Published
 
 PART_BYTES: Final = 16 * 1024 * 1024
 MAX_PARTS: Final = 10_000

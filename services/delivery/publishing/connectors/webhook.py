@@ -17,7 +17,8 @@ from libs.egress.client import EgressError, GuardedClient
 from libs.observability.tracing import current_traceparent
 from libs.web.signed_link import LinkSigner
 from services.delivery.publishing.connectors.answer import failure_of, is_success, no_answer
-from services.delivery.publishing.connectors.port import Checkpoint, Entry, File, Published
+from services.delivery.publishing.connectors.port import Checkpoint, Entry, File
+from services.delivery.publishing.domain.outcome import Published
 
 EVENT: Final = "file.published"
 KEEP_BYTES: Final = 1024

@@ -1,6 +1,5 @@
 """A publication: one upload on its way to one account."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
@@ -64,7 +63,8 @@ class NewPublication:
     upload_id: UploadId
     tenant_id: TenantId
     account_id: UUID
-    due_at: datetime
+    due_at: datetime | None
+    """None: at once."""
     cause: Envelope
     """The message that asks for it."""
 
@@ -83,19 +83,6 @@ class Publication:
 
 
 @dataclass(frozen=True)
-class Share:
-    """How many publications a process may claim now."""
-
-    limit: int
-    places: int
-    """About so many to one account may be under way in all processes together; one while its destination does not answer."""
-    tenant_places: int
-    """So many for one tenant in this process."""
-    running: Mapping[TenantId, int]
-    """Of these, those under way."""
-
-
-@dataclass(frozen=True)
 class Claimed:
     """Ours alone until the lease ends."""
 
@@ -106,22 +93,32 @@ class Claimed:
     account: Account
     file: KnownFile
     lease: UUID
+    """Of this claim."""
     losses: int
     """Claims in a row that did not end in order, this one included."""
     store_errors: int
     """How often in a row our own store failed so far."""
     sealed_state: str | None
     """What the connector wants to know when it goes on after a cut."""
-    is_news: bool
+    is_first_dispatch: bool
     """It was not being dispatched before."""
-    late_seconds: float
+    lag_seconds: float
     """Since it was due."""
+
+    @property
+    def tenant_id(self) -> TenantId:
+        return self.publication.tenant_id
+
+    @property
+    def ids(self) -> dict[str, str]:
+        """For logs."""
+        publication = self.publication
+        return {
+            "publication_id": str(publication.id),
+            "upload_id": str(publication.upload_id),
+            "account_id": str(publication.account_id),
+        }
 
     @property
     def is_exhausted(self) -> bool:
         return self.losses > MAX_LOSSES
-
-
-def store_pause_seconds(errors: int) -> float:
-    """After the `errors`-th failure of our own store in a row: 1 s doubling to 60 s."""
-    return float(min(60, 2 ** min(6, max(0, errors - 1))))

@@ -7,14 +7,17 @@ import orjson
 from cryptography.fernet import InvalidToken
 
 from contracts.events import JsonObject
+from libs.jobs.lease import LeaseLostError
 from libs.object_store.port import ObjectStore
+from libs.outbox.unit_of_work import Outbox
 from libs.runtime.secret import SecretBox
-from services.delivery.publishing.connectors.port import Connector, Entry, File, Published
+from services.delivery.publishing.connectors.port import Connector, Entry, File
 from services.delivery.publishing.connectors.registry import Registry
 from services.delivery.publishing.domain.error import PublishError
 from services.delivery.publishing.domain.name import safe_name
+from services.delivery.publishing.domain.outcome import Published
 from services.delivery.publishing.domain.publication import Claimed
-from services.delivery.publishing.usecases.outcome import Outcomes
+from services.delivery.publishing.store import PublicationStore
 
 UNKNOWN_TYPE = "application/octet-stream"
 
@@ -24,11 +27,12 @@ class Attempting:
     store: ObjectStore
     secrets: SecretBox
     registry: Registry
-    outcomes: Outcomes
+    outbox: Outbox
+    lease_seconds: float
 
     def checkpoint(self, claimed: Claimed) -> "SealedCheckpoint":
         """What earlier attempts left, and the coming one will."""
-        return SealedCheckpoint(claimed, self.outcomes, self.secrets)
+        return SealedCheckpoint(claimed, self.outbox, self.lease_seconds, self.secrets)
 
     async def publish(self, claimed: Claimed, checkpoint: "SealedCheckpoint") -> Published:
         """Raises PublishError, FileGoneError, LeaseLostError and the store's errors."""
@@ -37,9 +41,9 @@ class Attempting:
         file = File(self.store, stored.key, stored.size_bytes, stored.content_type or UNKNOWN_TYPE)
         return await connector.publish(entry_of(claimed), file, checkpoint)
 
-    async def give_up(self, claimed: Claimed, checkpoint: "SealedCheckpoint") -> None:
-        """Raises whatever goes wrong; it does not matter much."""
-        await self._connector(claimed).give_up(entry_of(claimed), checkpoint.state)
+    async def give_up(self, claimed: Claimed, state: JsonObject | None) -> None:
+        """`state`: what the last attempt left. Raises whatever goes wrong; it does not matter much."""
+        await self._connector(claimed).give_up(entry_of(claimed), state)
 
     def _connector(self, claimed: Claimed) -> Connector:
         try:
@@ -52,9 +56,10 @@ class Attempting:
 class SealedCheckpoint:
     """`Checkpoint` in the publication's row; a destination's session may be worth as much as a password."""
 
-    def __init__(self, claimed: Claimed, outcomes: Outcomes, secrets: SecretBox) -> None:
+    def __init__(self, claimed: Claimed, outbox: Outbox, lease_seconds: float, secrets: SecretBox) -> None:
         self._claimed = claimed
-        self._outcomes = outcomes
+        self._outbox = outbox
+        self._lease_seconds = lease_seconds
         self._secrets = secrets
         self._state = _opened(claimed.sealed_state, secrets)
 
@@ -64,7 +69,10 @@ class SealedCheckpoint:
 
     async def save(self, state: JsonObject) -> None:
         """Raises LeaseLostError."""
-        await self._outcomes.save_state(self._claimed, self._secrets.seal(orjson.dumps(state).decode()))
+        sealed = self._secrets.seal(orjson.dumps(state).decode())
+        async with self._outbox.database.connection() as connection:
+            if not await PublicationStore(connection).save_state(self._claimed, sealed, self._lease_seconds):
+                raise LeaseLostError
         self._state = state
 
 

@@ -20,7 +20,7 @@ from contracts.events import (
 from libs.messaging import handler
 from libs.object_store.port import ObjectStore
 from services.ingest.jobs import Upkeep
-from services.ingest.usecases.outcome import Outcomes
+from services.ingest.usecases.repository import FetchRepository
 from tests.integration.services.ingest.rig import Rig, about, requested, running, store_at, until
 from tests.messages import handle, message
 from tests.servers.source import Source, head, ok
@@ -115,12 +115,12 @@ async def test_what_was_stored_is_not_fetched_again(
     database_dsn: str, store: ObjectStore, source: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given a worker that died between storing everything and saying so
-    async def dies(self: Outcomes, *args: Any) -> None:
+    async def dies(self: FetchRepository, *args: Any) -> None:
         raise asyncio.CancelledError
 
     url = source.sends("/", ok(b"content", "Content-Type: text/plain", "Content-Disposition: x; filename=kept.txt"))
     with monkeypatch.context() as patched:
-        patched.setattr(Outcomes, "completed", dies)
+        patched.setattr(FetchRepository, "record", dies)
         async with running(database_dsn, store) as rig:
             event = await rig.request(url)
             await until(lambda: rig.stored(event))

@@ -24,7 +24,7 @@ from services.ingest.adapters.bucket import Bucket
 from services.ingest.adapters.place import PlaceUnavailableError
 from services.ingest.domain.ignored_name import IgnoredNames
 from services.ingest.domain.watch import WatchedFile
-from services.ingest.usecases.outcome import Outcomes
+from services.ingest.usecases.repository import FetchRepository
 from tests.integration.services.ingest.rig import until
 from tests.integration.services.ingest.test_blob import s3_container
 from tests.integration.services.ingest.watched import named, watching
@@ -360,8 +360,11 @@ async def test_interruptions_lose_and_repeat_nothing(
     await drop(bucket, f"{PREFIX}film.mp4")
     folder = named(WatchedBucket(container=container, prefix=PREFIX), on_success="move")
     owner, name = {
-        "read": (Bucket, "open"), "told": (Outcomes, "completed"), "accept": (Bucket, "accept"), "refuse": (Bucket, "refuse")
-    }[step]  # fmt: skip
+        "read": (Bucket, "open"),
+        "told": (FetchRepository, "record"),
+        "accept": (Bucket, "accept"),
+        "refuse": (Bucket, "refuse"),
+    }[step]
     original, reached = getattr(owner, name), asyncio.Event()
 
     async def dies(*args: Any, **kwargs: Any) -> None:

@@ -18,7 +18,7 @@ from services.ingest.adapters.directory import Directory
 from services.ingest.adapters.place import Survey
 from services.ingest.domain.ignored_name import IgnoredNames
 from services.ingest.domain.watch import Sighting, WatchFolder
-from services.ingest.usecases.outcome import Outcomes
+from services.ingest.usecases.repository import FetchRepository
 from services.ingest.usecases.watching import Clearing, Finding
 from tests.integration.services.ingest.rig import TENANT, until
 from tests.integration.services.ingest.watched import named, names_in, watching
@@ -411,7 +411,7 @@ STEPS: dict[str, Step] = {
     "before the file gets its lock": (os, "link"),
     "after the lock, with both names": (os, "unlink"),
     "before its bytes are read": (os, "read"),
-    "after its bytes are stored": (Outcomes, "completed"),
+    "after its bytes are stored": (FetchRepository, "record"),
 }
 
 

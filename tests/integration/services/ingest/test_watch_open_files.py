@@ -14,7 +14,7 @@ import pytest
 from contracts.container import WatchedDirectory
 from contracts.events import FetchRequested, WatchedFileFound
 from libs.object_store.port import ObjectStore
-from services.ingest.usecases import outcome
+from services.ingest.usecases import failure
 from tests.integration.services.ingest.rig import until
 from tests.integration.services.ingest.watched import Watcher, named, names_in, watching
 
@@ -85,7 +85,7 @@ async def test_a_file_that_is_open_for_writing_is_not_taken_before_it_is_closed(
 async def test_a_file_that_is_opened_after_it_was_found_is_taken_when_it_is_closed(
     database_dsn: str, store: ObjectStore, demo: Path, monkeypatch: pytest.MonkeyPatch, written: bytes
 ) -> None:
-    monkeypatch.setattr(outcome, "BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(failure, "BUSY_SECONDS", 0.05)
     (demo / "film.mp4").write_bytes(b"first")
     async with watching(database_dsn, store, demo.parent, named(DEMO), served=False) as watcher:
         [found] = await until(watcher.found)

@@ -13,18 +13,21 @@ import pytest_asyncio
 from contracts.envelope import Envelope
 from contracts.events import Constraints, Event, ObjectStored, Stage, StoredObject, UploadRegistered
 from contracts.ids import TenantId, UploadId, new_upload_id
+from libs.jobs.worker import Worker
 from libs.messaging.dispatch import consumer
 from libs.messaging.port import Delivery
 from libs.object_store.disk import DiskStore
 from libs.object_store.port import ObjectInfo, ObjectStore
 from libs.outbox.unit_of_work import Outbox
 from services.session.domain.lane import SMALL
+from services.session.domain.promotion import Outcome, PromotionJob
 from services.session.domain.session import Session
 from services.session.handlers import HANDLERS
 from services.session.jobs.cleanup import Cleanup
 from services.session.jobs.deadline import Deadline
 from services.session.jobs.forgetting import Forgetting
 from services.session.jobs.promotion import Promotion
+from services.session.jobs.promotion_repository import PromotionRepository
 from services.session.jobs.retention import Retention
 from services.session.jobs.scanning import Scanning
 from services.session.store import SessionStore
@@ -53,9 +56,19 @@ class Sessions:
         self.cleanup = Cleanup(outbox, store, batch=50, deletions=4)
 
     def promotion(
-        self, store: Any = None, lease: timedelta = timedelta(seconds=60), scanning: Scanning | None = None
-    ) -> Promotion:
-        return Promotion(self.outbox, store or self.store, SMALL, batch=50, copies=8, lease=lease, scanning=scanning)
+        self, store: Any = None, lease: timedelta = timedelta(seconds=60), scanning: Scanning | None = None, slots: int = 50
+    ) -> Worker[PromotionJob, Outcome]:
+        promotions = PromotionRepository(self.outbox, SMALL, lease)
+        promotion = Promotion(store or self.store, promotions, copies=8, scanning=scanning)
+        return Worker(
+            SMALL.name,
+            promotions,
+            promotion.handle,
+            self.outbox.wakeups,
+            slots=slots,
+            lease_seconds=lease.total_seconds(),
+            drain_seconds=0,
+        )
 
     async def hear(self, *events: Event) -> None:
         envelopes = [Envelope.of(event, source="test", correlation_id="0" * 32) for event in events]

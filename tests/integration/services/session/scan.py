@@ -9,7 +9,7 @@ from services.session.jobs.scanning import Scanning
 
 
 def scanning(store: Any, url: str, *, accepts_oversized: bool = False) -> Scanning:
-    return Scanning(store, Clamd.from_url(url, seconds=60), scans=4, accepts_oversized=accepts_oversized)
+    return Scanning(store, Clamd.from_url(url, seconds=60), accepts_oversized=accepts_oversized)
 
 
 class Watched:

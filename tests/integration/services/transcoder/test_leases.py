@@ -9,10 +9,12 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from contracts.events import FileInspected, ProcessingCompleted, ProcessingFailed, ProcessingProgressed, UploadCompleted
+from contracts.ids import TenantId
 from libs.object_store.disk import DiskStore
 from libs.object_store.port import StoreUnavailableError
 from services.transcoder.usecases.cleaning import Cleaner
@@ -192,6 +194,37 @@ async def test_small_files_pass_a_long_video(database_dsn: str, tmp_path: Path, 
 
         for video in videos:
             assert (await rig.job(video))["state"] == "open"
+
+
+async def test_a_tenant_with_many_files_does_not_delay_anothers_first(
+    database_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_go_on, download = asyncio.Semaphore(0), DiskStore.download
+    order: list[str] = []
+
+    async def waiting(self: DiskStore, key: str, path: Path) -> None:
+        order.append(key.split("/")[1])
+        await may_go_on.acquire()
+        await download(self, key, path)
+
+    async def all_wait_for_a_slot() -> bool:
+        return len(order) == 1 and all([(await rig.job(upload))["lane"] == "quick" for upload in uploads])
+
+    monkeypatch.setattr(DiskStore, "download", waiting)
+    async with running(database_dsn, tmp_path, transcoder_quick_jobs=1) as rig:
+        uploads = [await rig.upload(image("PNG"), "image/png") for _ in range(5)]
+        await until(all_wait_for_a_slot)
+        others = (await rig.put(image("PNG"), "image/png")).model_copy(update={"tenant_id": TenantId(uuid4())})
+        await rig.handle(others)
+        uploads.append(others)
+        await until(all_wait_for_a_slot)
+
+        may_go_on.release()
+
+        async def second() -> list[str]:
+            return order[1:]
+
+        assert await until(second) == [str(others.upload_id)]
 
 
 async def test_a_store_that_fails_costs_no_attempt(database_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,5 @@
 """U-31: how often a running fetch is reported."""
 
-from services.ingest.domain.fetch import Retries, store_pause_seconds
 from services.ingest.domain.progress import Progress
 
 
@@ -34,13 +33,3 @@ def test_an_attempt_that_starts_again_is_silent_until_it_is_further() -> None:
     assert progress.reported_bytes == 80
     progress.done_bytes = 90
     assert progress.is_due(1000)
-
-
-def test_a_source_is_asked_again_after_longer_and_longer_pauses() -> None:
-    retries = Retries(3, 2)
-    assert [retries.pause_seconds(failures) for failures in (1, 2, 3, 4)] == [2, 6, 18, None]
-    assert Retries(0, 2).pause_seconds(1) is None
-
-
-def test_a_store_is_waited_for_a_minute_at_most() -> None:
-    assert [store_pause_seconds(errors) for errors in (1, 2, 3, 6, 7, 10_000)] == [1, 2, 4, 32, 60, 60]

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 
 from contracts.events import JsonObject
-from services.delivery.publishing.connectors.port import Checkpoint, Entry, File, Published
+from services.delivery.publishing.connectors.port import Checkpoint, Entry, File
 from services.delivery.publishing.connectors.youtube.api import YouTubeApi
 from services.delivery.publishing.connectors.youtube.metadata import video_resource, wishes_of
 from services.delivery.publishing.connectors.youtube.processing import Patience, Processing
 from services.delivery.publishing.connectors.youtube.upload import CHUNK_BYTES, ResumableUpload
+from services.delivery.publishing.domain.outcome import Published
 
 
 @dataclass(frozen=True)

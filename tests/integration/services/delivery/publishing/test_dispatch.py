@@ -17,6 +17,7 @@ from services.delivery.publishing.connectors import directory
 from services.delivery.publishing.connectors.http import HttpConnector
 from services.delivery.publishing.jobs import Upkeep
 from services.delivery.publishing.store import PublicationStore
+from tests.clock import turn_clock
 from tests.integration.services.delivery.publishing.rig import (
     Rig,
     about,
@@ -158,6 +159,23 @@ async def test_what_may_pass_is_tried_again_and_told_as_retrying(rig: Rig, desti
     assert (told[2].error_code, told[2].attempts) == ("destination_unavailable", 1)
     assert told[2].next_attempt_at is not None
     assert told[2].error_message == "The destination cannot take the file now (503 Service Unavailable)."
+
+
+@pytest.mark.parametrize("seconds", [-3600, 3600])
+async def test_the_clock_of_the_process_does_not_matter(
+    rig: Rig, destination: Destination, monkeypatch: pytest.MonkeyPatch, seconds: int
+) -> None:
+    turn_clock(monkeypatch, seconds)
+    destination.next_requests(fails(503))
+    event = await rig.publishes(url_account(destination))
+
+    assert (await rig.end(event)).status == "published"
+
+    [_, _, retrying, *_] = await rig.told(event)
+    assert retrying.next_attempt_at is not None
+    assert abs((retrying.next_attempt_at - datetime.now(UTC)).total_seconds()) < 600
+    await Upkeep(rig.service.outbox, retention=timedelta(minutes=30)).once()
+    assert (await rig.row(event))["status"] == "published"
 
 
 async def test_what_does_not_pass_fails_after_the_last_attempt(rig: Rig, destination: Destination) -> None:  # T-24
