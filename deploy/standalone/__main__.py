@@ -7,7 +7,7 @@ from socket import socket
 import uvloop
 
 from deploy.postgres.embedded import EmbeddedPostgres, EmbeddedPostgresError
-from deploy.postgres.prepare import prepare
+from deploy.postgres.prepare import SERVICES, prepare_all
 from deploy.rabbitmq.deployed import topology
 from deploy.standalone.app import compose
 from deploy.standalone.place import DataFolder, PlaceTakenError, bind, stop_on_sigterm
@@ -43,14 +43,13 @@ def start(settings: StandaloneSettings, stack: ExitStack) -> None:
         secrets,
         http_port=http_socket.getsockname()[1],
         ops_port=ops_socket.getsockname()[1],
-        postgres_dsn=settings.postgres_dsn.get_secret_value() if settings.postgres_dsn else _own_postgres(folder, stack),
+        postgres_dsn=_own_postgres(folder, stack) if any(settings.dsn_of(name) is None for name in SERVICES) else None,
     )
     uvloop.run(_serve(settings, secrets, http_socket, ops_socket))
 
 
 async def _serve(settings: StandaloneSettings, secrets: StandaloneSecrets, http_socket: socket, ops_socket: socket) -> None:
-    if settings.postgres_dsn:
-        await prepare(settings.postgres_dsn.get_secret_value())
+    await prepare_all(settings)
     if settings.bus_url:
         await declare(settings.bus_url.get_secret_value(), topology())
     installation = built(lambda: compose(settings, secrets))

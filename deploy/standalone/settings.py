@@ -24,15 +24,15 @@ class StandaloneSettings(ServiceSettings):
     """What a real object store shows with its notifications; made where it is not set."""
 
     def filled_in(
-        self, secrets: "StandaloneSecrets", *, http_port: int, ops_port: int, postgres_dsn: str
+        self, secrets: "StandaloneSecrets", *, http_port: int, ops_port: int, postgres_dsn: str | None
     ) -> "StandaloneSettings":
-        """With everything decided that the environment left open."""
+        """With everything decided that the environment left open; `postgres_dsn` None: every service has a database."""
         return self.model_copy(
             update={
                 "http_port": http_port,
                 "ops_port": ops_port,
                 "base_url": self.base_url or f"http://{_reachable(self.http_host)}:{http_port}",
-                "postgres_dsn": SecretStr(postgres_dsn),
+                "postgres_dsn": SecretStr(postgres_dsn) if postgres_dsn else self.postgres_dsn,
                 "secret_key": self.secret_key or secrets.secret_key,
                 "storage_events_token": self.storage_events_token or secrets.storage_events_token,
             }
