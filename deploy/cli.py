@@ -10,8 +10,7 @@ import aiohttp
 import typer
 from pydantic import SecretStr
 
-from deploy.postgres.prepare import SERVICES
-from deploy.postgres.prepare import prepare as prepare_database
+from deploy.postgres.prepare import SERVICES, prepare_all
 from deploy.rabbitmq.deployed import documents, topology
 from libs.messaging.amqp.dead_letter import RabbitMqDeadLetters
 from libs.messaging.amqp.declare import declare
@@ -22,7 +21,7 @@ from libs.observability.logging import configure_logging
 from libs.outbox.resend import resend_all
 from libs.outbox.unit_of_work import Outbox, UnitOfWork
 from libs.postgres.database import Database
-from libs.runtime.process import give_up, read_settings, s3_store
+from libs.runtime.process import WRONG_SETTINGS, give_up, read_settings, s3_store
 from libs.runtime.secret import SecretBox, new_key
 from libs.runtime.settings import ServiceSettings
 from libs.runtime.wakeup import Wakeups
@@ -80,8 +79,10 @@ def prepare() -> None:
 @app.command()
 def migrate() -> None:
     """Create the services' roles and schemas and apply their migrations."""
-    settings = _settings("postgres_dsn")
-    asyncio.run(prepare_database(_text(settings.postgres_dsn)))
+    settings = _settings()
+    for service in SERVICES:
+        _dsn_of(settings, service)
+    asyncio.run(prepare_all(settings))
     typer.echo(f"database ready for {', '.join(SERVICES)}")
 
 
@@ -140,7 +141,7 @@ def replay_dead_letters(
 @tenant_commands.command("create")
 def create(name: str, role: Role = Role.ADMIN) -> None:
     """A new tenant with one API key; what is printed is shown this once."""
-    typer.echo(json.dumps(asyncio.run(_create_tenant(_settings("postgres_dsn", "secret_key"), name, role)), indent=2))
+    typer.echo(json.dumps(asyncio.run(_create_tenant(_settings("secret_key"), name, role)), indent=2))
 
 
 @tenant_commands.command("list")
@@ -238,7 +239,7 @@ async def _named(work: UnitOfWork, name: str) -> Tenant:
 
 async def _in_gateway(do: Callable[[UnitOfWork], Awaitable[T]]) -> T:
     """In one transaction of the gateway."""
-    database = Database(_text(_settings("postgres_dsn").postgres_dsn), "gateway", max_connections=2)
+    database = Database(_dsn_of(_settings(), "gateway"), "gateway", max_connections=2)
     await database.open()
     try:
         async with Outbox(database, Wakeups()).unit_of_work() as work:
@@ -271,7 +272,7 @@ def resend() -> None:
 
 async def _resend() -> None:
     for service in SERVICES:
-        database = Database(_text(_settings("postgres_dsn").postgres_dsn), service, max_connections=1)
+        database = Database(_dsn_of(_settings(), service), service, max_connections=1)
         await database.open()
         try:
             await resend_all(Outbox(database, Wakeups()))
@@ -296,7 +297,7 @@ async def _dead_letters(service: str, ask: Callable[[DeadLetters], Awaitable[T]]
     settings = _settings()
     if settings.bus_url is not None:
         return await ask(RabbitMqDeadLetters(_text(settings.bus_url), service))
-    database = Database(_text(_settings("postgres_dsn").postgres_dsn), service, max_connections=2)
+    database = Database(_dsn_of(_settings(), service), service, max_connections=2)
     await database.open()
     try:
         return await ask(LocalDeadLetters(database))
@@ -308,6 +309,13 @@ def _settings(*required: str) -> Settings:
     settings = read_settings(Settings, required)
     configure_logging("warning", "console")
     return settings
+
+
+def _dsn_of(settings: Settings, service: str) -> str:
+    dsn = settings.dsn_of(service)
+    if dsn is None:
+        give_up("LONGSHORE_POSTGRES_DSN must be set", WRONG_SETTINGS)
+    return dsn
 
 
 def _text(secret: SecretStr | None) -> str:

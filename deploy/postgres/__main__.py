@@ -1,7 +1,8 @@
 import asyncio
-import os
 
-from deploy.postgres.prepare import SERVICES, prepare
+from deploy.postgres.prepare import SERVICES, prepare_all
+from libs.runtime.process import read_settings
+from libs.runtime.settings import ServiceSettings
 
-asyncio.run(prepare(os.environ["LONGSHORE_POSTGRES_DSN"]))
+asyncio.run(prepare_all(read_settings(ServiceSettings)))
 print(f"database ready for {', '.join(SERVICES)}")

@@ -8,7 +8,7 @@ from socket import socket
 import uvloop
 
 from deploy.postgres.embedded import EmbeddedPostgres, EmbeddedPostgresError
-from deploy.postgres.prepare import prepare
+from deploy.postgres.prepare import SERVICES, prepare_all
 from deploy.standalone.place import DataFolder, PlaceTakenError, bind, stop_on_sigterm
 from deploy.standalone.settings import StandaloneSecrets, StandaloneSettings
 from libs.observability.logging import configure_logging
@@ -37,7 +37,8 @@ def start(settings: StandaloneSettings, stack: ExitStack) -> None:
     http_socket = stack.enter_context(bind("LONGSHORE_HTTP_PORT", settings.http_host, settings.http_port))
     ops_socket = stack.enter_context(bind("LONGSHORE_OPS_PORT", settings.ops_host, settings.ops_port))
     secrets = StandaloneSecrets.in_folder(folder)
-    postgres = None if settings.postgres_dsn else _launch_postgres(folder, stack)
+    needs_postgres = any(settings.dsn_of(service) is None for service in SERVICES)
+    postgres = _launch_postgres(folder, stack) if needs_postgres else None
     settings = settings.filled_in(
         secrets,
         http_port=http_socket.getsockname()[1],
@@ -54,8 +55,7 @@ def start(settings: StandaloneSettings, stack: ExitStack) -> None:
 async def _serve(settings: StandaloneSettings, secrets: StandaloneSecrets, http_socket: socket, ops_socket: socket) -> None:
     from deploy.standalone.app import compose
 
-    if settings.postgres_dsn:
-        await prepare(settings.postgres_dsn.get_secret_value())
+    await prepare_all(settings)
     if settings.bus_url:
         from deploy.rabbitmq.deployed import topology
         from libs.messaging.amqp.declare import declare

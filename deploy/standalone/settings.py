@@ -26,7 +26,7 @@ class StandaloneSettings(ServiceSettings):
     def filled_in(
         self, secrets: "StandaloneSecrets", *, http_port: int, ops_port: int, postgres_dsn: str | None
     ) -> "StandaloneSettings":
-        """With everything decided that the environment left open; `postgres_dsn` is that of a database of our own."""
+        """With everything decided that the environment left open; `postgres_dsn` None: every service has a database."""
         return self.model_copy(
             update={
                 "http_port": http_port,

@@ -67,6 +67,7 @@ class DiskStore:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="disk-store")
         self._readers = ThreadPoolExecutor(threads, thread_name_prefix="disk-store-reader")
         self._looks = GroupWorker("disk-look", one_by_one(self.files.stat), threads=4)
+        self._starts = GroupWorker("disk-start", one_by_one(self._start_multipart))
 
     async def open(self) -> None:
         # Several services may share the store; what is in `tmp` later is no rubbish.
@@ -83,6 +84,7 @@ class DiskStore:
         await asyncio.to_thread(self._threads.shutdown)
         await asyncio.to_thread(self._readers.shutdown)
         await asyncio.to_thread(self._looks.close)
+        await asyncio.to_thread(self._starts.close)
         await asyncio.to_thread(self.files.writer.close)
 
     async def check(self) -> None:
@@ -232,7 +234,10 @@ class DiskStore:
         return self.presigner.url("PUT", key, expires_in=expires_in, headers=bound, now=now)
 
     async def start_multipart(self, key: str, *, content_type: str, metadata: Mapping[str, str] | None = None) -> str:
-        return await self.run(self.multipart.start, key, content_type, metadata or {})
+        return await self._starts.call((key, content_type, metadata or {}))
+
+    def _start_multipart(self, asked: tuple[str, str, Mapping[str, str]]) -> str:
+        return self.multipart.start(*asked)
 
     def presign_parts(
         self, key: str, multipart_id: str, numbers: Iterable[int], *, expires_in: timedelta, now: datetime | None = None

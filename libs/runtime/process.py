@@ -31,7 +31,7 @@ def main(name: str, build: Callable[[S], Service], settings_class: type[S], *, n
 
     `needs` are the fields that this service requires besides `REQUIRED`: it is given no secret that it has no use for.
     """
-    settings = read_settings(settings_class, required=(*REQUIRED, *needs))
+    settings = read_settings(settings_class, required=(*REQUIRED, *needs), service=name)
     configure_logging(settings.log_level, settings.log_format)
     configure_tracing(name)
     uvloop.run(_run(name, build, settings))
@@ -66,14 +66,20 @@ def s3_store(settings: ServiceSettings) -> S3Store:
     )
 
 
-def read_settings(settings_class: type[S], required: tuple[str, ...] = ()) -> S:
-    """The settings from the environment, or the end of the process with exit status 2."""
+def read_settings(settings_class: type[S], required: tuple[str, ...] = (), *, service: str | None = None) -> S:
+    """The settings from the environment, or the end of the process with exit status 2.
+
+    `service` may have a database of its own where `postgres_dsn` is required.
+    """
     try:
         settings = settings_class()
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         give_up(f"{variable(str(first['loc'][0]))}: {first['msg']}", WRONG_SETTINGS)
-    if missing := [variable(field) for field in required if getattr(settings, field) is None]:
+    found = settings.model_dump()
+    if service is not None:
+        found["postgres_dsn"] = settings.dsn_of(service)
+    if missing := [variable(field) for field in required if found[field] is None]:
         give_up(f"{' and '.join(missing)} must be set", WRONG_SETTINGS)
     return settings
 

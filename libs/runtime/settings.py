@@ -18,6 +18,13 @@ class ServiceSettings(BaseSettings):
     """The root of all watch folders that are directories, mounted where ingest runs; default `<data_dir>/watch`."""
     postgres_dsn: SecretStr | None = None
     """PostgreSQL; standalone starts its own when it is not set."""
+    gateway_postgres_dsn: SecretStr | None = None
+    """A database of the gateway's own, instead of `postgres_dsn`; likewise for the other services."""
+    session_postgres_dsn: SecretStr | None = None
+    storage_notification_postgres_dsn: SecretStr | None = None
+    ingest_postgres_dsn: SecretStr | None = None
+    transcoder_postgres_dsn: SecretStr | None = None
+    delivery_postgres_dsn: SecretStr | None = None
     postgres_pool: int = Field(default=8, ge=2, le=100)
     """Connections per service process."""
     bus_url: SecretStr | None = None
@@ -47,6 +54,12 @@ class ServiceSettings(BaseSettings):
     log_format: Literal["json", "console", "auto"] = "json"
     shutdown_seconds: float = Field(default=10, gt=0)
     """How long a stop may wait for work that is under way."""
+
+    def dsn_of(self, service: str) -> str | None:
+        """Of the service's database: its own, or the one of all; None where neither is set."""
+        own: SecretStr | None = getattr(self, f"{service}_postgres_dsn")
+        dsn = own or self.postgres_dsn
+        return dsn.get_secret_value() if dsn else None
 
     @property
     def watch_root(self) -> Path:

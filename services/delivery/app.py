@@ -10,7 +10,7 @@ from libs.jobs.timer import repeated
 from libs.jobs.worker import Worker
 from libs.object_store.port import ObjectStore
 from libs.outbox.unit_of_work import Outbox
-from libs.postgres.database import Database
+from libs.runtime.database import service_database
 from libs.runtime.secret import SecretBox
 from libs.runtime.service import Service
 from libs.runtime.wakeup import Wakeups
@@ -43,9 +43,9 @@ LEASE_MARGIN_SECONDS = 15
 
 def build(settings: Settings, store: ObjectStore) -> Service:
     """Raises ValueError when a setting without a default is missing."""
-    if settings.postgres_dsn is None or settings.secret_key is None:
-        raise ValueError("LONGSHORE_POSTGRES_DSN and LONGSHORE_SECRET_KEY are required")
-    database = Database(settings.postgres_dsn.get_secret_value(), "delivery", max_connections=settings.postgres_pool)
+    if settings.secret_key is None:
+        raise ValueError("LONGSHORE_SECRET_KEY is required")
+    database = service_database(settings, "delivery")
     outbox = Outbox(database, Wakeups())
     client = GuardedClient(Policy(parse_networks(settings.egress_allow)), timeout_seconds=settings.delivery_timeout_seconds)
     secrets = SecretBox(settings.secret_key.get_secret_value())

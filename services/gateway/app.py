@@ -9,7 +9,7 @@ from libs.jobs.timer import repeated
 from libs.object_store.capability import KeepsFiles, SignsReads
 from libs.object_store.port import ObjectStore
 from libs.outbox.unit_of_work import Outbox
-from libs.postgres.database import Database
+from libs.runtime.database import service_database
 from libs.runtime.secret import SecretBox
 from libs.runtime.service import Loop, Service
 from libs.runtime.single_flight import SingleFlight
@@ -46,7 +46,16 @@ from services.gateway.files.send import FileSender
 from services.gateway.files.transfer import FromFile, Streamed, Transfer
 from services.gateway.files.uploadcare import UploadcareFiles
 from services.gateway.handlers import handlers
-from services.gateway.jobs import PAUSE_SECONDS, ExpireSubmissions, FoldUsage, ForgetBatches, PurgeDeliveryLog
+from services.gateway.jobs import (
+    HISTORY_PAUSE_SECONDS,
+    PAUSE_SECONDS,
+    ExpireSubmissions,
+    FoldUsage,
+    ForgetBatches,
+    PurgeDeliveryLog,
+    PurgeHistory,
+    TimelineDays,
+)
 from services.gateway.platform import accounts, containers, projects, watch_folders, webhook_endpoints
 from services.gateway.platform import routes as platform
 from services.gateway.projects import Projects
@@ -67,10 +76,10 @@ def build(settings: Settings, store: ObjectStore, *, clock: Clock = utc_now) -> 
     Raises ValueError when a setting without a default is missing, SandboxUnavailableError where `sandbox` is `strict` and
     this machine has no namespaces for us.
     """
-    if settings.postgres_dsn is None or settings.secret_key is None:
-        raise ValueError("LONGSHORE_POSTGRES_DSN and LONGSHORE_SECRET_KEY are required")
+    if settings.secret_key is None:
+        raise ValueError("LONGSHORE_SECRET_KEY is required")
     hide_from_children()
-    database = Database(settings.postgres_dsn.get_secret_value(), "gateway", max_connections=settings.postgres_pool)
+    database = service_database(settings, "gateway")
     outbox = Outbox(database, Wakeups())
     secrets_box = SecretBox(settings.secret_key.get_secret_value())
     deps = dependencies(settings, outbox, secrets_box, store, clock)
@@ -118,7 +127,12 @@ def _loops(settings: Settings, outbox: Outbox, clock: Clock) -> dict[str, Loop]:
         "forget-batches": batches.once,
         "delivery-log": deliveries.once,
     }
-    return {name: repeated(once, outbox.wakeups, name, PAUSE_SECONDS) for name, once in steps.items()}
+    loops = {name: repeated(once, outbox.wakeups, name, PAUSE_SECONDS) for name, once in steps.items()}
+    keep = None if settings.gateway_history_days is None else timedelta(days=settings.gateway_history_days)
+    rare = {"timeline-days": TimelineDays(outbox, keep=keep).once}
+    if keep is not None:
+        rare["history"] = PurgeHistory(outbox, keep=keep).once
+    return loops | {name: repeated(once, outbox.wakeups, name, HISTORY_PAUSE_SECONDS) for name, once in rare.items()}
 
 
 def dependencies(settings: Settings, outbox: Outbox, secrets_box: SecretBox, store: ObjectStore, clock: Clock) -> Deps:

@@ -3,16 +3,25 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final
+from uuid import UUID
+
+import structlog
 
 from libs.outbox.unit_of_work import Outbox
 from services.gateway.domain.submission import SubmissionState
-from services.gateway.store import BatchStore, DeliveryLogStore, ProjectCountStore, SubmissionStore, UsageStore
+from services.gateway.store import BatchStore, DeliveryLogStore, HistoryStore, ProjectCountStore, SubmissionStore, UsageStore
+from services.gateway.store.history import TIMELINES
 from services.gateway.usecases.publish import end_submission
 
 BATCH: Final = 10_000
 OVERDUE_BATCH: Final = 100
 PURGE_BATCH: Final = 1000
+HISTORY_STEP: Final = 2000
 PAUSE_SECONDS: Final = 15.0
+HISTORY_PAUSE_SECONDS: Final = 3600.0
+FIRST: Final = UUID(int=0)
+
+log = structlog.get_logger()
 
 
 class FoldUsage:
@@ -57,6 +66,38 @@ class ForgetBatches:
         """True when more may be waiting."""
         async with self._outbox.database.connection() as connection:
             return await BatchStore(connection).forget(self._clock() - self._age, PURGE_BATCH) == PURGE_BATCH
+
+
+class PurgeHistory:
+    """Forgets uploads that have had no file for long, step by step through all of them."""
+
+    def __init__(self, outbox: Outbox, *, keep: timedelta) -> None:
+        self._outbox = outbox
+        self._keep = keep
+        self._after = FIRST
+
+    async def once(self) -> bool:
+        """Looks at the next few uploads; False when it came to the last one."""
+        async with self._outbox.database.transaction() as connection:
+            store = HistoryStore(connection)
+            last, over = await store.step(self._after, HISTORY_STEP, self._keep)
+            if over:
+                log.info("history.purged", uploads=await store.purge(over))
+        self._after = last or FIRST
+        return last is not None
+
+
+class TimelineDays:
+    """Makes the timeline's partitions ahead of time, and drops old ones where timelines are not kept for ever."""
+
+    def __init__(self, outbox: Outbox, *, keep: timedelta | None) -> None:
+        self._outbox = outbox
+        self._keep = keep
+
+    async def once(self) -> bool:
+        async with self._outbox.database.transaction() as connection:
+            await TIMELINES.maintain(connection, self._keep)
+        return False
 
 
 class PurgeDeliveryLog:

@@ -54,6 +54,9 @@ class Settings(ServiceSettings):
     old settings."""
     gateway_recover_credentials: bool = False
     """Replace the key in `credentials.json` where the file is lost; for an installation of one process (standalone does)."""
+    gateway_history_days: float | None = Field(default=None, gt=0)
+    """How long an upload that has no file any more is known, and how long after its registration any upload's timeline is kept;
+    not set: for ever."""
     gateway_delivery_log_days: float = Field(default=30, gt=0)
     """How long the log of a webhook endpoint shows a delivery after its end; as long as delivery can send it once more."""
     gateway_batch_forget_days: float = Field(default=30, gt=0)

@@ -10,7 +10,7 @@ from libs.jobs.worker import Worker
 from libs.object_store.port import ObjectStore
 from libs.object_store.s3 import S3Store
 from libs.outbox.unit_of_work import Outbox
-from libs.postgres.database import Database
+from libs.runtime.database import service_database
 from libs.runtime.secret import SecretBox
 from libs.runtime.service import Service
 from libs.runtime.wakeup import Wakeups
@@ -35,10 +35,9 @@ from services.ingest.usecases.watching import Clearing, Finding
 
 def build(settings: Settings, store: ObjectStore) -> Service:
     """Raises ValueError when a setting without a default is missing."""
-    if settings.postgres_dsn is None or settings.secret_key is None:
-        raise ValueError("LONGSHORE_POSTGRES_DSN and LONGSHORE_SECRET_KEY are required")
-    dsn = settings.postgres_dsn.get_secret_value()
-    outbox = Outbox(Database(dsn, "ingest", max_connections=settings.postgres_pool), Wakeups())
+    if settings.secret_key is None:
+        raise ValueError("LONGSHORE_SECRET_KEY is required")
+    outbox = Outbox(service_database(settings, "ingest"), Wakeups())
     client = GuardedClient(Policy(parse_networks(settings.egress_allow)), timeout_seconds=settings.ingest_timeout_seconds)
     secrets_box = SecretBox(settings.secret_key.get_secret_value())
     places = Places(

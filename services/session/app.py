@@ -6,7 +6,7 @@ from libs.jobs.timer import repeated
 from libs.jobs.worker import Worker
 from libs.object_store.port import ObjectStore
 from libs.outbox.unit_of_work import Outbox
-from libs.postgres.database import Database
+from libs.runtime.database import service_database
 from libs.runtime.service import Loop, Resource, Service
 from libs.runtime.wakeup import Wakeups
 from services.session.adapters.clamd import Clamd
@@ -25,11 +25,7 @@ from services.session.settings import Settings
 
 
 def build(settings: Settings, store: ObjectStore) -> Service:
-    """`settings.postgres_dsn` must be set."""
-    if settings.postgres_dsn is None:
-        raise ValueError("the session service needs LONGSHORE_POSTGRES_DSN")
-    dsn = settings.postgres_dsn.get_secret_value()
-    outbox = Outbox(Database(dsn, "session", max_connections=settings.postgres_pool), Wakeups())
+    outbox = Outbox(service_database(settings, "session"), Wakeups())
     clamd = Clamd.from_url(settings.clamd_url, seconds=settings.session_scan_seconds) if settings.clamd_url else None
     loops = _loops(settings, outbox, store) | _promotions(settings, outbox, store, clamd)
     resources: list[Resource] = [store, clamd] if clamd else [store]

@@ -9,7 +9,7 @@ from libs.jobs.timer import repeated
 from libs.messaging.amqp_source import AmqpSource
 from libs.object_store.port import ObjectStore
 from libs.outbox.unit_of_work import Outbox
-from libs.postgres.database import Database
+from libs.runtime.database import service_database
 from libs.runtime.service import Loop, Service
 from libs.runtime.wakeup import Wakeups
 from libs.web.server import application
@@ -28,11 +28,8 @@ class StorageNotificationService(Service):
 
 
 def build(settings: Settings, store: ObjectStore) -> StorageNotificationService:
-    """`settings.postgres_dsn` must be set. `web` serves `/internal/storage-events`."""
-    if settings.postgres_dsn is None:
-        raise ValueError("the storage notification service needs LONGSHORE_POSTGRES_DSN")
-    dsn = settings.postgres_dsn.get_secret_value()
-    outbox = Outbox(Database(dsn, "storage_notification", max_connections=settings.postgres_pool), Wakeups())
+    """`web` serves `/internal/storage-events`."""
+    outbox = Outbox(service_database(settings, "storage_notification"), Wakeups())
     notification = StorageNotification(outbox, store, _bucket(settings))
     token = settings.storage_events_token
     return StorageNotificationService(

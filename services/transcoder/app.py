@@ -7,7 +7,7 @@ import imageio_ffmpeg
 
 from libs.object_store.port import ObjectStore
 from libs.outbox.unit_of_work import Outbox
-from libs.postgres.database import Database
+from libs.runtime.database import service_database
 from libs.runtime.service import Loop, Service
 from libs.runtime.wakeup import Wakeups
 from libs.sandbox.sandbox import Limits, Sandbox
@@ -34,10 +34,8 @@ def build(settings: Settings, store: ObjectStore) -> Service:
 
     From here on nobody but root may look into this process.
     """
-    assert settings.postgres_dsn is not None
     hide_from_children()
-    database = Database(settings.postgres_dsn.get_secret_value(), "transcoder", max_connections=settings.postgres_pool)
-    outbox = Outbox(database, Wakeups())
+    outbox = Outbox(service_database(settings, "transcoder"), Wakeups())
     workspace, sandbox = Workspace(settings.work_dir), Sandbox(settings.sandbox)
     programs, reporter = preload(sandbox), Reporter(outbox)
     processor = Processor(

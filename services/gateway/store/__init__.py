@@ -7,6 +7,7 @@ from services.gateway.store.container import ContainerStore, WatchFolderStore
 from services.gateway.store.delivery_log import DeliveryLogStore
 from services.gateway.store.folder import FolderStore
 from services.gateway.store.group import GroupStore
+from services.gateway.store.history import HistoryStore
 from services.gateway.store.hook import HookStore
 from services.gateway.store.numbered_folder import NumberedFolderStore
 from services.gateway.store.operator import OperatorStore
@@ -27,7 +28,8 @@ from services.gateway.store.webhook_endpoint import WebhookEndpointStore
 
 __all__ = [
     "AccessTokenStore", "AccountStore", "BatchStore", "ContainerStore", "DeliveryLogStore", "FolderStore", "GroupStore",
-    "HookStore", "NumberedFolderStore", "OperatorStore", "PrivateTokenStore", "ProjectCountStore", "ProjectFileStore",
-    "ProjectStore", "ProjectUploadStore", "ProjectionStore", "PublicationStore", "RegistrationStore", "ServedFileStore",
-    "SubmissionStore", "TenantStore", "UploadStore", "UsageStore", "WatchFolderStore", "WebhookEndpointStore",
+    "HistoryStore", "HookStore", "NumberedFolderStore", "OperatorStore", "PrivateTokenStore", "ProjectCountStore",
+    "ProjectFileStore", "ProjectStore", "ProjectUploadStore", "ProjectionStore", "PublicationStore", "RegistrationStore",
+    "ServedFileStore", "SubmissionStore", "TenantStore", "UploadStore", "UsageStore", "WatchFolderStore",
+    "WebhookEndpointStore",
 ]  # fmt: skip

@@ -116,18 +116,22 @@ class AccountStore:
         """Of those that are linked; true until the commit."""
         rows = await self._connection.fetch(
             """
-            SELECT id FROM accounts
+            SELECT tenant_id, id, quota_limit - quota_charged AS left,
+                   EXISTS (SELECT FROM quota_changes WHERE account_id = a.id) AS is_changed
+            FROM accounts a
             WHERE (tenant_id, id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[])) AND unlinked_at IS NULL
-            ORDER BY id FOR UPDATE
+            ORDER BY id FOR UPDATE OF a
             """,
             [tenant_id for tenant_id, _ in accounts],
             [account_id for _, account_id in accounts],
         )
-        account_ids = [row["id"] for row in rows]
-        await self._fold(account_ids)
-        rows = await self._connection.fetch(
-            "SELECT tenant_id, id, quota_limit - quota_charged AS left FROM accounts WHERE id = ANY ($1::uuid[])", account_ids
-        )
+        if any(row["is_changed"] for row in rows):
+            account_ids = [row["id"] for row in rows]
+            await self._fold(account_ids)
+            rows = await self._connection.fetch(
+                "SELECT tenant_id, id, quota_limit - quota_charged AS left FROM accounts WHERE id = ANY ($1::uuid[])",
+                account_ids,
+            )
         return Quotas({(row["tenant_id"], row["id"]): row["left"] for row in rows})
 
     async def _fold(self, account_ids: Sequence[AccountId]) -> None:

@@ -21,24 +21,22 @@ class PublicationStore:
 
     async def insert(self, batch: Iterable[NewPublication]) -> None:
         """A unit reserved for each."""
-        await self._connection.executemany(
-            """
-            INSERT INTO publications (id, upload_id, tenant_id, account_id, position, due_at, changed_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7)
-            """,
-            [
-                (
-                    publication_id(new.upload_id, new.account_id),
-                    new.upload_id,
-                    new.tenant_id,
-                    new.account_id,
-                    new.position,
-                    new.due_at,
-                    new.at,
-                )
-                for new in batch
-            ],
-        )
+        rows = [
+            (
+                publication_id(new.upload_id, new.account_id), new.upload_id, new.tenant_id, new.account_id, new.position,
+                new.due_at, new.at,
+            )
+            for new in batch
+        ]  # fmt: skip
+        if rows:
+            await self._connection.execute(
+                """
+                INSERT INTO publications (id, upload_id, tenant_id, account_id, position, due_at, changed_at)
+                SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::smallint[], $6::timestamptz[],
+                                     $7::timestamptz[])
+                """,
+                *zip(*rows, strict=True),
+            )
 
     async def of_uploads(self, upload_ids: Sequence[UploadId], *, lock: bool = False) -> list[Publication]:
         """In the order of the client's accounts."""

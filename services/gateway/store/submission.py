@@ -23,15 +23,17 @@ class SubmissionStore:
 
     async def insert(self, batch: Sequence[tuple[Submission, bytes | None]]) -> None:
         """Each with the hash of its session's token, where it has one."""
-        await self._connection.executemany(
+        rows = [
+            (new.upload_id, new.tenant_id, token_hash, new.part_bytes, new.state.value, new.expires_at, new.completed_at)
+            for new, token_hash in batch
+        ]
+        await self._connection.execute(
             """
             INSERT INTO submissions (upload_id, tenant_id, token_hash, part_bytes, state, expires_at, completed_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7)
+            SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bytea[], $4::bigint[], $5::text[], $6::timestamptz[],
+                                 $7::timestamptz[])
             """,
-            [
-                (new.upload_id, new.tenant_id, token_hash, new.part_bytes, new.state.value, new.expires_at, new.completed_at)
-                for new, token_hash in batch
-            ],
+            *zip(*rows, strict=True),
         )
 
     async def existing(self, upload_ids: Sequence[UploadId]) -> set[UploadId]:
@@ -49,7 +51,7 @@ class SubmissionStore:
         row = await self._connection.fetchrow(
             f"SELECT {SUBMISSION} FROM submissions WHERE upload_id = $1 FOR UPDATE", upload_id
         )
-        assert row is not None, "submissions are never deleted"
+        assert row is not None, "a submission is forgotten long after its end"
         return _submission(row)
 
     async def end(self, upload_id: UploadId, state: SubmissionState, *, completed_at: datetime | None = None) -> None:
