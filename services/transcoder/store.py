@@ -11,7 +11,7 @@ from contracts.envelope import Envelope
 from contracts.events import Rendition, UploadCompleted
 from contracts.ids import UploadId
 from libs.postgres.database import Connection
-from services.transcoder.domain.job import Job, Lane
+from services.transcoder.domain.job import EndedJob, Job, Lane
 
 
 @dataclass(frozen=True)
@@ -95,11 +95,14 @@ class TranscoderStore:
         return status == "UPDATE 1"
 
     async def complete(self, jobs: Sequence[Job], mime_types: Sequence[str], renditions: Sequence[Rendition] = ()) -> set[UUID]:
-        """Ends jobs of one claim well; answers which of them were still ours."""
+        """Ends jobs of one claim well; answers which of them were still ours.
+
+        What was published of a video while it was made is cleaned when its viewers have turned to the final playlists.
+        """
         rows = await self.connection.fetch(
             """
             UPDATE job SET state = 'completed', lease = NULL, percent = 100, mime_type = found.mime_type, renditions = $4,
-                changed_at = now()
+                clean_at = CASE WHEN lane = 'video' THEN now() + interval '10 minutes' END, changed_at = now()
             FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS found (upload_id, lease, mime_type)
             WHERE job.upload_id = found.upload_id AND job.lease = found.lease AND job.state = 'open'
             RETURNING job.upload_id
@@ -112,10 +115,11 @@ class TranscoderStore:
         return {row["upload_id"] for row in rows}
 
     async def fail(self, job: Job, code: str) -> bool:
-        """Ends the job for good; False where it is no longer ours."""
+        """Ends the job for good; False where it is no longer ours. What was published of a video by then must be gone."""
         status = await self.connection.execute(
             """
-            UPDATE job SET state = 'failed', lease = NULL, error_code = $3, changed_at = now()
+            UPDATE job SET state = 'failed', lease = NULL, error_code = $3, changed_at = now(),
+                clean_at = CASE WHEN lane = 'video' THEN now() END
             WHERE upload_id = $1 AND lease = $2 AND state = 'open'
             """,
             job.upload.upload_id,
@@ -142,20 +146,24 @@ class TranscoderStore:
     async def is_removed(self, upload_id: UploadId) -> bool:
         return bool(await self.connection.fetchval("SELECT state = 'removed' FROM job WHERE upload_id = $1", upload_id))
 
-    async def due_cleaning(self, limit: int) -> list[UploadId]:
-        """Removed files whose renditions must be gone now; locked until the transaction ends."""
+    async def due_cleaning(self, limit: int) -> list[EndedJob]:
+        """Jobs of which something must be gone now; locked until the transaction ends."""
         rows = await self.connection.fetch(
             """
-            SELECT upload_id FROM job WHERE clean_at <= now() AND state = 'removed'
+            SELECT upload_id, state, renditions FROM job WHERE clean_at <= now() AND state <> 'open'
             ORDER BY clean_at LIMIT $1 FOR UPDATE SKIP LOCKED
             """,
             limit,
         )
-        return [UploadId(row["upload_id"]) for row in rows]
+        return [_ended(row) for row in rows]
 
     async def cleaned(self, upload_ids: Sequence[UploadId]) -> None:
         await self.connection.execute(
-            "UPDATE job SET clean_at = NULL, renditions = NULL, changed_at = now() WHERE upload_id = ANY($1)", list(upload_ids)
+            """
+            UPDATE job SET clean_at = NULL, renditions = CASE WHEN state = 'completed' THEN renditions END, changed_at = now()
+            WHERE upload_id = ANY($1)
+            """,
+            list(upload_ids),
         )
 
     async def forget(self, limit: int, age: timedelta) -> int:
@@ -177,6 +185,12 @@ class TranscoderStore:
         """Open jobs by lane."""
         rows = await self.connection.fetch("SELECT lane, count(*) AS jobs FROM job WHERE state = 'open' GROUP BY lane")
         return {row["lane"]: row["jobs"] for row in rows}
+
+
+def _ended(row: Any) -> EndedJob:
+    renditions = [Rendition.model_validate(rendition) for rendition in json.loads(row["renditions"] or "[]")]
+    playlists = tuple(rendition.key for rendition in renditions if rendition.kind == "hls_playlist")
+    return EndedJob(UploadId(row["upload_id"]), row["state"], playlists)
 
 
 def _job(row: Any) -> Job:

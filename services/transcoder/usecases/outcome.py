@@ -17,6 +17,7 @@ from contracts.events import (
     ProcessingProgressed,
     Rendition,
     Stage,
+    StreamStarted,
 )
 from libs.outbox.unit_of_work import RELAY, Outbox, envelop
 from libs.postgres.database import Connection
@@ -64,6 +65,18 @@ class Outcomes:
         )
         async with self._outbox.database.transaction() as connection:
             if not await TranscoderStore(connection).extend(job, self.lease_seconds, percent):
+                raise LeaseLostError
+            await self._write(connection, [_about(job, event)])
+        self._outbox.wakeups.wake(RELAY)
+
+    async def stream_started(self, job: Job, playlist: str) -> None:
+        """Raises LeaseLostError."""
+        upload = job.upload
+        event = StreamStarted(
+            upload_id=upload.upload_id, tenant_id=upload.tenant_id, version=Stage.INSPECTED, playlist=playlist
+        )
+        async with self._outbox.database.transaction() as connection:
+            if not await TranscoderStore(connection).extend(job, self.lease_seconds, 0):
                 raise LeaseLostError
             await self._write(connection, [_about(job, event)])
         self._outbox.wakeups.wake(RELAY)

@@ -13,8 +13,9 @@ from libs.runtime.lease import Lease
 from services.transcoder.domain.content_type import is_claimed_media
 from services.transcoder.domain.error import MediaError, UnreadableMediaError
 from services.transcoder.domain.job import Job
+from services.transcoder.domain.object_key import growing_prefix, renditions_prefix
 from services.transcoder.usecases.outcome import LeaseLostError, Outcomes, Sniffed
-from services.transcoder.usecases.processing import Processor, Progress, renditions_prefix
+from services.transcoder.usecases.processing import Processor, Progress
 
 REPORT_STEP_PERCENT: Final = 10
 REPORT_SECONDS: Final = 2.0
@@ -107,4 +108,5 @@ class Worker:
         """A removed file leaves nothing behind; a job that another took over is that one's business."""
         log.info("job.abandoned", upload_id=str(job.upload.upload_id))
         if await self._outcomes.is_removed(job):
-            await delete_prefix(self._store, renditions_prefix(job))
+            for prefix in (renditions_prefix(job.upload.upload_id), growing_prefix(job.upload.upload_id)):
+                await delete_prefix(self._store, prefix)
