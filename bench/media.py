@@ -118,7 +118,9 @@ async def transcode(source: Path, folder: Path) -> None:
         max_duration_seconds=3600, max_output_bytes=1 << 30,
     )  # fmt: skip
     await asyncio.to_thread(folder.mkdir)
-    await transcoder.run(source, folder, found.video, lambda _percent: None)
+    await transcoder.run(
+        source, folder, found.video, segment_prefix="", on_percent=lambda _percent: None, on_growth=lambda: None
+    )
 
 
 def sniffed(path: Path) -> Content:

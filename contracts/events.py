@@ -637,6 +637,16 @@ class ProcessingProgressed(UploadEvent):
         return self.percent
 
 
+class StreamStarted(UploadEvent):
+    """A video can be played from its beginning while the rest is still being made; carries no state change."""
+
+    type: ClassVar[str] = "processing.stream-started.v1"
+    publisher: ClassVar[str] = "transcoder"
+
+    playlist: str
+    """Path of the HLS master playlist below the upload's renditions, e.g. `hls/master.m3u8`."""
+
+
 class ProcessingCompleted(UploadEvent):
     """Inspection and renditions are done; the upload is READY."""
 
@@ -763,8 +773,8 @@ EVENTS: tuple[type[Event], ...] = (
     TenantConfigured, UploadRegistered, UploadFinishRequested, UploadAbortRequested, FileDeleteRequested, FileRetentionChanged,
     FetchRequested, WebhookRequested, AccountConfigured, WatchFolderConfigured, PublicationRequested, FetchProgressed,
     FetchCompleted, FetchFailed, WatchedFileFound, ObjectStored, UploadCompleted, UploadRejected, UploadAborted, UploadExpired,
-    FetchedUploadClosed, FileExpired, FileDeleted, FileInspected, ProcessingProgressed, ProcessingCompleted, ProcessingFailed,
-    DeliveryChanged, PublicationChanged,
+    FetchedUploadClosed, FileExpired, FileDeleted, FileInspected, ProcessingProgressed, StreamStarted, ProcessingCompleted,
+    ProcessingFailed, DeliveryChanged, PublicationChanged,
     WebhookEndpointConfigured, WebhookReplayRequested, WebhookPingRequested, WebhookEndpointDisabled,
 )  # fmt: skip
 

@@ -28,6 +28,7 @@ from contracts.events import (
     PublicationChanged,
     PublicationRequested,
     Stage,
+    StreamStarted,
     UploadAborted,
     UploadAbortRequested,
     UploadCompleted,
@@ -54,7 +55,8 @@ from services.gateway.usecases.watched_file import register_watched
 UPLOAD_EVENTS: Final = (
     UploadFinishRequested, UploadAbortRequested, FileDeleteRequested, FileRetentionChanged, FetchRequested, FetchProgressed,
     FetchCompleted, FetchFailed, ObjectStored, UploadCompleted, UploadRejected, UploadAborted, UploadExpired, FileExpired,
-    FileDeleted, FileInspected, ProcessingProgressed, ProcessingCompleted, ProcessingFailed, PublicationRequested,
+    FileDeleted, FileInspected, ProcessingProgressed, StreamStarted, ProcessingCompleted, ProcessingFailed,
+    PublicationRequested,
 )  # fmt: skip
 
 

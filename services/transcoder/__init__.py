@@ -1,5 +1,5 @@
 """Inspects every completed file and makes its renditions.
 
 Owns: jobs, renditions. Consumes: UploadCompleted, FileExpired, FileDeleted.
-Publishes: FileInspected, ProcessingProgressed, ProcessingCompleted, ProcessingFailed.
+Publishes: FileInspected, ProcessingProgressed, StreamStarted, ProcessingCompleted, ProcessingFailed.
 """

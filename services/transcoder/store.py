@@ -8,11 +8,11 @@ from typing import Any
 from uuid import UUID
 
 from contracts.envelope import Envelope
-from contracts.events import UploadCompleted
+from contracts.events import Rendition, UploadCompleted
 from contracts.ids import UploadId
 from libs.jobs.claim import ClaimLimits, due_in_turns
 from libs.postgres.database import Connection
-from services.transcoder.domain.job import Job, Lane
+from services.transcoder.domain.job import EndedJob, Job, Lane
 from services.transcoder.domain.outcome import Completed, Failed, Moved, Postponed
 
 STILL_OURS = "WHERE job.upload_id = held.upload_id AND job.lease = held.lease AND job.state = 'open'"
@@ -84,11 +84,15 @@ class TranscoderStore:
         return status == "UPDATE 1"
 
     async def complete(self, completed: Sequence[tuple[Job, Completed]]) -> set[UUID]:
-        """Ends jobs well; answers which leases were still ours, as the next ones do."""
+        """Ends jobs well; answers which leases were still ours, as the next ones do.
+
+        What was published of a video while it was made is cleaned when its viewers have turned to the final playlists.
+        """
         return await self._end(
             """
             UPDATE job SET state = 'completed', envelope = NULL, lease = NULL, percent = 100, mime_type = held.mime_type,
-                renditions = held.renditions::jsonb, changed_at = now()
+                renditions = held.renditions::jsonb, changed_at = now(),
+                clean_at = CASE WHEN job.lane = 'video' THEN now() + interval '10 minutes' END
             FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[]) AS held (upload_id, lease, mime_type, renditions)
             """,
             [job for job, _ in completed],
@@ -97,9 +101,11 @@ class TranscoderStore:
         )
 
     async def fail(self, failed: Sequence[tuple[Job, Failed]]) -> set[UUID]:
+        """Ends jobs for good. What was published of a video by then must be gone."""
         return await self._end(
             """
-            UPDATE job SET state = 'failed', envelope = NULL, lease = NULL, error_code = held.code, changed_at = now()
+            UPDATE job SET state = 'failed', envelope = NULL, lease = NULL, error_code = held.code, changed_at = now(),
+                clean_at = CASE WHEN job.lane = 'video' THEN now() END
             FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS held (upload_id, lease, code)
             """,
             [job for job, _ in failed],
@@ -144,20 +150,24 @@ class TranscoderStore:
     async def is_removed(self, upload_id: UploadId) -> bool:
         return bool(await self.connection.fetchval("SELECT state = 'removed' FROM job WHERE upload_id = $1", upload_id))
 
-    async def due_cleaning(self, limit: int) -> list[UploadId]:
-        """Removed files whose renditions must be gone now; locked until the transaction ends."""
+    async def due_cleaning(self, limit: int) -> list[EndedJob]:
+        """Jobs of which something must be gone now; locked until the transaction ends."""
         rows = await self.connection.fetch(
             """
-            SELECT upload_id FROM job WHERE clean_at <= now() AND state = 'removed'
+            SELECT upload_id, state, renditions FROM job WHERE clean_at <= now() AND state <> 'open'
             ORDER BY clean_at LIMIT $1 FOR UPDATE SKIP LOCKED
             """,
             limit,
         )
-        return [UploadId(row["upload_id"]) for row in rows]
+        return [_ended(row) for row in rows]
 
     async def cleaned(self, upload_ids: Sequence[UploadId]) -> None:
         await self.connection.execute(
-            "UPDATE job SET clean_at = NULL, renditions = NULL, changed_at = now() WHERE upload_id = ANY($1)", list(upload_ids)
+            """
+            UPDATE job SET clean_at = NULL, renditions = CASE WHEN state = 'completed' THEN renditions END, changed_at = now()
+            WHERE upload_id = ANY($1)
+            """,
+            list(upload_ids),
         )
 
     async def forget(self, limit: int, age: timedelta) -> int:
@@ -183,6 +193,12 @@ class TranscoderStore:
 
 def _held(jobs: Sequence[Job]) -> tuple[list[UUID], list[UUID]]:
     return [job.upload.upload_id for job in jobs], [job.lease for job in jobs]
+
+
+def _ended(row: Any) -> EndedJob:
+    renditions = [Rendition.model_validate(rendition) for rendition in json.loads(row["renditions"] or "[]")]
+    playlists = tuple(rendition.key for rendition in renditions if rendition.kind == "hls_playlist")
+    return EndedJob(UploadId(row["upload_id"]), row["state"], playlists)
 
 
 def _job(row: Any) -> Job:

@@ -21,6 +21,7 @@ from contracts.events import (
     ProcessingCompleted,
     ProcessingFailed,
     ProcessingProgressed,
+    StreamStarted,
     UploadAborted,
     UploadCompleted,
     UploadEvent,
@@ -96,6 +97,7 @@ class UploadChange:
     progress_percent: int | None = None
     fetch: FetchStep | None = None
     retention: RetentionChange | None = None
+    stream_playlist: str | None = None
 
     def merged(self, later: "UploadChange") -> "UploadChange":
         """What both say together: the newest state, the farthest progress, the highest revision."""
@@ -109,6 +111,7 @@ class UploadChange:
             progress_percent=_greatest(self.progress_percent, later.progress_percent, lambda percent: percent),
             fetch=_greatest(self.fetch, later.fetch, lambda fetch: (fetch.is_last, fetch.done_bytes)),
             retention=_greatest(self.retention, later.retention, lambda retention: retention.revision),
+            stream_playlist=later.stream_playlist or self.stream_playlist,
         )
 
 
@@ -162,6 +165,10 @@ def _progressed(change: UploadChange, event: ProcessingProgressed, _at: datetime
     return replace(change, progress_percent=event.percent)
 
 
+def _streaming(change: UploadChange, event: StreamStarted, _at: datetime) -> UploadChange:
+    return replace(change, stream_playlist=event.playlist)
+
+
 def _fetching(change: UploadChange, event: FetchProgressed, _at: datetime) -> UploadChange:
     return replace(change, fetch=FetchStep(event.done_bytes, event.total_bytes))
 
@@ -187,6 +194,7 @@ _RULES: Final[Mapping[type[Event], Callable[[UploadChange, Any, datetime], Uploa
     FileDeleted: _ended(State.DELETED),
     FileInspected: _inspected,
     ProcessingProgressed: _progressed,
+    StreamStarted: _streaming,
     ProcessingCompleted: _processed,
     ProcessingFailed: _failed(State.PROCESSING_FAILED),
     FetchProgressed: _fetching,

@@ -30,3 +30,4 @@ class ServedFile(UploadProgress):
     multipart_id: str | None
     fetch_token: UUID | None
     finished_at: datetime | None
+    stream_playlist: str | None

@@ -57,6 +57,7 @@ class UploadProgress:
     multipart_id: str | None
     fetch_token: UUID | None
     finished_at: datetime | None
+    stream_playlist: str | None
 
     @property
     def removed(self) -> bool:
@@ -82,6 +83,11 @@ class UploadProgress:
     def ready(self) -> bool:
         """Verified and processed."""
         return self.state is State.READY and not self.removed
+
+    @property
+    def is_streaming(self) -> bool:
+        """Verified, and a video that can be played while it is being processed."""
+        return self.stream_playlist is not None and self.state is State.PROCESSING and not self.removed
 
     @property
     def busy(self) -> bool:
@@ -141,3 +147,5 @@ class Upload(UploadProgress):
     """By this the client asks how the fetch is getting on; None: it is not fetched."""
     finished_at: datetime | None
     """When the client said that it sent every part; None where it did not, or its API knows no such call."""
+    stream_playlist: str | None
+    """Name of the rendition by which a video is played, from the moment when its first segments are there."""

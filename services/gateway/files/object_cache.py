@@ -1,7 +1,7 @@
 """What is known of the objects that are served: their size and validators, and the bytes of small ones.
 
-The bytes under a key never change while it is served, so this can be remembered. It says nothing about whether a file may be
-served: that is asked of the database with each request.
+The bytes under a key never change while it is served, so this can be remembered; what grows is looked up each time. It says
+nothing about whether a file may be served: that is asked of the database with each request.
 """
 
 import asyncio
@@ -19,6 +19,8 @@ FRESH_SECONDS: Final = 60.0
 """So long a lost object may go unnoticed. What is older leaves the memory within the same time again, unless it is replaced."""
 SMALL_BYTES: Final = 64 * 1024
 """Up to here an object's bytes are remembered and sent from memory."""
+CHANGING_BYTES: Final = 4 << 20
+"""As large may be what changes; playlists of videos of a day are smaller."""
 ENTRY_BYTES: Final = 2048
 """What an entry takes without its content, about."""
 LOOKS: Final = 32
@@ -66,6 +68,10 @@ class ObjectCache:
             return held[1]
         return await self._flights.run(key, lambda: self._look(key))
 
+    async def find_now(self, key: str) -> ServedObject | None:
+        """As `find`, with all of its bytes, for what may change under its key: nothing of it is remembered."""
+        return await self._flights.run(f"now {key}", lambda: self._look_now(key))
+
     def forget(self, key: str) -> None:
         """What is known of it has turned out not to be true any more."""
         _, found = self._held.pop(key, (0.0, None))
@@ -95,6 +101,10 @@ class ObjectCache:
         if self._sweep is None:
             self._sweep = asyncio.get_running_loop().call_later(FRESH_SECONDS, self._sweep_stale)
         return found
+
+    async def _look_now(self, key: str) -> ServedObject | None:
+        peeked = await self._store.peek(key, CHANGING_BYTES)
+        return None if peeked is None else _served(peeked)
 
     def _sweep_stale(self) -> None:
         """Also where nobody asks for anything any more, what was deleted does not stay in memory."""

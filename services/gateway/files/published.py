@@ -15,6 +15,8 @@ from services.gateway.files.soon import NotYetError
 
 _UPLOAD_FILE = re.compile(r"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})(\.[a-z0-9]{1,10})?")
 _RENDITION = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/)*[A-Za-z0-9_-][A-Za-z0-9._-]*")
+_STREAMED = "hls/"
+"""The renditions that can be read while they are being made: segments are whole, and playlists name those that are there."""
 _LONGEST_RENDITION = 100
 """Characters; ours are shorter, and no store takes names of any length."""
 
@@ -42,6 +44,8 @@ class Published:
     caching: Caching = Caching.REVALIDATED
     expires_at: datetime | None = None
     """When it ceases to be published under this address."""
+    grows: bool = False
+    """Other bytes may lie under the key at any moment."""
 
 
 async def original_by_id(lookup: FileLookup, name: str) -> Published | None:
@@ -73,19 +77,25 @@ async def original_of_link(lookup: FileLookup, upload_id: str, link_ends_at: dat
 
 
 async def rendition(lookup: FileLookup, upload_id: str, name: str) -> Published | None:
-    """Behind `/renditions/{upload_id}/{name}`: a file made from an upload that is READY. Raises NotYetError."""
+    """Behind `/renditions/{upload_id}/{name}`: a file made from an upload that is READY; before, what of a video can be played.
+
+    Raises NotYetError.
+    """
     match = _UPLOAD_FILE.fullmatch(upload_id)
     if match is None or match[2] or len(name) > _LONGEST_RENDITION or _RENDITION.fullmatch(name) is None:
         return None
     file = await lookup.by_id(UploadId(UUID(upload_id)))
-    if file is None or not kept(file) or not _is_now(file, file.ready):
+    is_streamed = file is not None and file.is_streaming and name.startswith(_STREAMED)
+    if file is None or not kept(file) or not _is_now(file, file.ready or is_streamed):
         return None
+    grows = is_streamed and _suffix(name) == ".m3u8"
     return Published(
-        f"files/{upload_id}/renditions/{name}",
+        f"files/{upload_id}/{'growing' if grows else 'renditions'}/{name}",
         _RENDITION_TYPES.get(_suffix(name), UNDECLARED),
         name.rpartition("/")[2],
-        caching=Caching.IMMUTABLE,
+        caching=Caching.REVALIDATED if grows else Caching.IMMUTABLE,
         expires_at=file.file_expires_at,
+        grows=grows,
     )
 
 

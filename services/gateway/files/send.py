@@ -29,7 +29,7 @@ class FileSender:
     async def send(self, request: web.Request, file: Published) -> web.StreamResponse:
         """Raises libs.web.route.NotFoundError when the store does not have it (any more)."""
         for _ in range(_LOOKS):
-            found = await self._objects.find(file.key)
+            found = await (self._objects.find_now(file.key) if file.grows else self._objects.find(file.key))
             if found is None:
                 break
             try:

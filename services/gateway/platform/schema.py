@@ -99,6 +99,8 @@ class UploadSummary(View):
 
 
 class UploadView(UploadSummary):
+    stream_url: str | None
+    """Where a video can be played now (HLS), while it is PROCESSING as far as it has come; null while it cannot."""
     renditions: list[RenditionView]
     deliveries: list[DeliveryView]
     timeline: list[TimelineView]

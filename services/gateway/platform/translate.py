@@ -34,6 +34,7 @@ class Translator:
     ) -> UploadView:
         return UploadView(
             **dict(self.summary(upload, client_id)),
+            stream_url=self._stream_url(upload),
             renditions=[] if upload.removed else [self._rendition(upload, rendition) for rendition in upload.renditions],
             deliveries=[_delivery(delivery) for delivery in deliveries],
             timeline=[
@@ -75,6 +76,11 @@ class Translator:
             return None
         suffix = PurePosixPath(upload.object_key).suffix
         return f"{self._base_url}/public/{upload.id}{suffix}" if upload.ready else None
+
+    def _stream_url(self, upload: Upload) -> str | None:
+        if upload.stream_playlist is None or not (upload.is_streaming or upload.ready) or not _kept(upload):
+            return None
+        return f"{self._base_url}/renditions/{upload.id}/{upload.stream_playlist}"
 
     def _rendition(self, upload: Upload, rendition: dict[str, object]) -> RenditionView:
         published = upload.ready and _kept(upload)

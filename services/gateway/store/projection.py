@@ -30,7 +30,7 @@ _CHANGE = {
     "content_type": "text", "completed_at": "timestamptz", "mime_type": "text", "image": "jsonb", "media": "jsonb",
     "renditions": "jsonb", "progress_percent": "smallint", "fetched_bytes": "bigint", "fetch_total_bytes": "bigint",
     "is_fetched": "boolean", "fetched_name": "text", "fetched_type": "text", "retention_revision": "integer",
-    "file_expires_at": "timestamptz",
+    "file_expires_at": "timestamptz", "stream_playlist": "text",
 }  # fmt: skip
 """The columns of a change, in order of the statement's parameters, with their types."""
 
@@ -68,7 +68,8 @@ CHANGE = f"""
         name = coalesce(u.name, x.fetched_name),
         declared_content_type = CASE WHEN x.is_fetched THEN x.fetched_type ELSE u.declared_content_type END,
         retention_revision = CASE WHEN x.retained THEN x.retention_revision ELSE u.retention_revision END,
-        file_expires_at = CASE WHEN x.retained THEN x.file_expires_at ELSE u.file_expires_at END
+        file_expires_at = CASE WHEN x.retained THEN x.file_expires_at ELSE u.file_expires_at END,
+        stream_playlist = coalesce(x.stream_playlist, u.stream_playlist)
     FROM said x WHERE u.id = x.id
     RETURNING u.id, u.project_id, u.version, u.state, u.deleted_at IS NOT NULL AS is_given_up
 """
@@ -151,6 +152,7 @@ def _values(change: UploadChange) -> tuple[object, ...]:
         change.progress_percent,
         *((fetch.done_bytes, fetch.total_bytes, fetch.is_last, fetch.file_name, fetch.content_type) if fetch else (None,) * 5),
         *((retention.revision, retention.file_expires_at) if retention else (None,) * 2),
+        change.stream_playlist,
     )  # fmt: skip
 
 

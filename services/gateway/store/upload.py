@@ -17,7 +17,7 @@ COLUMNS = """
     staging_key, object_key, size_bytes, etag, content_type, mime_type, image, media, renditions, progress_percent,
     error_code, error_message, url_expires_at, deadline_at, file_expires_at, retention_revision, created_at, updated_at,
     stored_at, completed_at, deleted_at, project_id, kept_at, metadata, multipart_id, fetched_bytes, fetch_total_bytes,
-    fetch_token, finished_at
+    fetch_token, finished_at, stream_playlist
 """
 QUALIFIED_COLUMNS = ", ".join(f"u.{column.strip()}" for column in COLUMNS.split(","))
 

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Final
 
 from services.transcoder.adapters.filters import filter_graph
+from services.transcoder.adapters.playlist import BUFFERED_SECONDS, SEGMENT_SECONDS
 from services.transcoder.domain.ladder import Rung, Size, fit_picture, ladder, mp4
 from services.transcoder.domain.media import Sound, Video
 
-SEGMENT_SECONDS: Final = 4
 MIN_SILENCE_SECONDS: Final = 0.1
 POSTER_EDGE: Final = 1280
 MAX_STREAMS: Final = 1000
@@ -39,8 +39,13 @@ def poster_size(size: Size) -> Size:
     return fit_picture(size, POSTER_EDGE)
 
 
-def command(ffmpeg: Path, path: Path, output: Path, video: Video, *, threads: int, max_pixels: int) -> list[str]:
-    """Writes `video.mp4`, `poster.jpg` and the HLS ladder below `output`; progress goes to stdout as `key=value` lines."""
+def command(
+    ffmpeg: Path, path: Path, output: Path, video: Video, *, segment_prefix: str, threads: int, max_pixels: int
+) -> list[str]:
+    """Writes `video.mp4`, `poster.jpg` and the HLS ladder below `output`; progress goes to stdout as `key=value` lines.
+
+    The playlists of the variants grow with each segment. The names of segments begin with `segment_prefix`.
+    """
     movie, rungs = mp4(video.picture.size), ladder(video.picture.size)
     encoded = rungs if rungs[0].size == movie.size else (movie, *rungs)
     return [
@@ -50,7 +55,7 @@ def command(ffmpeg: Path, path: Path, output: Path, video: Video, *, threads: in
         "-filter_complex", filter_graph(video, encoded, poster_size(video.picture.size)),
         *_poster(output),
         *_streams(encoded, video, threads),
-        "-f", "tee", "|".join([_movie(video, output), _hls(rungs, len(encoded) - len(rungs), video, output)]),
+        "-f", "tee", "|".join([_movie(video, output), _hls(rungs, len(encoded) - len(rungs), video, output, segment_prefix)]),
     ]  # fmt: skip
 
 
@@ -80,7 +85,7 @@ def _streams(rungs: Sequence[Rung], video: Video, threads: int) -> list[str]:
 
 def _stream(number: int, rung: Rung, sound: Sound | None) -> list[str]:
     """Maps the `number`-th video and audio stream and says what they may cost."""
-    rate = [f"-maxrate:v:{number}", f"{rung.video_kbps}k", f"-bufsize:v:{number}", f"{rung.video_kbps * 2}k"]
+    rate = [f"-maxrate:v:{number}", f"{rung.video_kbps}k", f"-bufsize:v:{number}", f"{rung.video_kbps * BUFFERED_SECONDS}k"]
     picture = ["-map", f"[{rung.name}]", *rate]
     return picture if sound is None else [*picture, "-map", f"0:{sound.index}", f"-b:a:{number}", f"{rung.audio_kbps}k"]
 
@@ -107,7 +112,7 @@ def _movie(video: Video, output: Path) -> str:
     return _tee({"f": "mp4", "select": _selected(video, [0]), "movflags": "+faststart"}, output / MP4)
 
 
-def _hls(rungs: Sequence[Rung], first: int, video: Video, output: Path) -> str:
+def _hls(rungs: Sequence[Rung], first: int, video: Video, output: Path, segment_prefix: str) -> str:
     """`first` is the number of the best rung among the streams."""
     audio = "" if video.sound is None else ",a:{0}"
     options = {
@@ -116,9 +121,9 @@ def _hls(rungs: Sequence[Rung], first: int, video: Video, output: Path) -> str:
         "bsfs/v": "dump_extra",
         "max_delay": str(MUX_DELAY_MICROSECONDS),
         "hls_time": str(SEGMENT_SECONDS),
-        "hls_playlist_type": "vod",
+        "hls_playlist_type": "event",
         "hls_flags": "independent_segments",
-        "hls_segment_filename": str(output / "hls/%v/%05d.ts"),
+        "hls_segment_filename": str(output / f"hls/%v/{segment_prefix}%05d.ts"),
         "var_stream_map": " ".join(f"v:{n}{audio.format(n)},name:{rung.name}" for n, rung in enumerate(rungs)),
     }
     return _tee(options, output / "hls/%v/index.m3u8")

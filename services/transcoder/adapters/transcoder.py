@@ -11,7 +11,7 @@ from libs.sandbox.output import Finished
 from libs.sandbox.sandbox import Limits, Sandbox
 from services.transcoder.adapters import ffmpeg
 from services.transcoder.adapters.child import ChildFailedError
-from services.transcoder.adapters.playlist import Variant, segments, write_master
+from services.transcoder.adapters.playlist import Variant, as_video_on_demand, master, segments
 from services.transcoder.domain.error import LimitExceededError, UnreadableMediaError
 from services.transcoder.domain.ladder import Rung, ladder, mp4
 from services.transcoder.domain.media import MadeFile, Video
@@ -19,6 +19,7 @@ from services.transcoder.domain.media import MadeFile, Video
 log = structlog.get_logger()
 
 OnPercent = Callable[[int], None]
+OnGrowth = Callable[[], None]
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,12 @@ class Transcoder:
     max_duration_seconds: float
     max_output_bytes: int
 
-    async def run(self, path: Path, output: Path, video: Video, on_percent: OnPercent) -> list[MadeFile]:
+    async def run(
+        self, path: Path, output: Path, video: Video, *, segment_prefix: str, on_percent: OnPercent, on_growth: OnGrowth
+    ) -> list[MadeFile]:
         """Fills the empty folder `output`; answers the files worth naming, segments are not.
 
+        `on_growth` is called about twice a second: playlists of `variants` may be there, or have grown.
         Raises UnreadableMediaError, LimitExceededError or ChildFailedError.
         """
         if video.seconds > self.max_duration_seconds:
@@ -43,8 +47,11 @@ class Transcoder:
         rungs = ladder(video.picture.size)
         for rung in rungs:
             (output / ffmpeg.playlist(rung)).parent.mkdir(parents=True)
-        command = ffmpeg.command(self.program, path, output, video, threads=self.threads, max_pixels=self.max_pixels)
-        progress = Progress(video.seconds, on_percent)
+        command = ffmpeg.command(
+            self.program, path, output, video,
+            segment_prefix=segment_prefix, threads=self.threads, max_pixels=self.max_pixels,
+        )  # fmt: skip
+        progress = Progress(video.seconds, on_percent, on_growth)
         finished = await self.sandbox.run(command, folder=path.parent, limits=self.limits, on_line=progress.read)
         self._judge(finished)
         return await asyncio.to_thread(self._completed, output, video, rungs)
@@ -54,7 +61,10 @@ class Transcoder:
         self._check_output(output, [ffmpeg.MP4, *(ffmpeg.playlist(rung) for rung in rungs)])
         seconds = round(sum(segment.seconds for segment in segments(output / ffmpeg.playlist(rungs[0]))), 3)
         check_complete(video, seconds)
-        write_master(output / ffmpeg.MASTER, _variants(output, video, rungs))
+        found = variants(output, video)
+        for variant in found:
+            variant.playlist.write_text(as_video_on_demand(variant.playlist.read_text()))
+        (output / ffmpeg.MASTER).write_text(master(found, (output / ffmpeg.MASTER).parent))
         poster, movie = ffmpeg.poster_size(video.picture.size), mp4(video.picture.size)
         made = [
             MadeFile(ffmpeg.POSTER, poster.width, poster.height),
@@ -82,22 +92,26 @@ class Transcoder:
             raise UnreadableMediaError("The video is damaged: it holds no pictures that could be shown.")
 
 
-def _variants(output: Path, video: Video, rungs: Sequence[Rung]) -> list[Variant]:
+def variants(output: Path, video: Video) -> list[Variant]:
+    """Those of the master playlist, best first."""
     rate, has_sound = video.picture.frame_rate, video.sound is not None
-    return [Variant(output / ffmpeg.playlist(rung), rung.size, rate, has_sound) for rung in rungs]
+    return [Variant(output / ffmpeg.playlist(rung), rung, rate, has_sound) for rung in ladder(video.picture.size)]
 
 
 class Progress:
-    """Reads ffmpeg's `-progress` lines."""
+    """Reads ffmpeg's `-progress` lines, which come in blocks of which each ends with `progress`."""
 
-    def __init__(self, duration_seconds: float, on_percent: OnPercent) -> None:
+    def __init__(self, duration_seconds: float, on_percent: OnPercent, on_growth: OnGrowth) -> None:
         self._duration = duration_seconds
         self._on_percent = on_percent
+        self._on_growth = on_growth
 
     def read(self, line: str) -> None:
         name, _, value = line.partition("=")
         if name == "out_time_us" and value.isdecimal() and self._duration > 0:
             self._on_percent(min(99, int(int(value) / 1e6 / self._duration * 100)))
+        elif name == "progress":
+            self._on_growth()
 
 
 def check_complete(video: Video, made_seconds: float) -> None:

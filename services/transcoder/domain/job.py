@@ -6,7 +6,7 @@ from uuid import UUID
 
 from contracts.envelope import Envelope
 from contracts.events import UploadCompleted
-from contracts.ids import TenantId
+from contracts.ids import TenantId, UploadId
 
 Lane = Literal["sniff", "quick", "video"]
 """`sniff` looks at the first bytes and ends most files; `quick` runs short children; `video` may take hours."""
@@ -37,6 +37,17 @@ class Job:
     @property
     def is_exhausted(self) -> bool:
         return self.attempts > MAX_ATTEMPTS
+
+
+@dataclass(frozen=True)
+class EndedJob:
+    """A job after which there is something to clean."""
+
+    upload_id: UploadId
+    state: str
+    """`completed`, `failed` or `removed`."""
+    playlist_keys: tuple[str, ...]
+    """Of the HLS playlists that were made."""
 
 
 def lane_for(mime_type: str, upload: UploadCompleted) -> Lane:

@@ -14,9 +14,10 @@ from services.transcoder import metrics
 from services.transcoder.domain.content_type import is_claimed_media
 from services.transcoder.domain.error import MediaError, UnreadableMediaError
 from services.transcoder.domain.job import Job
+from services.transcoder.domain.object_key import growing_prefix, renditions_prefix
 from services.transcoder.domain.outcome import Completed, Outcome
 from services.transcoder.usecases.failure import attempt_failed, failed, store_failed
-from services.transcoder.usecases.processing import Processor, Progress, renditions_prefix
+from services.transcoder.usecases.processing import Processor, Progress
 from services.transcoder.usecases.report import Reporter
 from services.transcoder.usecases.repository import JobRepository
 
@@ -58,7 +59,8 @@ class JobHandler:
     async def abandon(self, job: Job) -> None:
         """A removed file leaves nothing behind; a job that another took over is that one's business."""
         if await self._jobs.is_removed(job):
-            await delete_prefix(self._store, renditions_prefix(job))
+            for prefix in (renditions_prefix(job.upload.upload_id), growing_prefix(job.upload.upload_id)):
+                await delete_prefix(self._store, prefix)
 
     async def _report(self, job: Job, progress: Progress) -> None:
         """Says how far it is, at most each `REPORT_SECONDS` and each `REPORT_STEP_PERCENT`."""

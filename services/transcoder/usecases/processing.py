@@ -1,8 +1,8 @@
 """What is done with a media file: download, inspect, derive, publish, announce."""
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal
 
@@ -10,14 +10,18 @@ from contracts.events import Rendition
 from libs.media_type.content import Content, sniff_file
 from libs.object_store.port import ObjectStore
 from libs.sandbox.workspace import Workspace
+from services.transcoder.adapters.ffmpeg import MASTER
 from services.transcoder.adapters.image_inspector import ImageInspector
 from services.transcoder.adapters.inspector import Inspector
-from services.transcoder.adapters.transcoder import Transcoder
+from services.transcoder.adapters.transcoder import Transcoder, variants
 from services.transcoder.domain.content_type import is_claimed_media, refined
-from services.transcoder.domain.error import UnreadableMediaError
+from services.transcoder.domain.error import MediaError, UnreadableMediaError
 from services.transcoder.domain.job import Job
 from services.transcoder.domain.media import MadeFile
+from services.transcoder.domain.object_key import renditions_prefix
+from services.transcoder.usecases.publishing import CONTENT_TYPES, RenditionPublisher
 from services.transcoder.usecases.report import Reporter
+from services.transcoder.usecases.streaming import GrowingStream
 
 CONCURRENT_WRITES: Final = 4
 
@@ -30,14 +34,6 @@ _KINDS: Final[dict[str, Kind]] = {
     "index": "hls_playlist",
     "master": "hls_playlist",
 }
-_CONTENT_TYPES: Final = {
-    ".jpg": "image/jpeg", ".png": "image/png", ".mp4": "video/mp4", ".ts": "video/mp2t",
-    ".m3u8": "application/vnd.apple.mpegurl",
-}  # fmt: skip
-
-
-def renditions_prefix(job: Job) -> str:
-    return f"files/{job.upload.upload_id}/renditions/"
 
 
 @dataclass
@@ -71,11 +67,13 @@ class Processor:
             content = await asyncio.to_thread(_sniff_file, path)
             progress.mime_type = content.mime_type
             await asyncio.to_thread(output.mkdir)
+            publisher = RenditionPublisher(self.store, renditions_prefix(job.upload.upload_id), output, self._writes)
             if content.image_format is not None:
                 made = await self._image(job, path, content, output, progress)
             else:
-                made = await self._media(job, path, content, output, progress)
-            return await self._publish(job, output, made)
+                made = await self._media(job, path, content, publisher, progress)
+            await publisher.publish([file.name for file in made])
+            return [_rendition(publisher.prefix, output, file) for file in made]
 
     async def _image(self, job: Job, path: Path, content: Content, output: Path, progress: Progress) -> list[MadeFile]:
         found = await self.images.run(path, content, output if job.upload.transcode else None)
@@ -87,37 +85,29 @@ class Processor:
             raise found.problem
         return [found.thumbnail] if found.thumbnail else []
 
-    async def _media(self, job: Job, path: Path, content: Content, output: Path, progress: Progress) -> list[MadeFile]:
+    async def _media(
+        self, job: Job, path: Path, content: Content, publisher: RenditionPublisher, progress: Progress
+    ) -> list[MadeFile]:
         source = await self.inspector.media(path, content)
         progress.mime_type = refined(content.mime_type, has_video=source.video is not None)
         await self.reporter.inspected(job, progress.mime_type, None, source.info)
         progress.is_inspected = True
         if source.video is None or not job.upload.transcode:
             return []
-        return await self.transcoder.run(path, output, source.video, progress.reach)
-
-    async def _publish(self, job: Job, output: Path, made: Sequence[MadeFile]) -> list[Rendition]:
-        """Segments first, what refers to them last: nothing that can be read points at what is not there yet."""
-        if not made:
-            return []
-        prefix = renditions_prefix(job)
-        named = {file.name for file in made}
-        files = await asyncio.to_thread(_files, output)
-        await self._write_all(prefix, output, [name for name in files if name not in named])
-        await self._write_all(prefix, output, [file.name for file in reversed(made)])
-        return [_rendition(prefix, output, file) for file in made]
-
-    async def _write_all(self, prefix: str, output: Path, names: Sequence[str]) -> None:
-        async def write(name: str) -> None:
-            async with self._writes:
-                await self.store.write(prefix + name, output / name, content_type=_CONTENT_TYPES[Path(name).suffix])
-
+        output = publisher.output
+        stream = GrowingStream(
+            publisher, job.upload.upload_id, job.lease, variants(output, source.video),
+            partial(self.reporter.stream_started, job, MASTER),
+        )  # fmt: skip
         try:
-            async with asyncio.TaskGroup() as group:
-                for name in names:
-                    group.create_task(write(name))
-        except ExceptionGroup as errors:
-            raise errors.exceptions[0] from None
+            async with stream.publishing():
+                return await self.transcoder.run(
+                    path, output, source.video,
+                    segment_prefix=stream.segment_prefix, on_percent=progress.reach, on_growth=stream.look,
+                )  # fmt: skip
+        except MediaError:
+            await stream.withdraw()
+            raise
 
 
 def _sniff_file(path: Path) -> Content:
@@ -125,14 +115,10 @@ def _sniff_file(path: Path) -> Content:
         return sniff_file(file)
 
 
-def _files(folder: Path) -> list[str]:
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-
-
 def _rendition(prefix: str, output: Path, made: MadeFile) -> Rendition:
     path = output / made.name
     return Rendition(
-        name=made.name, kind=_KINDS[path.stem], key=prefix + made.name, content_type=_CONTENT_TYPES[path.suffix],
+        name=made.name, kind=_KINDS[path.stem], key=prefix + made.name, content_type=CONTENT_TYPES[path.suffix],
         size_bytes=path.stat().st_size, width=made.width, height=made.height,
         duration_seconds=made.duration_seconds,
     )  # fmt: skip

@@ -1,7 +1,7 @@
 """What is said of a job while it is under way."""
 
 from contracts.envelope import EncodedEvent
-from contracts.events import Event, FileInspected, ImageInfo, MediaInfo, ProcessingProgressed, Stage
+from contracts.events import Event, FileInspected, ImageInfo, MediaInfo, ProcessingProgressed, Stage, StreamStarted
 from libs.jobs.lease import LeaseLostError
 from libs.outbox.unit_of_work import RELAY, Outbox, encode_event
 from services.transcoder.domain.job import Job
@@ -22,6 +22,13 @@ class Reporter:
 
     async def inspected(self, job: Job, mime_type: str, image: ImageInfo | None, media: MediaInfo | None) -> None:
         await self._report(job, 0, inspected(job, mime_type, image, media))
+
+    async def stream_started(self, job: Job, playlist: str) -> None:
+        upload = job.upload
+        event = StreamStarted(
+            upload_id=upload.upload_id, tenant_id=upload.tenant_id, version=Stage.INSPECTED, playlist=playlist
+        )
+        await self._report(job, 0, event)
 
     async def _report(self, job: Job, percent: int, event: Event) -> None:
         async with self._outbox.database.transaction() as connection:

@@ -29,6 +29,7 @@ from contracts.events import (
     Rendition,
     Stage,
     StoredObject,
+    StreamStarted,
     TenantConfigured,
     UploadAborted,
     UploadCompleted,
@@ -68,6 +69,7 @@ def life(new: Registration, ending: str) -> list[Event]:
         UploadCompleted(**about, version=3, object=stored, completed_at=NOW),
         inspected,
         ProcessingProgressed(**about, version=4, percent=30),
+        StreamStarted(**about, version=4, playlist="hls/master.m3u8"),
         ProcessingProgressed(**about, version=4, percent=70),
     ]
     ready = ProcessingCompleted(**about, version=5, mime_type="image/png", renditions=(thumbnail,), completed_at=NOW)
@@ -152,6 +154,7 @@ async def test_facts_come_from_the_events_that_know_them(outbox: Outbox) -> None
     assert (upload.size_bytes, upload.etag, upload.mime_type, upload.progress_percent) == (1000, "e", "image/png", 70)
     assert upload.image["format"] == "png"
     assert [rendition["name"] for rendition in upload.renditions] == ["t.jpg"]
+    assert upload.stream_playlist == "hls/master.m3u8"
     assert [entry.type for entry in timeline][:2] == ["object.stored.v1", "upload.completed.v1"]
     assert (delivery.status, delivery.attempts) == ("delivered", 2)
     assert new.staging_key not in str(timeline)

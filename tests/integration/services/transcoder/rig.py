@@ -71,7 +71,7 @@ class Rig:
         return await until(last)
 
     async def envelopes(self, upload: UploadCompleted) -> list[Envelope]:
-        """What waits in the outbox about the upload; no relay takes it away."""
+        """What waits in the outbox about the upload; no relay takes it away. Like a consumer it knows what it has seen."""
         async with self.service.outbox.database.connection() as connection:
             rows = await connection.fetch(
                 """
@@ -80,7 +80,8 @@ class Rig:
                 """,
                 str(upload.upload_id),
             )
-        return [Envelope.model_validate_json(row["envelope"]) for row in rows]
+        envelopes = [Envelope.model_validate_json(row["envelope"]) for row in rows]
+        return list({envelope.id: envelope for envelope in reversed(envelopes)}.values())[::-1]
 
     async def job(self, upload: UploadCompleted) -> dict[str, Any]:
         async with self.service.outbox.database.connection() as connection:

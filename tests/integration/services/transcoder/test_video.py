@@ -62,7 +62,7 @@ async def test_video_is_described_and_gets_poster_mp4_and_ladder(
     await check_ladder(rig, found, rungs, sound)
     segments = [key for key in await rig.keys(upload) if key not in found]
     assert segments
-    assert all(re.fullmatch(r"hls/\d+p/\d{5}\.ts", key) for key in segments)
+    assert all(re.fullmatch(r"hls/\d+p/[0-9a-f]{8}-\d{5}\.ts", key) for key in segments)
 
 
 async def check_movie(rig: Rig, movie: Rendition, size: Size, sound: str | None, info: MediaInfo) -> None:

@@ -47,5 +47,8 @@ async def transcoded(content: bytes, folder: Path) -> Transcoded:
         sandbox=Sandbox("strict"), program=Path(imageio_ffmpeg.get_ffmpeg_exe()), limits=LIMITS, threads=2,
         max_pixels=40_000_000, max_duration_seconds=3600, max_output_bytes=64 << 20,
     )  # fmt: skip
-    files = await transcoder.run(folder / "in.bin", output, source.video, lambda _percent: None)
+    files = await transcoder.run(
+        folder / "in.bin", output, source.video,
+        segment_prefix="", on_percent=lambda _percent: None, on_growth=lambda: None,
+    )  # fmt: skip
     return Transcoded(source, {file.name: file for file in files}, output)

@@ -20,7 +20,7 @@ VIDEO = Video("mov", PICTURE, Sound(1, 2, end_seconds=60))
 
 
 def command(video: Video = VIDEO, output: Path = Path("/w/out")) -> list[str]:
-    return ffmpeg.command(Path("ffmpeg"), Path("/w/in.bin"), output, video, threads=2, max_pixels=1000)
+    return ffmpeg.command(Path("ffmpeg"), Path("/w/in.bin"), output, video, segment_prefix="s-", threads=2, max_pixels=1000)
 
 
 def outputs(video: Video = VIDEO) -> dict[str, dict[str, str]]:
@@ -131,12 +131,14 @@ def test_a_poster_is_the_first_picture_or_a_later_one(seconds: float, wanted: st
 
 def test_progress_is_a_share_of_the_duration() -> None:
     seen: list[int] = []
-    progress = Progress(10.0, seen.append)
+    looks: list[bool] = []
+    progress = Progress(10.0, seen.append, lambda: looks.append(True))
 
     for line in ("frame=1", "out_time_us=N/A", "out_time_us=2500000", "out_time_us=10400000", "progress=end"):
         progress.read(line)
 
     assert seen == [25, 99]
+    assert looks == [True]
 
 
 @pytest.mark.parametrize("seconds", [60, 55, 53.95])
