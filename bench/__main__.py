@@ -12,6 +12,7 @@ PARTS = {
     "bench.register": "Registrations: the eachlabs endpoint beside a bare validated one",
     "bench.chain": "The whole chain: CPU, statements, commits and WAL of one small upload in a burst",
     "bench.latency": "Latency: from stored to webhook",
+    "bench.webhooks": "Webhooks: first attempts of a burst, beside hostile receivers too, and a backlog that drains",
 }
 
 
