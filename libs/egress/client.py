@@ -37,6 +37,8 @@ BODY_SECONDS: Final = 2.0
 STREAM_BUFFER_BYTES: Final = 2**16
 """Of a streamed answer; twice as much may lie unread, then the sender has to wait."""
 USER_AGENT: Final = "Longshore"
+TARGETS: Final = 512
+"""Addresses of posts whose check is remembered: it is pure, and the same few come again and again."""
 
 Failure = Literal[
     "address_refused", "timeout", "name_unresolved", "connect_failed", "tls_failed", "disconnected", "malformed_answer",
@@ -105,6 +107,7 @@ class GuardedClient:
     ) -> None:
         self.policy = policy
         self._timeout_seconds = timeout_seconds
+        self._target = functools.lru_cache(TARGETS)(self._checked)
         self._given_resolver = resolver
         self._keep_alive = keep_alive
         self._resolver: AbstractResolver | None = None
@@ -169,7 +172,7 @@ class GuardedClient:
         session = self._opened()
         ends_at = time.monotonic() + self._timeout_seconds
         with typed_failures():
-            target, on_kept = self._checked(url), _KeptConnection()
+            target, on_kept = self._target(url), _KeptConnection()
             request: Request = {"url": target, "data": body, "headers": headers, "allow_redirects": False}
             try:
                 return await _answer(self._keeping_session or session, request, keep_bytes, on_kept)
