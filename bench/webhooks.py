@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +26,6 @@ import psutil
 import uvloop
 from pydantic import SecretStr
 
-from bench.chain import cpu_seconds
 from contracts.envelope import Envelope
 from contracts.events import (
     Callback,
@@ -206,9 +205,17 @@ class Service:
         await self._process.stdout.readline()
 
     def cpu_seconds(self) -> Counter[str]:
-        used = cpu_seconds([self._postgres, *self._postgres.children(recursive=True)])
-        times = psutil.Process(self._process.pid).cpu_times()
-        return used + Counter({"delivery": times.user + times.system})
+        postgres = [self._postgres, *self._postgres.children(recursive=True)]
+        return Counter({"delivery": _cpu_seconds([psutil.Process(self._process.pid)]), "postgres": _cpu_seconds(postgres)})
+
+
+def _cpu_seconds(processes: Iterable[psutil.Process]) -> float:
+    total = 0.0
+    for one in processes:
+        with suppress(psutil.NoSuchProcess):
+            times = one.cpu_times()
+            total += times.user + times.system
+    return total
 
 
 @asynccontextmanager

@@ -50,7 +50,7 @@ def build(settings: Settings, store: ObjectStore) -> Service:
         keep_alive=KeepAlive(
             idle_seconds=settings.delivery_keep_alive_seconds,
             per_origin=settings.delivery_receiver_concurrency,
-            total=settings.delivery_concurrency,
+            total=max(1, settings.delivery_concurrency // 2),
         ),
     )
     secrets = SecretBox(settings.secret_key.get_secret_value())

@@ -19,7 +19,7 @@ class Settings(ServiceSettings):
     delivery_timeout_seconds: float = Field(default=15, gt=0, le=60)
     """From the connection to the head of the answer."""
     delivery_concurrency: int = Field(default=512, ge=1)
-    """Webhooks on their way at a time, in one process; each has a connection."""
+    """Webhooks on their way at a time, in one process; each has a connection, and half as many more wait for the next one."""
     delivery_receiver_concurrency: int = Field(default=64, ge=1)
     """Of these, to one receiver at most; it begins with four and gets more while it answers quickly."""
     delivery_keep_alive_seconds: float = Field(default=30, gt=0, le=300)

@@ -30,7 +30,7 @@ DUE_QUEUES = """
             SELECT id FROM webhooks WHERE NOT ready AND next_attempt_at <= now()
             ORDER BY next_attempt_at LIMIT $4 FOR UPDATE SKIP LOCKED
         ))
-        RETURNING tenant_id, receiver
+        RETURNING w.tenant_id, w.receiver, w.format <> 'standard' OR w.endpoint_id IS NOT NULL AS has_secret
     ), queues AS (
         (SELECT tenant_id, receiver FROM webhooks
          WHERE ready AND next_attempt_at IS NOT NULL AND (tenant_id, receiver) > ($1, $2)
@@ -41,12 +41,22 @@ DUE_QUEUES = """
             WHERE ready AND next_attempt_at IS NOT NULL AND (tenant_id, receiver) > (q.tenant_id, q.receiver)
             ORDER BY tenant_id, receiver LIMIT 1
         ) following
+    ), found AS (
+        (SELECT tenant_id, receiver, true AS is_listed, false AS has_secret FROM queues LIMIT $3)
+        UNION ALL
+        SELECT tenant_id, receiver, false, bool_or(has_secret) FROM become_ready GROUP BY tenant_id, receiver
     )
-    (SELECT tenant_id, receiver, true AS is_listed FROM queues LIMIT $3)
-    UNION ALL
-    SELECT DISTINCT tenant_id, receiver, false FROM become_ready
+    SELECT f.tenant_id, f.receiver, f.is_listed,
+           f.has_secret OR EXISTS (SELECT FROM tenants t WHERE t.tenant_id = f.tenant_id)
+           OR EXISTS (SELECT FROM webhooks w
+                      WHERE w.ready AND w.next_attempt_at IS NOT NULL AND w.tenant_id = f.tenant_id AND w.receiver = f.receiver
+                        AND (w.format <> 'standard' OR w.endpoint_id IS NOT NULL)) AS is_claimable
+    FROM found f ORDER BY f.is_listed DESC, f.tenant_id, f.receiver
 """
-"""Reads one index entry for each queue, however long the queues are. What has just become ready is not among `queues` yet."""
+"""Reads one index entry for each queue, however long the queues are. What has just become ready is not among `queues` yet.
+
+A queue in which everything waits for the secret of its tenant cannot be claimed from.
+"""
 
 CLAIM = """
     WITH due AS (
@@ -188,9 +198,9 @@ class DeliveryStore:
     async def due_queues(self, after: Queue) -> DueQueues:
         """The queues behind `after` that have due webhooks; and whose webhooks have become due just now, wherever they are."""
         rows = await self._connection.fetch(DUE_QUEUES, after.tenant_id, after.receiver, QUEUES, BECOME_READY)
-        listed = [Queue(row["tenant_id"], row["receiver"]) for row in rows if row["is_listed"]]
-        more = [Queue(row["tenant_id"], row["receiver"]) for row in rows if not row["is_listed"]]
-        return DueQueues(list(dict.fromkeys([*listed, *more])), listed[-1] if len(listed) == QUEUES else None)
+        claimable = dict.fromkeys(_queue(row) for row in rows if row["is_claimable"])
+        listed = [_queue(row) for row in rows if row["is_listed"]]
+        return DueQueues(list(claimable), listed[-1] if len(listed) == QUEUES else None)
 
     async def claim(self, lease: UUID, slots: Mapping[Queue, int], lease_seconds: float) -> Sequence[Claimed]:
         """Of each queue the oldest due webhooks whose secret is known, at most so many.
@@ -284,6 +294,10 @@ class DeliveryStore:
             retention, limit,
         )  # fmt: skip
         return int(status.split()[-1])
+
+
+def _queue(row: Record) -> Queue:
+    return Queue(row["tenant_id"], row["receiver"])
 
 
 def _upload(row: Record) -> Upload:

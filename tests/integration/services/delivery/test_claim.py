@@ -150,6 +150,15 @@ async def test_a_claim_goes_on_behind_the_queues_that_the_last_one_looked_at(
             await receivers.have_received(10)
 
 
+async def test_webhooks_that_wait_for_the_secret_of_their_tenant_take_no_slots(outbox: Outbox) -> None:
+    async with receiver() as receiver_, sender(outbox, concurrency=1) as sender_:
+        await add_due(outbox, "http://127.0.0.1:9/", 10)
+        await rows(outbox, "UPDATE webhooks SET tenant_id = '00000000-0000-0000-0000-000000000001'")
+        await happen(outbox, [configured(), *ready(an_upload(), receiver_.url)])
+        assert await sender_.once()
+    assert len(receiver_.received) == 1
+
+
 async def test_a_replica_whose_clock_is_behind_makes_nothing_due_early(outbox: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
     class AnHourBehind(datetime):
         @classmethod
