@@ -25,6 +25,8 @@ from services.delivery.usecases.attempt_recording import AttemptRecorder
 log = structlog.get_logger()
 
 DRAIN_SECONDS: Final = 3.0
+IDLE_SECONDS: Final = 5.0
+"""Where nothing is due: the longest time in which this process does not see what others have not got round to."""
 PURGE_SECONDS: Final = 15.0
 PURGE_BATCH: Final = 1000
 
@@ -61,6 +63,7 @@ class Sender:
         self._sending: dict[asyncio.Task[None], Claimed] = {}
         self._running: Counter[Queue] = Counter()
         self._after = FIRST_QUEUE
+        self._pause_seconds = poll_seconds
 
     async def run(self) -> None:
         recording = asyncio.create_task(self._recorder.run(), name="webhooks.record")
@@ -73,7 +76,7 @@ class Sender:
                 with pace.batch():
                     may_be_more = await self._start_some()
                 if not may_be_more:
-                    await self._outbox.wakeups.wait(WEBHOOKS, timeout=self._poll_seconds)
+                    await self._outbox.wakeups.wait(WEBHOOKS, timeout=self._pause_seconds)
         finally:
             recording.cancel()
             await asyncio.wait([recording])
@@ -84,6 +87,7 @@ class Sender:
             return await self.start_due() > 0 or self._after is not FIRST_QUEUE
         except TRANSIENT_ERRORS as error:  # must not end the attempts under way
             log.warning("webhooks.claim_postponed", error=type(error).__name__)
+            self._pause_seconds = self._poll_seconds
             return False
 
     async def once(self) -> bool:
@@ -117,8 +121,14 @@ class Sender:
     async def _claim(self, store: DeliveryStore) -> Sequence[Claimed]:
         due = await store.due_queues(self._after)
         self._after = due.last or FIRST_QUEUE
+        self._pause_seconds = self._poll_seconds if due.queues else await self._idle_seconds(store)
         slots = share_slots(due.queues, self._running, self._limits, self._concurrency)
         return await store.claim(uuid4(), slots, self._lease_seconds) if slots else ()
+
+    async def _idle_seconds(self, store: DeliveryStore) -> float:
+        """Until the next webhook that waits becomes due."""
+        until_due = await store.seconds_until_due()
+        return max(self._poll_seconds, IDLE_SECONDS if until_due is None else min(IDLE_SECONDS, until_due))
 
     async def _send(self, claimed: Claimed) -> None:
         task = asyncio.current_task()

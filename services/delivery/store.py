@@ -153,7 +153,10 @@ class DeliveryStore:
         )  # fmt: skip
 
     async def upsert_uploads(self, uploads: Sequence[Upload]) -> list[Upload]:
-        """Adds what is new, keeps what was known, and answers all of it. The rows stay locked until the commit."""
+        """Adds what is new and keeps what was known; answers those of which callback and end are known.
+
+        The rows stay locked until the commit.
+        """
         if not uploads:
             return []
         ordered = sorted(uploads, key=lambda upload: upload.upload_id)
@@ -172,7 +175,7 @@ class DeliveryStore:
             [u.outcome.model_dump_json() if u.outcome else None for u in ordered],
             [u.size_bytes for u in ordered], [u.mime_type for u in ordered],
         )  # fmt: skip
-        return [_upload(row) for row in rows]
+        return [_upload(row) for row in rows if row["callback"] and row["outcome"]]
 
     async def add_webhooks(self, webhooks: Sequence[Webhook]) -> Mapping[DeliveryId, datetime]:
         """Those that were not there before, and since when they are due."""
@@ -213,6 +216,14 @@ class DeliveryStore:
             timedelta(seconds=lease_seconds),
         )  # fmt: skip
         return [Claimed(_webhook(row), lease, row["signing"], row["generation"], row["refusal"]) for row in rows]
+
+    async def seconds_until_due(self) -> float | None:
+        """When the next waiting webhook becomes due; None where none waits."""
+        seconds: float | None = await self._connection.fetchval(
+            "SELECT extract(epoch FROM next_attempt_at - now())::float8 FROM webhooks"
+            " WHERE NOT ready AND next_attempt_at IS NOT NULL ORDER BY next_attempt_at LIMIT 1"
+        )
+        return seconds
 
     async def record(self, results: Sequence[Result]) -> list[Recorded]:
         """Writes what the attempts led to, for those whose lease still holds; answers these."""
@@ -304,8 +315,8 @@ def _upload(row: Record) -> Upload:
     return Upload(
         upload_id=row["upload_id"],
         tenant_id=row["tenant_id"],
-        callback=Callback.model_validate_json(row["callback"]) if row["callback"] else None,
-        outcome=Outcome.model_validate_json(row["outcome"]) if row["outcome"] else None,
+        callback=Callback.model_validate_json(row["callback"]),
+        outcome=Outcome.model_validate_json(row["outcome"]),
         size_bytes=row["size_bytes"],
         mime_type=row["mime_type"],
     )

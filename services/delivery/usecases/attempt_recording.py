@@ -13,6 +13,7 @@ from libs.outbox.unit_of_work import Outbox
 from libs.postgres.database import TRANSIENT_ERRORS
 from libs.runtime.pace import Pace
 from services.delivery import metrics
+from services.delivery.domain.webhook import WEBHOOKS
 from services.delivery.endpoints.health import evaluate_endpoint_health
 from services.delivery.store import DeliveryStore, Recorded, Result
 
@@ -73,6 +74,8 @@ class AttemptRecorder:
             for one in recorded:
                 with trace_of(one):
                     work.emit(_changed(one))
+                if one.next_attempt_at is not None:
+                    work.wake(WEBHOOKS)  # whoever waits for the next due webhook has to look when that is
         return recorded
 
 

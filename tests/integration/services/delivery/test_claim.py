@@ -209,3 +209,11 @@ async def test_a_result_of_a_lease_that_ended_counts_until_somebody_claims_anew(
         await late.once()
     row = await webhook(outbox, upload_id)
     assert (row["status"], row["ready"], row["lease"]) == ("delivered", False, None)
+
+
+async def test_a_repeated_attempt_is_made_when_it_is_due_without_any_other_event(outbox: Outbox) -> None:
+    upload_id = an_upload()
+    async with receiver(status(500), status(200)) as receiver_, sender(outbox, seconds=(0, 0.2), poll_seconds=0.01) as sender_:
+        await happen(outbox, [configured(), *ready(upload_id, receiver_.url)])
+        async with running(sender_.run):
+            await receiver_.has_received(2)
