@@ -16,6 +16,7 @@ PARTS = {
     "bench.latency --distributed": "The same in the distributed form",
     "bench.drain": "Drain: what waited for a stopped service",
     "bench.media": "Media: the ladder of a 1080p video beside one plain ffmpeg command, images beside libvips in process",
+    "bench.webhooks": "Webhooks: first attempts of a burst, beside hostile receivers too, and a backlog that drains",
 }
 
 

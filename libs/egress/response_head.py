@@ -5,6 +5,7 @@ whatever its lines are like, and a length that is only repeated is one length (R
 error: whoever believes the other one sees another answer (request smuggling).
 """
 
+import asyncio
 import re
 from typing import Any, Final
 
@@ -18,6 +19,10 @@ PARSER_LINE_BYTES: Final = 8190
 TRAILERS: Final = 128
 """Lines that may follow a chunked body; the parser counts them with those of the head."""
 
+BROKEN_CONNECTION: Final = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
+FIRST_FINAL_STATUS: Final = 200
+SWITCHING_PROTOCOLS: Final = 101
+
 _END = re.compile(rb"\n\r?\n")
 _INTERIM = re.compile(rb"HTTP/1\.[0-9] 1(?!01)[0-9][0-9]")
 _LENGTH: Final[re.Pattern[bytes]] = re.compile(rb"^content-length[ \t]*:([^\r\n]*)\r?\n", re.IGNORECASE | re.MULTILINE)
@@ -27,18 +32,56 @@ class ResponseHeadError(aiohttp.ClientError):
     """The head of an answer cannot be accepted; the message says why."""
 
 
+class CutAnswerError(aiohttp.ServerDisconnectedError):
+    """The connection ended within the head of an answer: the request has arrived."""
+
+
 class HeadReader(ResponseHandler):
-    """A connection for one request: collects each head, tidies it up, and gives it to the parser as a whole."""
+    """A connection: collects each head, tidies it up, and gives it to the parser as a whole.
+
+    It may serve one request after the other, as long as each has exactly one answer: a server that says more than it was asked
+    for is not heard, and its connection ends.
+    """
 
     _params: dict[str, Any]
     _head = b""
+    _has_begun = False
+    """Something of the answer has come."""
     _is_in_body = False
+    _is_answered = False
+    """The final head is with whoever sent the request."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, lifetime_seconds: float = 0) -> None:
+        super().__init__(loop)
+        self._ends_at = loop.time() + lifetime_seconds
+
+    @property
+    def should_close(self) -> bool:
+        """After an answer: the connection serves no other request."""
+        return self._loop.time() >= self._ends_at or super().should_close
 
     def set_response_params(self, **params: Any) -> None:
-        self._params = params
+        self._params, self._head = params, b""
+        self._has_begun = self._is_in_body = self._is_answered = False
         super().set_response_params(**params)
 
+    def feed_data(self, data: Any, size: int = 0) -> None:
+        if self._is_answered:
+            self._end()
+        else:
+            self._is_answered = data[0].code >= FIRST_FINAL_STATUS or data[0].code == SWITCHING_PROTOCOLS
+            super().feed_data(data, size)
+
+    def set_exception(self, exc: Any, *cause: Any) -> None:
+        if self._has_begun and not self._is_answered and isinstance(exc, BROKEN_CONNECTION):
+            exc = CutAnswerError()
+        super().set_exception(exc, *cause)
+
     def data_received(self, data: bytes) -> None:
+        if data and self._is_answered and (self._payload is None or self._payload.is_eof()):
+            self._end()
+            return
+        self._has_begun = True
         if self._is_in_body or self._parser is None:
             super().data_received(data)
             return
@@ -49,6 +92,12 @@ class HeadReader(ResponseHandler):
             if self.transport is not None:
                 self.transport.close()
             self.set_exception(error)
+
+    def _end(self) -> None:
+        """Ends a connection on which something came that no request has asked for."""
+        self.force_close()
+        if self.transport is not None:
+            self.transport.close()
 
     def _pass_on_heads(self, searched: int) -> None:
         """Those that are complete: interim ones, and the final one with what has come of its body."""
@@ -67,6 +116,8 @@ class HeadReader(ResponseHandler):
             self._head, searched = b"" if self._is_in_body else rest, 0
 
     def _fit_parser(self, head: bytes) -> None:
+        if len(head) <= PARSER_LINE_BYTES and head.count(b"\n") <= TRAILERS // 2:
+            return
         size = max(len(head), PARSER_LINE_BYTES)
         limits = {"max_line_size": size, "max_field_size": size, "max_headers": head.count(b"\n") + TRAILERS}
         super().set_response_params(**{**self._params, **limits})

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from libs.egress.client import GuardedClient
+from libs.egress.keep_alive import KeepAlive
 from libs.egress.policy import Policy, parse_networks
 from libs.egress.upload import UploadLimits
 from libs.jobs.timer import repeated
@@ -19,7 +20,7 @@ from services.delivery.adapters.receiver import Receivers
 from services.delivery.domain.schedule import Schedule
 from services.delivery.endpoints.jobs import Replays
 from services.delivery.handlers import HANDLERS
-from services.delivery.jobs import Sender, Upkeep
+from services.delivery.jobs import Maintenance, Sender
 from services.delivery.publishing import jobs as publishing
 from services.delivery.publishing.connectors.directory import Directories
 from services.delivery.publishing.connectors.http import HttpConnector
@@ -47,7 +48,15 @@ def build(settings: Settings, store: ObjectStore) -> Service:
         raise ValueError("LONGSHORE_SECRET_KEY is required")
     database = service_database(settings, "delivery")
     outbox = Outbox(database, Wakeups())
-    client = GuardedClient(Policy(parse_networks(settings.egress_allow)), timeout_seconds=settings.delivery_timeout_seconds)
+    client = GuardedClient(
+        Policy(parse_networks(settings.egress_allow)),
+        timeout_seconds=settings.delivery_timeout_seconds,
+        keep_alive=KeepAlive(
+            idle_seconds=settings.delivery_keep_alive_seconds,
+            per_origin=settings.delivery_receiver_concurrency,
+            total=max(1, settings.delivery_concurrency // 2),
+        ),
+    )
     secrets = SecretBox(settings.secret_key.get_secret_value())
     links = LinkSigner(settings.public_base_url, secrets.derived(PURPOSE))
     root = settings.delivery_directory_root or settings.data_dir / "published"
@@ -60,7 +69,7 @@ def build(settings: Settings, store: ObjectStore) -> Service:
         receiver_concurrency=settings.delivery_receiver_concurrency,
         lease_seconds=settings.delivery_timeout_seconds + LEASE_MARGIN_SECONDS,
         poll_seconds=settings.delivery_poll_seconds,
-        patience=timedelta(days=settings.delivery_disable_days),
+        failure_window=timedelta(days=settings.delivery_disable_days),
     )
     retention = timedelta(days=settings.delivery_retention_days)
     dispatch = _dispatch(settings, outbox, store, secrets, _registry(settings, client, directories, links))
@@ -71,7 +80,7 @@ def build(settings: Settings, store: ObjectStore) -> Service:
         loops={
             "webhooks": sender.run,
             "webhook-replays": Replays(outbox).run,
-            "upkeep": Upkeep(outbox, retention=retention).run,
+            "upkeep": Maintenance(outbox, retention=retention).run,
             "publications": dispatch.run,
             "publications-upkeep": repeated(
                 publishing.Upkeep(outbox, retention=retention).once,

@@ -28,19 +28,19 @@ from services.delivery.endpoints.handlers import HANDLERS as TELLING
 from services.delivery.formats import FORMATS
 from services.delivery.publishing.handlers import HANDLERS as PUBLISHING
 from services.delivery.store import DeliveryStore
-from services.delivery.usecases import Caused, send
+from services.delivery.usecases.webhook_creation import Caused, send
 
 
 async def on_tenant_configured(event: TenantConfigured, work: UnitOfWork) -> None:
     """Webhooks of the tenant that had to wait for its secret go out now."""
-    await DeliveryStore(work.connection).keep_secret(event.tenant_id, event.revision, event.webhook_secret_encrypted)
+    await DeliveryStore(work.connection).save_secret(event.tenant_id, event.revision, event.webhook_secret_encrypted)
     work.wake(WEBHOOKS)
 
 
 async def on_upload_events(messages: Sequence[Message[UploadEvent]], work: UnitOfWork) -> None:
     """Adds what they say; an upload's callback is due when nothing that it shows is missing any more, whatever comes again."""
     last = {message.event.upload_id: message.envelope for message in messages}
-    known = await DeliveryStore(work.connection).learn(_folded(messages))
+    known = await DeliveryStore(work.connection).upsert_uploads(_folded(messages))
     await send([_callback(upload, last[upload.upload_id]) for upload in known if upload.is_complete], work)
 
 

@@ -12,4 +12,4 @@ SECONDS = Histogram(
 IN_FLIGHT = Gauge("longshore_webhooks_in_flight", "Attempts under way in this process.")
 PENDING = Gauge("longshore_webhooks_pending", "Webhooks that have not ended.")
 OLDEST = Gauge("longshore_webhooks_oldest_seconds", "Age of the oldest webhook that has not ended.")
-GIVEN_UP = Counter("longshore_webhook_endpoints_given_up", "Webhook endpoints that were disabled here.", ["reason"])
+DISABLED = Counter("longshore_webhook_endpoints_given_up", "Webhook endpoints that were disabled here.", ["reason"])

@@ -18,10 +18,12 @@ class Settings(ServiceSettings):
     """Comma-separated pauses before each attempt, the first of them 0; after the last attempt a webhook has failed."""
     delivery_timeout_seconds: float = Field(default=15, gt=0, le=60)
     """From the connection to the head of the answer."""
-    delivery_concurrency: int = Field(default=64, ge=1)
-    """Webhooks on their way at a time, in one process."""
-    delivery_receiver_concurrency: int = Field(default=4, ge=1)
-    """Of these, to one receiver; one at a time while it fails."""
+    delivery_concurrency: int = Field(default=512, ge=1)
+    """Webhooks on their way at a time, in one process; each has a connection, and half as many more wait for the next one."""
+    delivery_receiver_concurrency: int = Field(default=64, ge=1)
+    """Of these, to one receiver at most; it begins with four and gets more while it answers quickly."""
+    delivery_keep_alive_seconds: float = Field(default=30, gt=0, le=300)
+    """How long a connection to a receiver waits for the next webhook."""
     delivery_poll_seconds: float = Field(default=1, gt=0)
     """How late a repeated attempt may be; first attempts do not wait for it."""
     delivery_disable_days: float = Field(default=5, gt=0)

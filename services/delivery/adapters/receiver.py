@@ -4,6 +4,7 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from time import perf_counter
 from typing import Final
 
@@ -22,19 +23,21 @@ log = structlog.get_logger()
 
 READ_BYTES: Final = 16 * 1024
 EXCERPT_CHARACTERS: Final = 2048
+SECRETS: Final = 256
+"""That stay decrypted in memory, each found by its ciphertext alone."""
 
 
 class Receivers:
     def __init__(self, client: GuardedClient, secrets: SecretBox) -> None:
         self._client = client
-        self._secrets = secrets
+        self._decrypt = lru_cache(SECRETS)(secrets.open)
 
-    async def send(self, webhook: Webhook, sealed_secrets: Sequence[str]) -> Attempt:
+    async def send(self, webhook: Webhook, encrypted_secrets: Sequence[str]) -> Attempt:
         """Never raises for the receiver's sake: what went wrong is in the attempt."""
         with span("webhook.send", headers=_carrier(webhook), kind=SpanKind.CLIENT):
             started_at, start = datetime.now(UTC), perf_counter()
             try:
-                secrets = [self._secrets.open(sealed) for sealed in sealed_secrets]
+                secrets = [self._decrypt(encrypted) for encrypted in encrypted_secrets]
                 sent = replace(webhook, body=body_of(webhook, secrets))
                 headers = headers_of(sent, secrets, started_at, current_traceparent())
                 answer = await self._client.post(sent.url, sent.body, headers, keep_bytes=READ_BYTES)

@@ -3,12 +3,16 @@
 import hmac
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
 import orjson
 from standardwebhooks.webhooks import Webhook as Signer
 
 from services.delivery.domain.webhook import Format, Webhook
+
+SIGNERS: Final = 256
+"""That are remembered, each with its decoded key."""
 
 
 def body_of(webhook: Webhook, secrets: Sequence[str]) -> bytes:
@@ -42,8 +46,13 @@ def _standard(webhook: Webhook, secrets: Sequence[str], at: datetime) -> dict[st
     """https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md. A secret is `whsec_…`."""
     return {
         "webhook-timestamp": str(int(at.timestamp())),
-        "webhook-signature": " ".join(Signer(secret).sign(str(webhook.id), at, webhook.body.decode()) for secret in secrets),
+        "webhook-signature": " ".join(_signer(secret).sign(str(webhook.id), at, webhook.body.decode()) for secret in secrets),
     }
+
+
+@lru_cache(SIGNERS)
+def _signer(secret: str) -> Signer:
+    return Signer(secret)
 
 
 def _uploadcare(webhook: Webhook, secrets: Sequence[str], _at: datetime) -> dict[str, str]:

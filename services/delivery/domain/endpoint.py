@@ -1,4 +1,4 @@
-"""A tenant's webhook endpoint: what it is told, and when it is given up."""
+"""A tenant's webhook endpoint: what it is told, and when it is disabled."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -32,8 +32,8 @@ class Endpoint:
 
 
 @dataclass(frozen=True)
-class Standing:
-    """How one that listens has fared."""
+class EndpointHealth:
+    """How an endpoint that listens has fared."""
 
     endpoint_id: UUID
     tenant_id: TenantId
@@ -42,21 +42,21 @@ class Standing:
     """The first failure since the last success."""
 
 
-def standing_after(
-    standing: Standing, attempts: Iterable[Attempt], now: datetime, patience: timedelta
-) -> tuple[Standing, Reason | None]:
-    """After attempts that ended together, and why it is given up, where it is.
+def health_after(
+    health: EndpointHealth, attempts: Iterable[Attempt], now: datetime, failure_window: timedelta
+) -> tuple[EndpointHealth, Reason | None]:
+    """After attempts that ended together, and why the endpoint is disabled, where it is.
 
     One success excuses all failures beside it, but for a 410: that one asks never to be called again.
     """
     judged = [attempt for attempt in attempts if attempt.error not in OUR_ERRORS]
     if not judged:
-        return standing, None
+        return health, None
     gone = any(attempt.response_status == GONE for attempt in judged)
     if any(attempt.is_success for attempt in judged):
-        return replace(standing, failing_since=None), "gone" if gone else None
-    after = replace(standing, failing_since=standing.failing_since or now)
+        return replace(health, failing_since=None), "gone" if gone else None
+    after = replace(health, failing_since=health.failing_since or now)
     assert after.failing_since is not None
     if gone:
         return after, "gone"
-    return after, "failing" if now - after.failing_since >= patience else None
+    return after, "failing" if now - after.failing_since >= failure_window else None

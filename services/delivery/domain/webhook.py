@@ -1,13 +1,14 @@
 """A webhook: one announcement to one receiver, and what became of an attempt."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Literal, get_args
 from uuid import UUID, uuid5
 
 from yarl import URL
 
 from contracts.ids import DeliveryId, TenantId, UploadId
+from services.delivery.domain.receiver_limit import Reply
 from services.delivery.domain.schedule import Schedule
 
 Status = Literal["pending", "retrying", "delivered", "failed"]
@@ -19,12 +20,17 @@ WEBHOOKS: Final = "webhooks"
 
 GONE: Final = 410
 THROTTLED: Final = frozenset({429, 503})
+FIRST_SERVER_ERROR: Final = 500
+UNREACHABLE: Final = frozenset({"timeout", "name_unresolved", "connect_failed", "tls_failed", "disconnected"})
+"""The errors of a receiver that does not answer."""
 
 Refusal = Literal["endpoint_disabled", "endpoint_removed"]
 REFUSALS: Final[frozenset[str]] = frozenset(get_args(Refusal))
 """Errors with which a webhook that is due ends without an attempt."""
 OUR_ERRORS: Final = REFUSALS | {"secret_unreadable", "internal"}
 """Those that say nothing about the receiver."""
+UNSENT: Final = OUR_ERRORS | {"address_refused"}
+"""Those with which it was not even called."""
 
 _NAMESPACE: Final = UUID("0f5b3c52-6c0e-5f0e-8a53-9a7f6d0b7c21")
 
@@ -76,6 +82,15 @@ class Attempt:
         """For the metrics: the error's code, or the class of the status, e.g. `2xx`."""
         return self.error or f"{(self.response_status or 0) // 100}xx"
 
+    @property
+    def reply(self) -> Reply | None:
+        """What it says of how many webhooks its receiver can take; None where that is nothing."""
+        if self.error is not None:
+            return None if self.error in UNSENT else "unreachable" if self.error in UNREACHABLE else "bad"
+        if self.response_status in THROTTLED:
+            return "throttled"
+        return "good" if (self.response_status or 0) < FIRST_SERVER_ERROR else "bad"
+
 
 @dataclass(frozen=True)
 class Step:
@@ -84,6 +99,10 @@ class Step:
     status: Status
     pause_seconds: float | None = None
     """Until the next attempt; None when there is none."""
+
+    @property
+    def pause(self) -> timedelta | None:
+        return None if self.pause_seconds is None else timedelta(seconds=self.pause_seconds)
 
 
 def webhook_id(upload_id: UploadId, purpose: str) -> DeliveryId:

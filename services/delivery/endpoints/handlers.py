@@ -22,14 +22,14 @@ from services.delivery.domain.webhook import WEBHOOKS, Webhook, receiver_of
 from services.delivery.endpoints.formats import WebhookMessage, written
 from services.delivery.endpoints.news import TOLD, news_of
 from services.delivery.endpoints.store import EndpointStore
-from services.delivery.usecases import Caused, send
+from services.delivery.usecases.webhook_creation import Caused, send
 
 PING: Final = "ping"
 UNKNOWN_PAUSE: Final = timedelta(seconds=5)
 
 
 async def on_webhook_endpoint_configured(event: WebhookEndpointConfigured, work: UnitOfWork) -> None:
-    await EndpointStore(work.connection).keep(event, receiver_of(event.url))
+    await EndpointStore(work.connection).upsert(event, receiver_of(event.url))
 
 
 async def on_news(messages: Sequence[Message[UploadEvent | PublicationChanged]], work: UnitOfWork) -> None:
@@ -41,14 +41,10 @@ async def on_news(messages: Sequence[Message[UploadEvent | PublicationChanged]],
 
 async def on_webhook_pings_requested(messages: Sequence[Message[WebhookPingRequested]], work: UnitOfWork) -> None:
     """Raises Retry where an endpoint is not known yet."""
-    store = EndpointStore(work.connection)
-    for message in messages:
-        endpoint = await store.find(message.event.endpoint_id)
-        if endpoint is None:
-            raise Retry(UNKNOWN_PAUSE, "the endpoint is not known yet")
-        data = {"endpoint_id": str(endpoint.id)}
-        ping = WebhookMessage(DeliveryId(message.event.delivery_id), PING, message.envelope.time, data)
-        await send([_caused(ping, endpoint, None, message)], work)
+    endpoints = await EndpointStore(work.connection).find({message.event.endpoint_id for message in messages})
+    if not all(message.event.endpoint_id in endpoints for message in messages):
+        raise Retry(UNKNOWN_PAUSE, "the endpoint is not known yet")
+    await send([_ping(message, endpoints[message.event.endpoint_id]) for message in messages], work)
 
 
 async def on_webhook_replay_requested(event: WebhookReplayRequested, work: UnitOfWork) -> None:
@@ -82,6 +78,12 @@ def _told(message: Message[UploadEvent | PublicationChanged], endpoints: Iterabl
         if name is not None and endpoint.tenant_id == event.tenant_id and endpoint.listens_for(news.name, happened_at):
             told = WebhookMessage(told_id(event.event_id, endpoint.id), name, happened_at, news.data)
             yield _caused(told, endpoint, event.upload_id, message)
+
+
+def _ping(message: Message[WebhookPingRequested], endpoint: Endpoint) -> Caused:
+    data = {"endpoint_id": str(endpoint.id)}
+    ping = WebhookMessage(DeliveryId(message.event.delivery_id), PING, message.envelope.time, data)
+    return _caused(ping, endpoint, None, message)
 
 
 def _caused(

@@ -8,23 +8,30 @@ from uuid import UUID
 from contracts.events import DeliveryChanged, WebhookEndpointConfigured
 from contracts.ids import TenantId
 from libs.postgres.database import Connection
-from services.delivery.domain.endpoint import Endpoint, Standing
+from services.delivery.domain.endpoint import Endpoint, EndpointHealth
 
 ENDPOINT = "endpoint_id, tenant_id, url, receiver, format, news, listens_since"
 
 REPLAYED = """
     UPDATE webhooks w
-    SET status = 'pending', replays = replays + 1, attempts_before = attempts, next_attempt_at = now(), ended_at = NULL
+    SET status = 'pending', replays = replays + 1, attempts_before = attempts, next_attempt_at = now(), ended_at = NULL,
+        ready = true, receiver = coalesce((SELECT e.receiver FROM endpoints e WHERE e.endpoint_id = w.endpoint_id), w.receiver)
 """
-RETURNED = "RETURNING w.id, w.upload_id, w.tenant_id, w.endpoint_id, w.event, w.receiver, w.attempts, w.replays"
+RETURNED = """
+    RETURNING w.id, w.upload_id, w.tenant_id, w.endpoint_id, w.event, w.receiver, w.attempts, w.replays,
+              w.next_attempt_at AS due_at
+"""
 
 
 class EndpointStore:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def keep(self, event: WebhookEndpointConfigured, receiver: str) -> None:
-        """A removed one stays as a mark: an older configuration that comes later must not bring it back."""
+    async def upsert(self, event: WebhookEndpointConfigured, receiver: str) -> None:
+        """A removed one stays as a mark: an older configuration that comes later must not bring it back.
+
+        What is due for it changes to the queue of its new receiver, what waits does so when it becomes due.
+        """
         await self._connection.execute(
             """
             INSERT INTO endpoints AS e (endpoint_id, tenant_id, revision, generation, url, receiver, format, news,
@@ -41,10 +48,21 @@ class EndpointStore:
             event.endpoint_id, event.tenant_id, event.revision, event.generation, event.url, receiver, event.format,
             list(event.news), list(event.secrets_encrypted), event.enabled, event.removed, event.listens_since,
         )  # fmt: skip
+        await self._connection.execute(
+            """
+            UPDATE webhooks w SET receiver = e.receiver FROM endpoints e
+            WHERE e.endpoint_id = $1 AND w.endpoint_id = e.endpoint_id AND w.receiver <> e.receiver
+              AND w.tenant_id = $2 AND w.ready AND w.next_attempt_at IS NOT NULL
+            """,
+            event.endpoint_id, event.tenant_id,
+        )  # fmt: skip
 
-    async def find(self, endpoint_id: UUID) -> Endpoint | None:
-        row = await self._connection.fetchrow(f"SELECT {ENDPOINT} FROM endpoints WHERE endpoint_id = $1", endpoint_id)
-        return _endpoint(dict(row)) if row else None
+    async def find(self, endpoint_ids: Collection[UUID]) -> dict[UUID, Endpoint]:
+        """Those that are known."""
+        rows = await self._connection.fetch(
+            f"SELECT {ENDPOINT} FROM endpoints WHERE endpoint_id = ANY ($1)", list(endpoint_ids)
+        )
+        return {row["endpoint_id"]: _endpoint(dict(row)) for row in rows}
 
     async def listening(self, tenant_ids: Collection[TenantId]) -> list[Endpoint]:
         """Those of these tenants that are told anything at all."""
@@ -55,25 +73,30 @@ class EndpointStore:
 
     # ------------------------------------------------------------ how they fare
 
-    async def standings(self, endpoint_ids: Sequence[UUID], failed: Sequence[UUID]) -> list[Standing]:
-        """Of those that listen, and either `failed` now or did before; locked until the commit, always in the same order."""
+    async def load_health(self, endpoint_ids: Sequence[UUID], failed: Sequence[UUID]) -> tuple[datetime, list[EndpointHealth]]:
+        """Of those that listen, and either `failed` now or did before; locked until the commit, always in the same order.
+
+        And what time it is, by the clock that says since when one fails.
+        """
         rows = await self._connection.fetch(
             """
-            SELECT endpoint_id, tenant_id, generation, failing_since FROM endpoints
+            SELECT endpoint_id, tenant_id, generation, failing_since, now() AS now FROM endpoints
             WHERE endpoint_id = ANY ($1) AND listening AND (endpoint_id = ANY ($2) OR failing_since IS NOT NULL)
             ORDER BY endpoint_id FOR UPDATE
             """,
             list(endpoint_ids), list(failed),
         )  # fmt: skip
-        return [Standing(row["endpoint_id"], row["tenant_id"], row["generation"], row["failing_since"]) for row in rows]
+        known = [EndpointHealth(row["endpoint_id"], row["tenant_id"], row["generation"], row["failing_since"]) for row in rows]
+        return rows[0]["now"] if rows else datetime.now(UTC), known
 
-    async def keep_standing(self, standing: Standing, *, given_up: bool) -> None:
+    async def save_health(self, health: Sequence[EndpointHealth], disabled: Sequence[UUID]) -> None:
         await self._connection.execute(
             """
-            UPDATE endpoints SET failing_since = $2, given_up = CASE WHEN $3 THEN generation ELSE given_up END
-            WHERE endpoint_id = $1
+            UPDATE endpoints e
+            SET failing_since = h.failing_since, given_up = CASE WHEN e.endpoint_id = ANY ($3) THEN generation ELSE given_up END
+            FROM unnest($1::uuid[], $2::timestamptz[]) AS h (endpoint_id, failing_since) WHERE e.endpoint_id = h.endpoint_id
             """,
-            standing.endpoint_id, standing.failing_since, given_up,
+            [h.endpoint_id for h in health], [h.failing_since for h in health], list(disabled),
         )  # fmt: skip
 
     # ------------------------------------------------------------ once more
@@ -126,9 +149,8 @@ def _endpoint(row: dict[str, Any]) -> Endpoint:
 
 
 def _replayed(row: dict[str, Any]) -> DeliveryChanged:
-    now = datetime.now(UTC)
     return DeliveryChanged(
         delivery_id=row["id"], upload_id=row["upload_id"], tenant_id=row["tenant_id"], endpoint_id=row["endpoint_id"],
         event=row["event"], target=row["receiver"], status="pending", attempts=row["attempts"], replays=row["replays"],
-        next_attempt_at=now, changed_at=now,
+        next_attempt_at=row["due_at"], changed_at=row["due_at"],
     )  # fmt: skip

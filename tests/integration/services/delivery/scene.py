@@ -218,7 +218,7 @@ async def sender(
             receiver_concurrency=4,
             lease_seconds=lease_seconds,
             poll_seconds=poll_seconds,
-            patience=patience,
+            failure_window=patience,
             drain_seconds=drain_seconds,
         )
     finally:

@@ -12,7 +12,7 @@ from libs.object_store.disk import DiskStore
 from libs.outbox.unit_of_work import Outbox
 from libs.runtime.secret import new_key
 from services.delivery.app import build
-from services.delivery.jobs import Upkeep
+from services.delivery.jobs import Maintenance
 from services.delivery.settings import Settings
 from tests.integration.services.delivery.scene import (
     TENANT,
@@ -46,8 +46,8 @@ async def test_webhooks_are_forgotten_after_their_retention_and_never_before_the
     await rows(outbox, "UPDATE webhooks SET created_at = created_at - interval '31 days' WHERE upload_id = $1", open_)
     await rows(outbox, "UPDATE uploads SET updated_at = updated_at - interval '31 days' WHERE upload_id <> $1", new)
     # When
-    upkeep = Upkeep(outbox, retention=timedelta(days=30))
-    assert not await upkeep.once()
+    maintenance = Maintenance(outbox, retention=timedelta(days=30))
+    assert not await maintenance.once()
     # Then
     assert {row["upload_id"] for row in await rows(outbox, "SELECT upload_id FROM webhooks")} == {new, open_}
     assert {row["upload_id"] for row in await rows(outbox, "SELECT upload_id FROM uploads")} == {new, open_}

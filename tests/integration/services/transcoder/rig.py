@@ -81,7 +81,7 @@ class Rig:
                 str(upload.upload_id),
             )
         envelopes = [Envelope.model_validate_json(row["envelope"]) for row in rows]
-        return list({envelope.id: envelope for envelope in reversed(envelopes)}.values())[::-1]
+        return list({envelope.id: envelope for envelope in envelopes}.values())
 
     async def job(self, upload: UploadCompleted) -> dict[str, Any]:
         async with self.service.outbox.database.connection() as connection:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from contracts.envelope import Envelope
 from contracts.events import DeliveryChanged
@@ -24,15 +23,14 @@ async def send(webhooks: Sequence[Caused], work: UnitOfWork) -> None:
     if not webhooks:
         return
     by_id = {caused.webhook.id: caused for caused in webhooks}
-    now = datetime.now(UTC)
     added = await DeliveryStore(work.connection).add_webhooks([caused.webhook for caused in by_id.values()])
-    for webhook_id in added:
+    for webhook_id, due_at in added.items():
         webhook, cause = by_id[webhook_id].webhook, by_id[webhook_id].cause
         work.emit(
             DeliveryChanged(
                 delivery_id=webhook.id, upload_id=webhook.upload_id, tenant_id=webhook.tenant_id,
                 endpoint_id=webhook.endpoint_id, event=webhook.event, target=webhook.receiver,
-                status="pending", attempts=0, next_attempt_at=now, changed_at=now,
+                status="pending", attempts=0, next_attempt_at=due_at, changed_at=due_at,
             ),
             cause=cause,
         )  # fmt: skip

@@ -1,0 +1,1 @@
+"""What webhooks' edges share: making them, and recording what became of their attempts."""
