@@ -2,7 +2,7 @@
 
 Whoever has jobs supplies three things:
 
-- a class whose instances are claimed jobs. Each names its `lease` and its `tenant_id` (`libs.jobs.worker.Job`);
+- a class whose instances are claimed jobs. Each names its `lease` and its `tenant_id` (`libs.jobs.lease.Job`);
 - a `JobRepository`, which holds the service's SQL: `claim`, `renew`, `record` and `release`, each of them one transaction over
   a set of jobs. A claim gives every row a lease of its own (`gen_random_uuid()`), and every later statement names row and
   lease: what came of a job under a lease that was lost is void. Due times are written as `now() + pause`: nobody's clock

@@ -6,7 +6,8 @@ from typing import Final
 from uuid import UUID
 
 TENANTS: Final = 50
-"""Tenants among which one claim chooses. Where more have due jobs, each claim begins at another one of them."""
+"""Tenants among which one claim chooses, or as many as it has slots. Where more have due jobs, each claim begins at another one
+of them."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,9 @@ def due_in_turns(*, table: str, key: str, due_at: str, condition: str) -> str:
     ), turns AS (
         SELECT due.*, coalesce(busy.served, 0) AS served,
                coalesce(busy.running, 0) + row_number() OVER (PARTITION BY visited.tenant_id ORDER BY due.since) AS turn
-        FROM (SELECT DISTINCT tenant_id FROM (SELECT tenant_id FROM visits LIMIT {TENANTS}) AS found) AS visited
+        FROM (
+            SELECT DISTINCT tenant_id FROM (SELECT tenant_id FROM visits LIMIT 2 + greatest({TENANTS}, $1::int)) AS found
+        ) AS visited
         LEFT JOIN unnest($3::uuid[], $4::int[], $5::int[]) AS busy (tenant_id, running, served) USING (tenant_id)
         CROSS JOIN LATERAL (
             SELECT {key}, {due_at} AS since FROM {table} AS job WHERE {due} AND job.tenant_id = visited.tenant_id

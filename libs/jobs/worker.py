@@ -50,9 +50,10 @@ class JobRepository(Protocol[J, R_contra]):
 
 
 class Worker(Generic[J, R]):
-    """`name` is the wake-up that says that a job is due; without one they are looked for after `poll_seconds()`.
+    """`name` is the wake-up that says that a job is due; without one they are looked for after `poll_seconds`.
 
-    `abandon` tidies up after a job whose lease was lost.
+    `per_tenant` limits the jobs of one tenant that run here, where they may be slow for its sake. `abandon` tidies up after a
+    job whose lease was lost.
     """
 
     def __init__(
@@ -118,7 +119,8 @@ class Worker(Generic[J, R]):
             return self._poll_seconds
         try:
             return await self._poll_seconds()
-        except TRANSIENT_ERRORS:
+        except Exception as error:
+            log.warning("jobs.pause_unknown", worker=self._name, error=type(error).__name__)
             return POLL_SECONDS
 
     # ------------------------------------------------------------ the loop

@@ -49,20 +49,20 @@ def _loops(settings: Settings, outbox: Outbox, store: ObjectStore) -> dict[str, 
 
 def _promotions(settings: Settings, outbox: Outbox, store: ObjectStore, clamd: Clamd | None) -> dict[str, Loop]:
     """A worker for each lane; a virus scanner gets no more files at once than it scans."""
-    copies, scans = settings.session_copies, settings.session_scans
-    slots = {SMALL: scans, LARGE: scans} if clamd else {SMALL: settings.session_batch, LARGE: copies}
     scanning = Scanning(store, clamd, accepts_oversized=settings.session_scan_oversized == "accept") if clamd else None
-    return {lane.name: _worker(settings, outbox, store, lane, scanning=scanning, slots=slots[lane]).run for lane in slots}
+    scans = settings.session_scans if clamd else None
+    slots = {SMALL: scans or settings.session_batch, LARGE: scans or settings.session_copies}
+    return {lane.name: _worker(settings, outbox, store, lane, slots[lane], scanning=scanning).run for lane in slots}
 
 
 def _worker(
-    settings: Settings, outbox: Outbox, store: ObjectStore, lane: Lane, *, scanning: Scanning | None, slots: int
+    settings: Settings, outbox: Outbox, store: ObjectStore, lane: Lane, slots: int, *, scanning: Scanning | None
 ) -> Worker[PromotionJob, Outcome]:
     promotions = PromotionRepository(outbox, lane, timedelta(seconds=settings.session_lease_seconds))
     return Worker(
         lane.name,
         promotions,
-        Promotion(store, promotions, copies=settings.session_copies, scanning=scanning).handle,
+        Promotion(store, promotions, scanning).handle,
         outbox.wakeups,
         slots=slots,
         lease_seconds=settings.session_lease_seconds,

@@ -9,9 +9,9 @@ from libs.runtime.settings import ServiceSettings
 
 class Settings(ServiceSettings):
     session_batch: int = Field(default=50, ge=1, le=1000)
-    """Sessions that a job claims at once."""
+    """Sessions that a job claims at once, and small files (below 64 MiB) that are promoted at the same time, per process."""
     session_copies: int = Field(default=16, ge=1, le=200)
-    """Server-side copies and deletions under way at the same time, per process."""
+    """Promotions of large files, and deletions, under way at the same time, per process."""
     session_lease_seconds: float = Field(default=20, ge=3)
     """How long a promotion belongs to a process that no longer renews it."""
     session_retention_grace_seconds: float = Field(default=7200, ge=0)

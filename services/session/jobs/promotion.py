@@ -6,8 +6,6 @@ COMPLETED and its event commit together. What is still staged then goes by the c
 a lease that runs out or a finished upload.
 """
 
-import asyncio
-
 import structlog
 
 from contracts.events import Constraints, StoredObject
@@ -32,18 +30,14 @@ MAX_FAILED_SCANS = 12
 class Promotion:
     """`scanning` None: nothing is shown to a virus scanner."""
 
-    def __init__(
-        self, store: ObjectStore, promotions: PromotionRepository, *, copies: int, scanning: Scanning | None = None
-    ) -> None:
+    def __init__(self, store: ObjectStore, promotions: PromotionRepository, scanning: Scanning | None = None) -> None:
         self._objects = store
         self._promotions = promotions
-        self._copies = asyncio.Semaphore(copies)
         self._scanning = scanning
 
     async def handle(self, job: PromotionJob) -> Outcome:
         try:
-            async with self._copies:
-                return await self._copy(job)
+            return await self._copy(job)
         except LeaseLostError:
             raise
         except ScanFailedError as error:

@@ -309,6 +309,14 @@ async def test_tenants_take_turns_within_one_claim(tasks: TaskRepository) -> Non
     assert sorted(counts.values()) == [1, 2, 3, 3, 3]
 
 
+async def test_a_claim_is_full_however_many_tenants_share_it(tasks: TaskRepository) -> None:
+    for _ in range(120):
+        await tasks.add(uuid4(), 1)
+
+    assert len(await tasks.claim(ClaimLimits(100, None, {}))) == 100
+    assert len(await tasks.claim(ClaimLimits(100, None, {}))) == 20
+
+
 async def test_a_tenant_gets_no_more_than_its_share_however_many_slots_are_free(tasks: TaskRepository) -> None:
     await tasks.add(TENANT, *range(10))
     handler = Handler(hangs=True)

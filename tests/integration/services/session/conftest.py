@@ -59,7 +59,7 @@ class Sessions:
         self, store: Any = None, lease: timedelta = timedelta(seconds=60), scanning: Scanning | None = None, slots: int = 50
     ) -> Worker[PromotionJob, Outcome]:
         promotions = PromotionRepository(self.outbox, SMALL, lease)
-        promotion = Promotion(store or self.store, promotions, copies=8, scanning=scanning)
+        promotion = Promotion(store or self.store, promotions, scanning)
         return Worker(
             SMALL.name,
             promotions,
