@@ -15,6 +15,7 @@ from libs.jobs.drain import drain
 from libs.jobs.lease import J, LeaseLostError, Leases
 from libs.postgres.database import TRANSIENT_ERRORS
 from libs.runtime.pace import Pace
+from libs.runtime.poll import Poll
 from libs.runtime.wakeup import Wakeups
 
 log = structlog.get_logger()
@@ -77,6 +78,7 @@ class Worker(Generic[J, R]):
         self._slots = slots
         self._per_tenant = per_tenant
         self._poll_seconds = poll_seconds
+        self._poll = Poll(POLL_SECONDS if callable(poll_seconds) else poll_seconds)
         self._drain_seconds = drain_seconds
         self._abandon = abandon
         self._leases = Leases(lease_seconds, repository.renew, self._lose)
@@ -112,11 +114,14 @@ class Worker(Generic[J, R]):
         while True:
             self._is_claim_due = True
             self._changed.set()
-            await self._wakeups.wait(self._name, timeout=await self._pause_seconds())
+            if await self._wakeups.wait(self._name, timeout=await self._pause_seconds()):
+                self._poll.restart()
 
     async def _pause_seconds(self) -> float:
+        if self._occupied:
+            self._poll.restart()
         if not callable(self._poll_seconds):
-            return self._poll_seconds
+            return self._poll.next_pause()
         try:
             return await self._poll_seconds()
         except Exception as error:

@@ -27,6 +27,7 @@ from libs.outbox import metric
 from libs.outbox.unit_of_work import RELAY, Outbox, columns
 from libs.postgres.database import Connection
 from libs.runtime.pace import Pace
+from libs.runtime.poll import Poll
 
 log = structlog.get_logger()
 
@@ -34,7 +35,9 @@ ROWS = 40
 """In one batch. Under load each holds up to `EVENTS_PER_ROW` events."""
 PUBLISH_SECONDS = 30
 """The bus answers long before; half of the session's idle-in-transaction limit."""
-SHORTEST_POLL, LONGEST_POLL = 0.2, 2.0
+SHORTEST_POLL, LONGEST_POLL = 0.2, 10.0
+LONGEST_RETRY = 2.0
+"""Seconds until a bus that was away is asked again."""
 MEASURE_EVERY_SECONDS = 10
 STUCK_ATTEMPTS = 20
 
@@ -52,7 +55,9 @@ INSERT_PART = """
 """`clock_timestamp()`: the transaction began before the publication."""
 MEASURE = """
     SELECT coalesce(sum(event_count), 0) AS pending, count(*) FILTER (WHERE attempts >= $1) AS stuck,
-           coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8 AS oldest FROM outbox WHERE sent_at IS NULL
+           coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8 AS oldest,
+           coalesce(min(next_at) <= now(), false) AS is_due
+    FROM outbox WHERE sent_at IS NULL
 """
 
 
@@ -120,23 +125,29 @@ class Relay:
         self._pace = Pace()
 
     async def run(self) -> None:
-        pause = SHORTEST_POLL
+        poll = Poll(SHORTEST_POLL, LONGEST_POLL)
         while True:
-            await self._measure()
+            if self._is_measuring_due():
+                await self._measure()
             await self._pace.rest()
             try:
                 with self._pace.batch():
                     rows = await self._publish_due()
             except BusUnavailableError as error:
                 log.warning("relay.waiting", service=self._service, error=str(error))
-                await asyncio.sleep(pause)
+                await asyncio.sleep(min(poll.next_pause(), LONGEST_RETRY))
             else:
-                if len(rows) == ROWS:
-                    continue
                 if rows:
-                    pause = SHORTEST_POLL
-                await self._outbox.wakeups.wait(RELAY, timeout=pause)
-            pause = min(pause * 2, LONGEST_POLL)
+                    poll.restart()
+                if len(rows) < ROWS:
+                    await self._wait(poll)
+
+    async def _wait(self, poll: Poll) -> None:
+        """Until something was emitted or became due: one statement at each look, no transaction."""
+        while not await self._outbox.wakeups.wait(RELAY, timeout=poll.next_pause()):
+            if await self._measure():
+                return
+        poll.restart()
 
     async def once(self) -> int:
         """Publishes one batch; answers how many events it published or postponed.
@@ -188,16 +199,18 @@ class Relay:
         level = logging.ERROR if failed.attempts >= STUCK_ATTEMPTS else logging.INFO
         log.log(level, "relay.postponed", service=self._service, attempts=failed.attempts, error=failed.words)
 
-    async def _measure(self) -> None:
-        now = asyncio.get_running_loop().time()
-        if now < self._measure_at:
-            return
-        self._measure_at = now + MEASURE_EVERY_SECONDS
+    def _is_measuring_due(self) -> bool:
+        return asyncio.get_running_loop().time() >= self._measure_at
+
+    async def _measure(self) -> bool:
+        """Shows how much waits; answers whether something is due."""
+        self._measure_at = asyncio.get_running_loop().time() + MEASURE_EVERY_SECONDS
         async with self._outbox.database.connection() as connection:
             (row,) = await connection.fetch(MEASURE, STUCK_ATTEMPTS)
         metric.PENDING.labels(self._service).set(row["pending"])
         metric.STUCK.labels(self._service).set(row["stuck"])
         metric.OLDEST.labels(self._service).set(row["oldest"])
+        return bool(row["is_due"])
 
 
 def encoded(row: Any) -> list[EncodedEvent]:

@@ -14,10 +14,12 @@ class Wakeups:
     def wake(self, name: str) -> None:
         self._events[name].set()
 
-    async def wait(self, name: str, timeout: float) -> None:
-        """Returns when `name` was woken, at the latest after `timeout` seconds."""
+    async def wait(self, name: str, timeout: float) -> bool:
+        """Returns when `name` was woken, at the latest after `timeout` seconds; answers whether it was."""
         event = self._events[name]
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout):
                 await event.wait()
+        is_woken = event.is_set()
         event.clear()
+        return is_woken

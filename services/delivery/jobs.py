@@ -27,7 +27,7 @@ log = structlog.get_logger()
 DRAIN_SECONDS: Final = 3.0
 IDLE_SECONDS: Final = 5.0
 """Where nothing is due: the longest time in which this process does not see what others have not got round to."""
-PURGE_SECONDS: Final = 15.0
+PURGE_SECONDS: Final = 30.0
 PURGE_BATCH: Final = 1000
 
 

@@ -11,6 +11,7 @@ import structlog
 from libs.jobs.drain import drain
 from libs.outbox.unit_of_work import Outbox
 from libs.postgres.database import TRANSIENT_ERRORS
+from libs.runtime.poll import Poll
 from services.ingest import metrics
 from services.ingest.adapters.changes import Changes
 from services.ingest.adapters.place import LocalDirectory, PlaceUnavailableError
@@ -28,7 +29,7 @@ CLEAR_PLACES: Final = 16
 """Files that are cleared away at a time."""
 FOLDER_PLACES: Final = 4
 """Of one folder that are begun at a time, and none more while so many are not done."""
-UPKEEP_SECONDS: Final = 15.0
+UPKEEP_SECONDS: Final = 30.0
 PURGE_BATCH: Final = 1000
 
 
@@ -106,14 +107,14 @@ class ClearingLoop:
     def __init__(self, outbox: Outbox, clearing: Clearing, *, poll_seconds: float) -> None:
         self._wakeups = outbox.wakeups
         self._clearing = clearing
-        self._poll_seconds = poll_seconds
+        self._poll = Poll(poll_seconds)
         self._running: dict[asyncio.Task[None], UUID] = {}
 
     async def run(self) -> None:
         try:
             while True:
-                if not await self._started_some():
-                    await self._wakeups.wait(CLEARING, timeout=self._poll_seconds)
+                if await self._started_some() or await self._wakeups.wait(CLEARING, timeout=self._poll.next_pause()):
+                    self._poll.restart()
         finally:
             await drain(self._running)
 

@@ -39,9 +39,9 @@ def _loops(settings: Settings, outbox: Outbox, store: ObjectStore) -> dict[str, 
     cleanup = Cleanup(outbox, store, batch=4 * batch, deletions=parallel)
     forgetting = Forgetting(outbox, batch=1000, age=timedelta(days=settings.session_forget_days))
     return {
-        "cleanup": repeated(cleanup.once, wakeups, CLEANUP, 5),
-        "deadline": repeated(deadline.once, wakeups, "deadline", 2),
-        "retention": repeated(retention.once, wakeups, "retention", 2),
+        "cleanup": repeated(cleanup.once, wakeups, CLEANUP, 2, idle_seconds=10),
+        "deadline": repeated(deadline.once, wakeups, "deadline", 1, idle_seconds=10),
+        "retention": repeated(retention.once, wakeups, "retention", 1, idle_seconds=10),
         "forgetting": repeated(forgetting.once, wakeups, "forgetting", 600),
         "gauges": repeated(Gauges(outbox).once, wakeups, "gauges", 15),
     }

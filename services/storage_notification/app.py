@@ -58,9 +58,9 @@ def _loops(settings: Settings, outbox: Outbox, store: ObjectStore, notification:
     wakeups = outbox.wakeups
     loops = {
         "reconciler": repeated(reconciler.once, wakeups, "reconciler", settings.storage_reconcile_seconds),
-        "notices": repeated(Notices(outbox, notification).once, wakeups, NOTICES, 1),
+        "notices": repeated(Notices(outbox, notification).once, wakeups, NOTICES, 1, idle_seconds=10),
         "multipart-sweep": repeated(sweep.once, wakeups, "multipart-sweep", settings.storage_multipart_sweep_seconds),
-        "purge": repeated(purge.once, wakeups, "purge", 15),
+        "purge": repeated(purge.once, wakeups, "purge", 30),
     }
     if settings.storage_events_queue and settings.bus_url:
         source = AmqpSource(settings.bus_url.get_secret_value(), settings.storage_events_queue, taking(notification.receive))

@@ -15,7 +15,7 @@ from services.transcoder.usecases.sniffing import Sniffer
 
 SNIFFS: Final = 100
 """Files whose first bytes are looked at together."""
-CLEAN_SECONDS: Final = 2.0
+CLEAN_SECONDS, CLEAN_IDLE_SECONDS = 2.0, 10.0
 COUNT_SECONDS: Final = 15.0
 FORGET_SECONDS: Final = 600.0
 
@@ -40,7 +40,7 @@ def processing(outbox: Outbox, jobs: JobRepository, handler: JobHandler, slots: 
 
 def cleaning(outbox: Outbox, cleaner: Cleaner) -> dict[str, Loop]:
     return {
-        "clean": repeated(cleaner.once, outbox.wakeups, "clean", CLEAN_SECONDS),
+        "clean": repeated(cleaner.once, outbox.wakeups, "clean", CLEAN_SECONDS, idle_seconds=CLEAN_IDLE_SECONDS),
         "forget": repeated(cleaner.forget, outbox.wakeups, "forget", FORGET_SECONDS),
     }
 

@@ -11,7 +11,7 @@ from services.delivery.publishing.domain.publication import Claimed
 from services.delivery.publishing.store import PublicationStore
 from services.delivery.publishing.usecases.cleaner import Cleaner
 
-UPKEEP_SECONDS: Final = 15.0
+UPKEEP_SECONDS: Final = 30.0
 PURGE_BATCH: Final = 1000
 
 

@@ -13,6 +13,7 @@ from contracts.envelope import EncodedEvent
 from contracts.events import Event, JsonObject, PublicationChanged
 from libs.jobs.claim import ClaimLimits
 from libs.outbox.unit_of_work import RELAY, Outbox, encode_event
+from libs.runtime.poll import LONGER
 from services.delivery.publishing import metrics
 from services.delivery.publishing.domain.error import PublishError
 from services.delivery.publishing.domain.outcome import Failed, FileGone, Outcome, Postponed, Published, Retrying
@@ -71,10 +72,11 @@ class PublicationRepository:
                 self.clean(claimed, outcome.state)
 
     async def seconds_until_due(self) -> float:
-        """Until something becomes due, if that is soon."""
+        """Until something becomes due, if that is soon. Whoever makes something due here wakes its loop."""
+        longest = LONGER * self.poll_seconds
         async with self.outbox.database.connection() as connection:
             seconds = await PublicationStore(connection).seconds_until_due()
-        return self.poll_seconds if seconds is None else min(self.poll_seconds, max(SHORTEST_WAIT_SECONDS, seconds))
+        return longest if seconds is None else min(longest, max(SHORTEST_WAIT_SECONDS, seconds))
 
 
 async def _with_reasons(store: PublicationStore, results: Sequence[Result]) -> Sequence[Result]:
