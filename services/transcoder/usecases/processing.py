@@ -15,7 +15,7 @@ from services.transcoder.adapters.image_inspector import ImageInspector
 from services.transcoder.adapters.inspector import Inspector
 from services.transcoder.adapters.transcoder import Transcoder, variants
 from services.transcoder.domain.content_type import is_claimed_media, refined
-from services.transcoder.domain.error import UnreadableMediaError
+from services.transcoder.domain.error import MediaError, UnreadableMediaError
 from services.transcoder.domain.job import Job
 from services.transcoder.domain.media import MadeFile
 from services.transcoder.domain.object_key import renditions_prefix
@@ -103,11 +103,15 @@ class Processor:
             publisher, job.upload.upload_id, job.lease, variants(output, source.video),
             partial(self.outcomes.stream_started, job, MASTER),
         )  # fmt: skip
-        async with stream.publishing():
-            return await self.transcoder.run(
-                path, output, source.video,
-                segment_prefix=stream.segment_prefix, on_percent=progress.reach, on_growth=stream.look,
-            )  # fmt: skip
+        try:
+            async with stream.publishing():
+                return await self.transcoder.run(
+                    path, output, source.video,
+                    segment_prefix=stream.segment_prefix, on_percent=progress.reach, on_growth=stream.look,
+                )  # fmt: skip
+        except MediaError:
+            await stream.withdraw()
+            raise
 
 
 def _sniff_file(path: Path) -> Content:

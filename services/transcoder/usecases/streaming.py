@@ -9,13 +9,13 @@ the same times, and the playlist of the earlier one stands until that of the new
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from uuid import UUID
 
 import structlog
 
 from contracts.ids import UploadId
-from libs.object_store.port import StoreUnavailableError
+from libs.object_store.port import StoreUnavailableError, delete_prefix
 from services.transcoder.adapters.ffmpeg import MASTER
 from services.transcoder.adapters.playlist import MAX_BYTES, Variant, growing_master, segment_names
 from services.transcoder.domain.object_key import growing_prefix
@@ -63,6 +63,12 @@ class GrowingStream:
         finally:
             task.cancel()
             await asyncio.wait([task])
+
+    async def withdraw(self) -> None:
+        """Deletes all that was published, by earlier attempts too: the video cannot be made. The cleaner finds what is left."""
+        with suppress(StoreUnavailableError, OSError, TimeoutError):
+            await delete_prefix(self._store, self._prefix)
+            await delete_prefix(self._store, self._publisher.prefix)
 
     async def _run(self) -> None:
         while True:

@@ -286,3 +286,15 @@ async def test_it_ends_with_its_encoder(store: DiskStore, tmp_path: Path, upload
     attempt.stream.look()
     assert not [task for task in asyncio.all_tasks() if "GrowingStream" in repr(task.get_coro())]
     assert await attempt.lengths() == [1, 1]
+
+
+async def test_what_was_published_is_withdrawn(store: DiskStore, tmp_path: Path, upload_id: UploadId) -> None:
+    attempt = Attempt(store, tmp_path / "out", upload_id)
+    async with attempt.stream.publishing():
+        attempt.encoder.write(1, 1)
+        await attempt.reach(1, 1)
+
+    await attempt.stream.withdraw()
+
+    assert await names(store, renditions_prefix(upload_id)) == []
+    assert await names(store, growing_prefix(upload_id)) == []
