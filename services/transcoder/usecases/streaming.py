@@ -65,7 +65,7 @@ class GrowingStream:
             await asyncio.wait([task])
 
     async def withdraw(self) -> None:
-        """Deletes all that was published, by earlier attempts too: the video cannot be made. The cleaner finds the rest."""
+        """Deletes all that was published, by earlier attempts too: the video cannot be made. The cleaner finds what is left."""
         with suppress(StoreUnavailableError, OSError, TimeoutError):
             await delete_prefix(self._store, self._prefix)
             await delete_prefix(self._store, self._publisher.prefix)
