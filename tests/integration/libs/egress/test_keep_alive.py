@@ -68,7 +68,7 @@ async def keeping(*replies: bytes | None) -> AsyncIterator[Keeper]:
 @asynccontextmanager
 async def opened(keep_alive: KeepAlive | None = None, resolver: Scripted | None = None) -> AsyncIterator[GuardedClient]:
     policy = Policy(parse_networks(f"{HOST}/32"))
-    client = GuardedClient(policy, timeout_seconds=2, resolver=resolver, keep_alive=keep_alive or KeepAlive())
+    client = GuardedClient(policy, timeout_seconds=2, resolver=resolver, keep_alive=keep_alive or KeepAlive(idle_seconds=3600))
     await client.open()
     try:
         yield client
