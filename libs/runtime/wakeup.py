@@ -14,10 +14,12 @@ class Wakeups:
     def wake(self, name: str) -> None:
         self._events[name].set()
 
-    async def wait(self, name: str, timeout: float) -> None:
-        """Returns when `name` was woken, at the latest after `timeout` seconds."""
+    async def wait(self, name: str, timeout: float) -> bool:
+        """Returns when `name` was woken, at the latest after `timeout` seconds; whether it was woken."""
         event = self._events[name]
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout):
                 await event.wait()
+        was_woken = event.is_set()
         event.clear()
+        return was_woken
