@@ -6,8 +6,11 @@ from typing import Final
 from uuid import UUID
 
 TENANTS: Final = 50
-"""Tenants among which one claim chooses, or as many as it has slots. Where more have due jobs, each claim begins at another one
-of them."""
+"""Tenants among which one claim chooses, or as many as it has slots. Where more have due jobs, each claim begins where the last
+one ended."""
+
+LOWEST: Final = "'00000000-0000-0000-0000-000000000000'::uuid"
+HIGHEST: Final = "'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid"
 
 
 @dataclass(frozen=True)
@@ -45,9 +48,11 @@ def due_in_turns(*, table: str, key: str, due_at: str, condition: str) -> str:
     due = f"{condition} AND {due_at} <= now()"
     return f"""
     WITH RECURSIVE visits (tenant_id, until) AS (
-        SELECT bounds.* FROM (SELECT gen_random_uuid() AS id) AS start, LATERAL (VALUES
-            (start.id, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid), ('00000000-0000-0000-0000-000000000000'::uuid, start.id)
-        ) AS bounds
+        SELECT bounds.* FROM (
+            SELECT coalesce((
+                SELECT tenant_id FROM unnest($3::uuid[], $5::int[]) AS had (tenant_id, served) ORDER BY served DESC LIMIT 1
+            ), {LOWEST}) AS tenant_id
+        ) AS start, LATERAL (VALUES (start.tenant_id, {HIGHEST}), ({LOWEST}, start.tenant_id)) AS bounds
         UNION ALL
         SELECT following.tenant_id, until FROM visits, LATERAL (
             SELECT tenant_id FROM {table} AS job

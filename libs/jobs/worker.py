@@ -20,7 +20,10 @@ from libs.runtime.wakeup import Wakeups
 
 log = structlog.get_logger()
 
-POLL_SECONDS: Final = 2.0
+POLL_SECONDS: Final = 1.0
+"""Between two looks for jobs of which no wake-up tells: another process died over them, or has more than it can do."""
+IDLE_SECONDS: Final = 10.0
+"""The same where there were none for a while."""
 DRAIN_SECONDS: Final = 3.0
 """For jobs under way at a stop: one that can end now need not be done again."""
 STOP_SECONDS: Final = 3.0
@@ -28,6 +31,7 @@ STOP_SECONDS: Final = 3.0
 RETRY_SECONDS: Final = 0.5
 """Before a database that was away is asked again."""
 
+SHORTEST_SECONDS: Final = 0.01
 REMEMBERED_TENANTS: Final = 200
 
 R = TypeVar("R")
@@ -43,15 +47,18 @@ class JobRepository(Protocol[J, R_contra]):
     async def renew(self, jobs: Sequence[J]) -> Collection[UUID]:
         """The leases among theirs that are still ours, which are longer now."""
 
-    async def record(self, results: Sequence[tuple[J, R_contra]]) -> None:
-        """Writes what came of the jobs and says so; where the lease is lost, nothing. May be called again with the same."""
+    async def record(self, results: Sequence[tuple[J, R_contra]]) -> float | None:
+        """Writes what came of the jobs and says so; where the lease is lost, nothing. May be called again with the same.
+
+        Answers the seconds until the first of them is due again, if any is.
+        """
 
     async def release(self, jobs: Sequence[J]) -> None:
         """Makes them due at once, as if nobody had claimed them."""
 
 
 class Worker(Generic[J, R]):
-    """`name` is the wake-up that says that a job is due; without one they are looked for after `poll_seconds`.
+    """`name` is the wake-up that says that a job is due. `seconds_until_due` looks for jobs that are planned for later.
 
     `per_tenant` limits the jobs of one tenant that run here, where they may be slow for its sake. `abandon` tidies up after a
     job whose lease was lost.
@@ -67,7 +74,8 @@ class Worker(Generic[J, R]):
         slots: int,
         lease_seconds: float,
         per_tenant: int | None = None,
-        poll_seconds: Callable[[], Awaitable[float]] | float = POLL_SECONDS,
+        poll_seconds: float = POLL_SECONDS,
+        seconds_until_due: Callable[[], Awaitable[float | None]] | None = None,
         drain_seconds: float = DRAIN_SECONDS,
         abandon: Callable[[J], Awaitable[None]] | None = None,
     ) -> None:
@@ -77,8 +85,8 @@ class Worker(Generic[J, R]):
         self._wakeups = wakeups
         self._slots = slots
         self._per_tenant = per_tenant
-        self._poll_seconds = poll_seconds
-        self._poll = Poll(POLL_SECONDS if callable(poll_seconds) else poll_seconds)
+        self._poll = Poll(poll_seconds, max(poll_seconds, IDLE_SECONDS))
+        self._seconds_until_due = seconds_until_due
         self._drain_seconds = drain_seconds
         self._abandon = abandon
         self._leases = Leases(lease_seconds, repository.renew, self._lose)
@@ -111,22 +119,21 @@ class Worker(Generic[J, R]):
         return had_work
 
     async def _listen(self) -> None:
+        """A claim is due when somebody says so, when a job becomes due, and now and then: less often while nothing is found."""
         while True:
             self._is_claim_due = True
             self._changed.set()
-            if await self._wakeups.wait(self._name, timeout=await self._pause_seconds()):
+            if await self._wakeups.wait(self._name, timeout=await self._until_next_look()):
                 self._poll.restart()
 
-    async def _pause_seconds(self) -> float:
-        if self._occupied:
-            self._poll.restart()
-        if not callable(self._poll_seconds):
-            return self._poll.next_pause()
+    async def _until_next_look(self) -> float:
         try:
-            return await self._poll_seconds()
+            seconds = await self._seconds_until_due() if self._seconds_until_due else None
         except Exception as error:
-            log.warning("jobs.pause_unknown", worker=self._name, error=type(error).__name__)
-            return POLL_SECONDS
+            log.warning("jobs.due_time_unknown", worker=self._name, error=type(error).__name__)
+            seconds = None
+        pause = self._poll.next_pause()
+        return pause if seconds is None else min(pause, max(SHORTEST_SECONDS, seconds))
 
     # ------------------------------------------------------------ the loop
 
@@ -193,6 +200,8 @@ class Worker(Generic[J, R]):
             self._unfinished += jobs
             return
         self._is_claim_due |= len(jobs) >= free
+        if jobs:
+            self._poll.restart()
         self._leases.add(jobs, asked_at)
         self._remember_turns(jobs)
         for job in jobs:
@@ -208,7 +217,7 @@ class Worker(Generic[J, R]):
     async def _record(self) -> None:
         results = self._results[:]
         try:
-            await self._repository.record(results)
+            self._claim_after(await self._repository.record(results))
         except TRANSIENT_ERRORS:
             raise
         except Exception:  # one of them cannot be written, and shall not hold up the others
@@ -220,11 +229,16 @@ class Worker(Generic[J, R]):
 
     async def _record_alone(self, result: tuple[J, R]) -> None:
         try:
-            await self._repository.record([result])
+            self._claim_after(await self._repository.record([result]))
         except TRANSIENT_ERRORS:
             raise
         except Exception as error:  # when the lease ends, the job is tried again
             log.error("job.result_not_saved", worker=self._name, lease=str(result[0].lease), exc_info=error)
+
+    def _claim_after(self, seconds: float | None) -> None:
+        """What was postponed for long is found by the looks now and then."""
+        if seconds is not None and seconds < IDLE_SECONDS:
+            asyncio.get_running_loop().call_later(seconds, self._wakeups.wake, self._name)
 
     # ------------------------------------------------------------ a job
 

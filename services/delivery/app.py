@@ -117,12 +117,10 @@ def _youtube(settings: Settings, client: GuardedClient, limits: UploadLimits) ->
 def _dispatch(
     settings: Settings, outbox: Outbox, store: ObjectStore, secrets: SecretBox, registry: Registry
 ) -> publishing.Dispatcher:
-    lease_seconds, poll_seconds = settings.delivery_publication_lease_seconds, settings.delivery_poll_seconds
+    lease_seconds = settings.delivery_publication_lease_seconds
     attempting = Attempting(store, secrets, registry, outbox, lease_seconds)
     cleaner = Cleaner(attempting)
-    publications = PublicationRepository(
-        outbox, lease_seconds, settings.delivery_account_concurrency, poll_seconds, cleaner.start
-    )
+    publications = PublicationRepository(outbox, lease_seconds, settings.delivery_account_concurrency, cleaner.start)
     worker = Worker(
         PUBLICATIONS,
         publications,
@@ -131,6 +129,7 @@ def _dispatch(
         slots=settings.delivery_publication_concurrency,
         per_tenant=settings.delivery_tenant_concurrency,
         lease_seconds=lease_seconds,
-        poll_seconds=publications.seconds_until_due,
+        poll_seconds=settings.delivery_poll_seconds,
+        seconds_until_due=publications.seconds_until_due,
     )
     return publishing.Dispatcher(worker, cleaner)

@@ -66,5 +66,4 @@ def _worker(
         outbox.wakeups,
         slots=slots,
         lease_seconds=settings.session_lease_seconds,
-        poll_seconds=1,
     )

@@ -36,7 +36,7 @@ class FetchRepository:
         async with self._outbox.database.connection() as connection:
             await IngestStore(connection).postpone([(fetch, Postponed(0)) for fetch in jobs])
 
-    async def record(self, results: Sequence[tuple[Fetch, Outcome]]) -> None:
+    async def record(self, results: Sequence[tuple[Fetch, Outcome]]) -> float | None:
         ended = [(fetch, outcome) for fetch, outcome in results if not isinstance(outcome, Postponed)]
         postponed = [(fetch, outcome) for fetch, outcome in results if isinstance(outcome, Postponed)]
         async with self._outbox.database.transaction() as connection:
@@ -50,6 +50,7 @@ class FetchRepository:
             self._outbox.wakeups.wake(RELAY)
         for fetch, outcome in told:
             _count(fetch, outcome)
+        return min((outcome.seconds for _, outcome in postponed), default=None)
 
     async def is_cancelled(self, fetch: Fetch) -> bool:
         async with self._outbox.database.connection() as connection:

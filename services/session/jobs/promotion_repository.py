@@ -27,7 +27,7 @@ class PromotionRepository:
         async with self._outbox.database.connection() as connection:
             return await SessionStore(connection).renew(jobs, self._lease)
 
-    async def record(self, results: Sequence[tuple[PromotionJob, Outcome]]) -> None:
+    async def record(self, results: Sequence[tuple[PromotionJob, Outcome]]) -> float | None:
         """What somebody else decided meanwhile (an abort) stays decided."""
         outcomes = {job.session.upload_id: outcome for job, outcome in results}
         async with self._outbox.unit_of_work() as work:
@@ -41,6 +41,7 @@ class PromotionRepository:
                 work.wake(CLEANUP)
             if postponed := [(job, outcome) for job, outcome in results if isinstance(outcome, Postponed)]:
                 await store.postpone(postponed)
+        return min((outcome.seconds for _, outcome in postponed), default=None)
 
     async def release(self, jobs: Sequence[PromotionJob]) -> None:
         async with self._outbox.database.connection() as connection:

@@ -36,7 +36,7 @@ class JobRepository:
         async with self._outbox.database.connection() as connection:
             await TranscoderStore(connection).release(jobs)
 
-    async def record(self, results: Sequence[tuple[Job, Outcome]]) -> None:
+    async def record(self, results: Sequence[tuple[Job, Outcome]]) -> float | None:
         completed = [(job, outcome) for job, outcome in results if isinstance(outcome, Completed)]
         failed = [(job, outcome) for job, outcome in results if isinstance(outcome, Failed)]
         moved = [(job, outcome) for job, outcome in results if isinstance(outcome, Moved)]
@@ -54,6 +54,7 @@ class JobRepository:
             self._outbox.wakeups.wake(name)
         for job, outcome in ended:
             _count(job, outcome)
+        return min((outcome.seconds for _, outcome in postponed), default=None)
 
     async def is_removed(self, job: Job) -> bool:
         async with self._outbox.database.connection() as connection:

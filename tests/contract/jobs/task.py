@@ -95,16 +95,19 @@ class TaskRepository:
         )
         return {row["lease"] for row in rows}
 
-    async def record(self, results: Sequence[tuple[Task, str]]) -> None:
+    async def record(self, results: Sequence[tuple[Task, str]]) -> float | None:
+        """A task that is to be done again in a moment says `again`."""
         self.sets.append(len(results))
         await self._fetch(
             f"""
-            UPDATE task SET result = held.result, records = records + 1, lease = NULL
+            UPDATE task SET result = nullif(held.result, 'again'), records = records + 1, lease = NULL,
+                due_at = now() + interval '0.1 seconds'
             FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS held (id, lease, result) WHERE {HELD}
             """,
             *_held([task for task, _ in results]),
             [result for _, result in results],
         )
+        return 0.1 if "again" in [result for _, result in results] else None
 
     async def release(self, jobs: Sequence[Task]) -> None:
         await self._fetch(

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -104,6 +104,18 @@ async def test_a_task_of_a_killed_worker_is_taken_over(tasks: TaskRepository, ds
         await until(lambda: _is(tasks, 1))
 
     assert (await tasks.task(task_id))["claims"] == 2
+
+
+async def test_a_task_that_was_postponed_is_claimed_when_it_is_due(tasks: TaskRepository) -> None:
+    [task_id] = await tasks.add(TENANT, 1)
+
+    async def handle(_task: Task) -> str:
+        return "done" if (await tasks.task(task_id))["claims"] == 3 else "again"
+
+    async with running(worker_of(tasks, handle, poll_seconds=3600)):
+        await until(lambda: _is(tasks, 1))
+
+    assert (await tasks.task(task_id))["records"] == 3
 
 
 async def test_a_lost_lease_cancels_the_task_and_nothing_is_recorded(tasks: TaskRepository) -> None:
@@ -315,6 +327,25 @@ async def test_a_claim_is_full_however_many_tenants_share_it(tasks: TaskReposito
 
     assert len(await tasks.claim(ClaimLimits(100, None, {}))) == 100
     assert len(await tasks.claim(ClaimLimits(100, None, {}))) == 20
+
+
+async def test_every_tenant_has_its_turn_however_many_there_are(tasks: TaskRepository) -> None:
+    tenants = [UUID(int=number) for number in range(1, 151)]
+    for tenant in tenants:
+        await tasks.add(tenant, *range(20))
+    turns: list[UUID] = []
+    ended = asyncio.Event()
+
+    async def handle(task: Task) -> str:
+        turns.append(task.tenant_id)
+        if len(turns) == 2 * len(tenants):
+            ended.set()
+        return "done"
+
+    async with running(worker_of(tasks, handle, slots=1)):
+        await ended.wait()
+
+    assert set(turns[: 2 * len(tenants)]) == set(tenants)
 
 
 async def test_a_tenant_gets_no_more_than_its_share_however_many_slots_are_free(tasks: TaskRepository) -> None:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, Literal
+from typing import Any, Literal
 from uuid import UUID
 
 import structlog
@@ -13,14 +13,11 @@ from contracts.envelope import EncodedEvent
 from contracts.events import Event, JsonObject, PublicationChanged
 from libs.jobs.claim import ClaimLimits
 from libs.outbox.unit_of_work import RELAY, Outbox, encode_event
-from libs.runtime.poll import LONGER
 from services.delivery.publishing import metrics
 from services.delivery.publishing.domain.error import PublishError
 from services.delivery.publishing.domain.outcome import Failed, FileGone, Outcome, Postponed, Published, Retrying
-from services.delivery.publishing.domain.publication import PUBLICATIONS, Claimed, Publication
+from services.delivery.publishing.domain.publication import Claimed, Publication
 from services.delivery.publishing.store import PublicationStore
-
-SHORTEST_WAIT_SECONDS: Final = 0.01
 
 log = structlog.get_logger()
 
@@ -33,7 +30,6 @@ class PublicationRepository:
     lease_seconds: float
     account_concurrency: int
     """About so many to one account may be under way in all processes together."""
-    poll_seconds: float
     clean: Callable[[Claimed, JsonObject | None], None]
     """Begins to tidy up after a failure that was recorded."""
 
@@ -57,26 +53,24 @@ class PublicationRepository:
         async with self.outbox.database.connection() as connection:
             await PublicationStore(connection).postpone([(claimed, 0.0) for claimed in jobs])
 
-    async def record(self, results: Sequence[Result]) -> None:
+    async def record(self, results: Sequence[Result]) -> float | None:
         async with self.outbox.database.transaction() as connection:
             store = PublicationStore(connection)
             results = await _with_reasons(store, results)
             await _count_answers(store, results)
             told = await _written(store, results)
             await self.outbox.write(connection, [_about(claimed, event) for claimed, _, event in told])
-        for name in (RELAY, PUBLICATIONS):  # what was postponed may be due soon
-            self.outbox.wakeups.wake(name)
+        if told:
+            self.outbox.wakeups.wake(RELAY)
         for claimed, outcome, event in told:
             _log(claimed, outcome, event)
             if isinstance(outcome, Failed):
                 self.clean(claimed, outcome.state)
+        return min((outcome.seconds for _, outcome in results if isinstance(outcome, Retrying | Postponed)), default=None)
 
-    async def seconds_until_due(self) -> float:
-        """Until something becomes due, if that is soon. Whoever makes something due here wakes its loop."""
-        longest = LONGER * self.poll_seconds
+    async def seconds_until_due(self) -> float | None:
         async with self.outbox.database.connection() as connection:
-            seconds = await PublicationStore(connection).seconds_until_due()
-        return longest if seconds is None else min(longest, max(SHORTEST_WAIT_SECONDS, seconds))
+            return await PublicationStore(connection).seconds_until_due()
 
 
 async def _with_reasons(store: PublicationStore, results: Sequence[Result]) -> Sequence[Result]:
