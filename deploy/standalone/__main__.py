@@ -13,11 +13,13 @@ from deploy.standalone.place import DataFolder, PlaceTakenError, bind, stop_on_s
 from deploy.standalone.settings import StandaloneSecrets, StandaloneSettings
 from libs.observability.logging import configure_logging
 from libs.observability.tracing import configure_tracing
+from libs.runtime.file_limit import raise_file_limit
 from libs.runtime.host import Host
 from libs.runtime.process import built, give_up, read_settings
 
 
 def main() -> None:
+    raise_file_limit()
     settings = read_settings(StandaloneSettings)
     configure_logging(settings.log_level, settings.log_format)
     configure_tracing("longshore")

@@ -12,6 +12,7 @@ from libs.object_store.port import ObjectStore
 from libs.object_store.s3 import S3Store
 from libs.observability.logging import configure_logging
 from libs.observability.tracing import configure_tracing
+from libs.runtime.file_limit import raise_file_limit
 from libs.runtime.host import Host
 from libs.runtime.service import Service
 from libs.runtime.settings import ServiceSettings
@@ -32,6 +33,7 @@ def main(name: str, build: Callable[[S], Service], settings_class: type[S], *, n
     `needs` are the fields that this service requires besides `REQUIRED`: it is given no secret that it has no use for.
     """
     settings = read_settings(settings_class, required=(*REQUIRED, *needs), service=name)
+    raise_file_limit()
     configure_logging(settings.log_level, settings.log_format)
     configure_tracing(name)
     uvloop.run(_run(name, build, settings))
