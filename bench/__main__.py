@@ -9,8 +9,9 @@ PARTS = {
     "bench.form": "Forms: form-data into the disk store beside a bare socket-to-file copy",
     "bench.base": "Uploads: POST /base/ of a standalone beside a bare socket-to-file copy",
     "bench.read": "Files: small and large published ones of a standalone beside nginx",
-    "bench.register": "Registrations: the eachlabs endpoint beside a bare validated one",
+    "bench.register": "Registrations: each of the five APIs beside a bare validated endpoint",
     "bench.chain": "The whole chain: CPU, statements, commits and WAL of one small upload in a burst",
+    "bench.growth": "Growth: what an upload leaves behind, and what later ones cost",
     "bench.latency": "Latency: from stored to webhook",
 }
 
