@@ -9,7 +9,7 @@ PARTS = {
     "bench.form": "Forms: form-data into the disk store beside a bare socket-to-file copy",
     "bench.base": "Uploads: POST /base/ of a standalone beside a bare socket-to-file copy",
     "bench.read": "Files: small and large published ones of a standalone beside nginx",
-    "bench.register": "Registrations: the eachlabs endpoint beside a bare validated one",
+    "bench.register": "Registrations: each of the five APIs beside a bare validated endpoint",
     "bench.chain": "The whole chain: CPU, statements, commits and WAL of one small upload in a burst",
     "bench.chain --distributed": "The same with every service in a process of its own, on RabbitMQ and an S3 server",
     "bench.latency": "Latency: from stored to webhook, alone and at half of the saturating load",
@@ -17,6 +17,7 @@ PARTS = {
     "bench.drain": "Drain: what waited for a stopped service",
     "bench.media": "Media: the ladder of a 1080p video beside one plain ffmpeg command, images beside libvips in process",
     "bench.webhooks": "Webhooks: first attempts of a burst, beside hostile receivers too, and a backlog that drains",
+    "bench.growth": "Growth: what an upload leaves behind, and what later ones cost",
 }
 
 

@@ -18,7 +18,10 @@ CREATE TABLE outbox (
     last_error  text,
     sent_at     timestamptz, -- null: it waits
     CHECK (cardinality(event_types) = cardinality(event_ids) AND cardinality(envelopes) = cardinality(event_ids))
-) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_cost_delay = 0);
+) WITH (
+    fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_cost_delay = 0,
+    toast.autovacuum_vacuum_scale_factor = 0.01, toast.autovacuum_vacuum_cost_delay = 0
+);
 
 CREATE INDEX outbox_due ON outbox (next_at, id) WHERE sent_at IS NULL;
 CREATE INDEX outbox_sent ON outbox (sent_at, id) WHERE sent_at IS NOT NULL;

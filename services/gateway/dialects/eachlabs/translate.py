@@ -149,4 +149,4 @@ def rendition_url(base_url: str, upload_id: UploadId, name: str) -> str:
 
 def timestamp(at: datetime) -> str:
     """`2026-09-01T10:00:00Z`"""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

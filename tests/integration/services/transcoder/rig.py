@@ -71,7 +71,10 @@ class Rig:
         return await until(last)
 
     async def envelopes(self, upload: UploadCompleted) -> list[Envelope]:
-        """What waits in the outbox about the upload; no relay takes it away. Like a consumer it knows what it has seen."""
+        """What waits in the outbox about the upload; no relay takes it away.
+
+        What is said again has the id that it had before, by which whoever hears it knows it: it stands here once.
+        """
         async with self.service.outbox.database.connection() as connection:
             rows = await connection.fetch(
                 """
@@ -80,8 +83,10 @@ class Rig:
                 """,
                 str(upload.upload_id),
             )
-        envelopes = [Envelope.model_validate_json(row["envelope"]) for row in rows]
-        return list({envelope.id: envelope for envelope in envelopes}.values())
+        known: dict[UUID, Envelope] = {}
+        for envelope in (Envelope.model_validate_json(row["envelope"]) for row in rows):
+            known.setdefault(envelope.id, envelope)
+        return list(known.values())
 
     async def job(self, upload: UploadCompleted) -> dict[str, Any]:
         async with self.service.outbox.database.connection() as connection:
