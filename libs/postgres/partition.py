@@ -41,11 +41,11 @@ class DailyPartitions:
             return
         today: date = await connection.fetchval(TODAY)
         existing = {str(row["relname"]) for row in await connection.fetch(PARTITIONS, self.table)}
+        if keep is not None:  # first: it locks the whole table, which whoever waits for the default partition has locked, too
+            await self._drop(connection, existing, before=today - keep)
         for day in (today + timedelta(days=ahead) for ahead in range(DAYS_AHEAD + 1)):
             if self._name(day) not in existing:
                 await self._add(connection, day)
-        if keep is not None:
-            await self._drop(connection, existing, before=today - keep)
 
     async def _add(self, connection: Connection, day: date) -> None:
         """Attached, not created in place: that would keep everybody out of the whole table for a moment."""
