@@ -20,7 +20,8 @@ from libs.runtime.wakeup import Wakeups
 
 log = structlog.get_logger()
 
-POLL_SECONDS: Final = 2.0
+POLL_SECONDS: Final = 1.0
+"""Ten times as long at most (`Poll`): so long may a job wait for this process while another one, which got it, has no slot."""
 DRAIN_SECONDS: Final = 3.0
 """For jobs under way at a stop: one that can end now need not be done again."""
 STOP_SECONDS: Final = 3.0

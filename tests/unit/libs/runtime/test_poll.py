@@ -1,5 +1,6 @@
 """The pauses of a loop that nobody tells of work."""
 
+from libs.jobs.worker import POLL_SECONDS
 from libs.runtime.poll import Poll
 
 
@@ -21,3 +22,8 @@ def test_work_that_becomes_due_later_is_found_before_twice_its_time_has_passed()
 def test_without_a_longest_pause_it_is_ten_times_the_first() -> None:
     poll = Poll(1)
     assert [poll.next_pause() for _ in range(6)][-1] == 10
+
+
+def test_a_worker_without_work_finds_what_another_process_has_no_slot_for_within_ten_seconds() -> None:
+    poll = Poll(POLL_SECONDS)
+    assert max(poll.next_pause() for _ in range(10)) <= 10
