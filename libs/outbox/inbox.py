@@ -40,7 +40,7 @@ INSERT_INBOX = """
 PURGE_DEFAULT = """
     DELETE FROM inbox_default WHERE (event_id, received_on) IN (
         SELECT event_id, received_on FROM inbox_default
-        WHERE received_on < (now() AT TIME ZONE 'UTC')::date - $1::interval LIMIT $2
+        WHERE received_on < (now() AT TIME ZONE 'UTC' - $1::interval)::date LIMIT $2
     )
 """
 

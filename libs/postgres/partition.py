@@ -22,7 +22,7 @@ PARTITIONS = """
     SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = $1::text::regclass
 """
 TAKE_TURN = "SELECT pg_try_advisory_xact_lock(hashtext('partitions'), hashtext(current_schema() || '.' || $1))"
-TODAY = "SELECT (now() AT TIME ZONE 'UTC')::date"
+NOW = "SELECT now() AT TIME ZONE 'UTC'"
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,13 @@ class DailyPartitions:
         """
         if not await connection.fetchval(TAKE_TURN, self.table):
             return
-        today: date = await connection.fetchval(TODAY)
+        now: datetime = await connection.fetchval(NOW)
         existing = {str(row["relname"]) for row in await connection.fetch(PARTITIONS, self.table)}
-        for day in (today + timedelta(days=ahead) for ahead in range(DAYS_AHEAD + 1)):
+        if keep is not None:  # first: it locks the whole table, which whoever waits for the default partition has locked, too
+            await self._drop(connection, existing, before=(now - keep).date())
+        for day in (now.date() + timedelta(days=ahead) for ahead in range(DAYS_AHEAD + 1)):
             if self._name(day) not in existing:
                 await self._add(connection, day)
-        if keep is not None:
-            await self._drop(connection, existing, before=today - keep)
 
     async def _add(self, connection: Connection, day: date) -> None:
         """Attached, not created in place: that would keep everybody out of the whole table for a moment."""

@@ -106,6 +106,7 @@ class Processor:
                     segment_prefix=stream.segment_prefix, on_percent=progress.reach, on_growth=stream.look,
                 )  # fmt: skip
         except MediaError:
+            await self.reporter.confirm(job)  # what another worker has published since then is not ours to delete
             await stream.withdraw()
             raise
 

@@ -30,6 +30,12 @@ class Reporter:
         )
         await self._report(job, 0, event)
 
+    async def confirm(self, job: Job) -> None:
+        """Says nothing. Raises LeaseLostError where the job is no longer ours."""
+        async with self._outbox.database.connection() as connection:
+            if not await TranscoderStore(connection).report(job, 0):
+                raise LeaseLostError
+
     async def _report(self, job: Job, percent: int, event: Event) -> None:
         async with self._outbox.database.transaction() as connection:
             if not await TranscoderStore(connection).report(job, percent):

@@ -69,6 +69,43 @@ async def test_days_are_dropped_whole_and_partitions_are_made_ahead(open_outbox:
     assert {f"inbox_{today + timedelta(days=ahead):%Y%m%d}" for ahead in range(DAYS_AHEAD + 1)} <= names
 
 
+async def test_a_day_stays_until_its_last_moment_is_old_enough(open_outbox: OpenOutbox) -> None:
+    outbox = await open_outbox("session")
+    yesterday, day_before = uuid4(), uuid4()
+    since_midnight = await time_of_day(outbox)
+    await received(outbox, yesterday, days_ago=1)
+    await maintain_once(outbox, since_midnight + timedelta(hours=1))
+    assert await events(outbox) == [yesterday]
+
+    await received(outbox, day_before, days_ago=2)
+    await maintain_once(outbox, since_midnight + timedelta(hours=25))
+    assert set(await events(outbox)) == {yesterday, day_before}
+    await maintain_once(outbox, since_midnight)
+    assert await events(outbox) == []
+
+
+async def test_partitions_change_while_events_are_handled(open_outbox: OpenOutbox) -> None:
+    outbox = await open_outbox("session")
+    # Given a day that is too old, one without a partition, and a handler that has entered its events
+    await received(outbox, uuid4(), days_ago=5, partition=True)
+    await execute(outbox, f"DROP TABLE inbox_{await database_day(outbox) + timedelta(days=DAYS_AHEAD):%Y%m%d}")
+    async with outbox.database.transaction() as connection:
+        await insert_new(connection, [uuid4()])
+        # When the partitions are to be changed, and another handler comes meanwhile
+        maintaining = asyncio.create_task(maintain_once(outbox, TWO_DAYS))
+        await until_somebody_waits(outbox)
+        handling = asyncio.create_task(handle(outbox))
+        await asyncio.sleep(0.1)
+    # Then none of them waits for another that waits for it
+    await maintaining
+    await handling
+
+
+async def handle(outbox: Outbox) -> None:
+    async with outbox.database.transaction() as connection:
+        await insert_new(connection, [uuid4()])
+
+
 async def test_a_day_without_a_partition_fails_nothing(open_outbox: OpenOutbox) -> None:
     outbox = await open_outbox("session")
     today = await database_day(outbox)
@@ -102,6 +139,12 @@ async def database_day(outbox: Outbox) -> date:
     async with outbox.database.connection() as connection:
         day: date = await connection.fetchval("SELECT (now() AT TIME ZONE 'UTC')::date")
     return day
+
+
+async def time_of_day(outbox: Outbox) -> timedelta:
+    async with outbox.database.connection() as connection:
+        time: timedelta = await connection.fetchval("SELECT (now() AT TIME ZONE 'UTC')::time::interval")
+    return time
 
 
 async def partitions(outbox: Outbox) -> set[str]:

@@ -17,6 +17,8 @@ from contracts.events import FileInspected, ProcessingCompleted, ProcessingFaile
 from contracts.ids import TenantId
 from libs.object_store.disk import DiskStore
 from libs.object_store.port import StoreUnavailableError
+from services.transcoder.adapters.transcoder import Transcoder
+from services.transcoder.domain.error import LimitExceededError
 from services.transcoder.usecases.cleaning import Cleaner
 from tests.integration.services.transcoder import rig as rigs
 from tests.integration.services.transcoder.rig import Rig, only, running, until
@@ -127,6 +129,29 @@ async def test_a_job_that_keeps_killing_its_workers_is_given_up(database_dsn: st
             failed = only(await other.ended(upload), ProcessingFailed)
 
     assert failed.code == "internal"
+
+
+async def test_a_worker_that_fails_after_another_took_over_deletes_nothing(
+    database_dsn: str, tmp_path: Path, video: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = "hls/240p/01234567-00000.ts"
+
+    async def fails_late(*_arguments: object, **_options: object) -> None:
+        async with rig.service.outbox.database.connection() as connection:
+            await connection.execute("UPDATE job SET lease = gen_random_uuid(), next_at = now() + interval '1 hour'")
+        key = f"files/{upload.upload_id}/renditions/{others}"
+        await rig.store.write(key, rigs._chunks(b"of the other one"), content_type="video/mp2t")
+        raise LimitExceededError("Transcoding the video takes more time than one file may take.")
+
+    monkeypatch.setattr(Transcoder, "run", fails_late)
+    async with running(database_dsn, tmp_path, transcoder_lease_seconds=30) as rig:
+        upload = await rig.upload(video, "video/mp4")
+
+        async def has_ended() -> bool:
+            return bool(await rig.keys(upload)) and not list(tmp_path.glob("transcoder/run-*/*/in.bin"))
+
+        await until(has_ended)
+        assert await rig.keys(upload) == [others]
 
 
 async def test_a_file_deleted_during_its_job_leaves_nothing(database_dsn: str, tmp_path: Path, long_video: bytes) -> None:
