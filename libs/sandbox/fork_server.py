@@ -73,11 +73,12 @@ class ForkServer:
         for file in files[1:]:
             os.close(file)
         self._channels[pid] = channel
-        self._selector.register(channel, selectors.EVENT_READ, lambda: self._hang_up(pid))
+        self._selector.register(channel, selectors.EVENT_READ, lambda: self._hang_up(pid, channel))
 
-    def _hang_up(self, pid: int) -> None:
-        self._selector.unregister(self._channels[pid])
-        kill(pid)
+    def _hang_up(self, pid: int, channel: socket.socket) -> None:
+        if self._channels.get(pid) is channel:  # else it was reaped at the same moment
+            self._selector.unregister(channel)
+            kill(pid)
 
     def _reap(self) -> None:
         self._ended.recv(1 << 10)
@@ -87,7 +88,8 @@ class ForkServer:
             with self._channels.pop(found.si_pid) as channel:
                 if channel in self._selector.get_map():
                     self._selector.unregister(channel)
-                    channel.send(str(os.waitstatus_to_exitcode(status)).encode(), socket.MSG_NOSIGNAL)
+                    with contextlib.suppress(ConnectionError):  # who waited for it has just gone
+                        channel.send(str(os.waitstatus_to_exitcode(status)).encode(), socket.MSG_NOSIGNAL)
 
 
 def kill(pid: int) -> None:

@@ -239,6 +239,20 @@ async def test_a_cancelled_caller_leaves_nothing_running(programs: Programs) -> 
     assert await is_gone(int(lines[0]))
 
 
+async def test_a_caller_that_goes_as_its_program_ends_disturbs_nobody_else(programs: Programs) -> None:
+    async def cancelled_after(seconds: float) -> None:
+        running = asyncio.create_task(programs.run("pass"))
+        await asyncio.wait([running], timeout=seconds)
+        running.cancel()
+        await asyncio.wait([running])
+
+    lasting = asyncio.create_task(programs.run("import time; time.sleep(3); print('whole')"))
+    for _ in range(6):
+        await asyncio.gather(*(cancelled_after(milliseconds / 1000) for milliseconds in range(40)))
+
+    assert (await lasting).stdout == b"whole\n"
+
+
 async def test_it_dies_with_a_killed_parent(tmp_path: Path) -> None:
     parent = f"""
 import asyncio, pathlib
