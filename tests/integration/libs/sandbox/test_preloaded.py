@@ -22,6 +22,7 @@ from tests.integration.services.transcoder.rig import until
 
 PROGRAM = "tests.integration.libs.sandbox.given_code"
 THREADS = "tests.integration.libs.sandbox.thread_at_import"
+SECOND_FORK_FAILS = "tests.integration.libs.sandbox.second_fork_fails"
 
 
 class Programs:
@@ -288,6 +289,21 @@ async def test_a_fork_server_that_died_is_started_again(programs: Programs) -> N
         return (await programs.run("print('again')")).stdout == b"again\n"
 
     await until(works_again)
+
+
+async def test_a_process_that_cannot_be_forked_ends_no_other(tmp_path: Path) -> None:
+    programs = Programs(PreloadedPrograms(Sandbox("auto"), (PROGRAM, SECOND_FORK_FAILS)), tmp_path)
+    lines: list[str] = []
+    lasting = asyncio.create_task(
+        programs.run("import time; print('begun', flush=True); time.sleep(1); print('ended')", lines=lines)
+    )
+    await until(lambda: _true(lines))
+
+    assert (await programs.run("pass")).code == -signal.SIGKILL
+    assert (await lasting).code == 0
+    assert lines == ["begun", "ended"]
+    assert (await programs.run("pass")).code == 0
+    await programs.preloaded.close()
 
 
 async def test_a_module_with_threads_is_not_forked(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
