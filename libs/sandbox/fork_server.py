@@ -67,17 +67,25 @@ class ForkServer:
             self._selector.unregister(self._control)
             return
         channel, parent = socket.socket(fileno=files[0]), os.getpid()
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError:  # for want of memory or numbers: as if this one had been killed, and no other
+            traceback.print_exc()
+            pid = None
         if pid == 0:
             run(request, files[1:], parent, is_isolated=self._is_isolated)
         for file in files[1:]:
             os.close(file)
-        self._channels[pid] = channel
-        self._selector.register(channel, selectors.EVENT_READ, lambda: self._hang_up(pid))
+        if pid is None:
+            channel.close()
+        else:
+            self._channels[pid] = channel
+            self._selector.register(channel, selectors.EVENT_READ, lambda: self._hang_up(pid, channel))
 
-    def _hang_up(self, pid: int) -> None:
-        self._selector.unregister(self._channels[pid])
-        kill(pid)
+    def _hang_up(self, pid: int, channel: socket.socket) -> None:
+        if self._channels.get(pid) is channel:  # else it was reaped at the same moment
+            self._selector.unregister(channel)
+            kill(pid)
 
     def _reap(self) -> None:
         self._ended.recv(1 << 10)
@@ -87,7 +95,8 @@ class ForkServer:
             with self._channels.pop(found.si_pid) as channel:
                 if channel in self._selector.get_map():
                     self._selector.unregister(channel)
-                    channel.send(str(os.waitstatus_to_exitcode(status)).encode(), socket.MSG_NOSIGNAL)
+                    with contextlib.suppress(ConnectionError):  # who waited for it has just gone
+                        channel.send(str(os.waitstatus_to_exitcode(status)).encode(), socket.MSG_NOSIGNAL)
 
 
 def kill(pid: int) -> None:

@@ -1,7 +1,7 @@
 """Timers of the gateway: each has `once`, which `repeated` makes a loop."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -110,5 +110,5 @@ class PurgeDeliveryLog:
     async def once(self) -> bool:
         """True when more may be waiting."""
         async with self._outbox.database.connection() as connection:
-            purged = await DeliveryLogStore(connection).purge(datetime.now(UTC) - self._retention, PURGE_BATCH)
+            purged = await DeliveryLogStore(connection).purge(self._retention, PURGE_BATCH)
         return purged == PURGE_BATCH

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -67,15 +67,16 @@ class DeliveryLogStore:
         )
         return found
 
-    async def purge(self, before: datetime, limit: int) -> int:
-        """Deletes what ended before then, at most `limit`; answers how many."""
+    async def purge(self, age: timedelta, limit: int) -> int:
+        """Deletes what ended so long ago, at most `limit`; answers how many."""
         status = await self._connection.execute(
             """
             DELETE FROM deliveries WHERE delivery_id = ANY (ARRAY(
                 SELECT delivery_id FROM deliveries
-                WHERE endpoint_id IS NOT NULL AND status IN ('delivered', 'failed') AND changed_at < $1 LIMIT $2))
+                WHERE endpoint_id IS NOT NULL AND status IN ('delivered', 'failed') AND changed_at < now() - $1::interval
+                LIMIT $2))
             """,
-            before,
+            age,
             limit,
         )
         return int(status.split()[-1])

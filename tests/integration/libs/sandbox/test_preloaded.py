@@ -22,6 +22,7 @@ from tests.integration.services.transcoder.rig import until
 
 PROGRAM = "tests.integration.libs.sandbox.given_code"
 THREADS = "tests.integration.libs.sandbox.thread_at_import"
+SECOND_FORK_FAILS = "tests.integration.libs.sandbox.second_fork_fails"
 
 
 class Programs:
@@ -239,6 +240,20 @@ async def test_a_cancelled_caller_leaves_nothing_running(programs: Programs) -> 
     assert await is_gone(int(lines[0]))
 
 
+async def test_a_caller_that_goes_as_its_program_ends_disturbs_nobody_else(programs: Programs) -> None:
+    async def cancelled_after(seconds: float) -> None:
+        running = asyncio.create_task(programs.run("pass"))
+        await asyncio.wait([running], timeout=seconds)
+        running.cancel()
+        await asyncio.wait([running])
+
+    lasting = asyncio.create_task(programs.run("import time; time.sleep(3); print('whole')"))
+    for _ in range(6):
+        await asyncio.gather(*(cancelled_after(milliseconds / 1000) for milliseconds in range(40)))
+
+    assert (await lasting).stdout == b"whole\n"
+
+
 async def test_it_dies_with_a_killed_parent(tmp_path: Path) -> None:
     parent = f"""
 import asyncio, pathlib
@@ -274,6 +289,21 @@ async def test_a_fork_server_that_died_is_started_again(programs: Programs) -> N
         return (await programs.run("print('again')")).stdout == b"again\n"
 
     await until(works_again)
+
+
+async def test_a_process_that_cannot_be_forked_ends_no_other(tmp_path: Path) -> None:
+    programs = Programs(PreloadedPrograms(Sandbox("auto"), (PROGRAM, SECOND_FORK_FAILS)), tmp_path)
+    lines: list[str] = []
+    lasting = asyncio.create_task(
+        programs.run("import time; print('begun', flush=True); time.sleep(1); print('ended')", lines=lines)
+    )
+    await until(lambda: _true(lines))
+
+    assert (await programs.run("pass")).code == -signal.SIGKILL
+    assert (await lasting).code == 0
+    assert lines == ["begun", "ended"]
+    assert (await programs.run("pass")).code == 0
+    await programs.preloaded.close()
 
 
 async def test_a_module_with_threads_is_not_forked(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

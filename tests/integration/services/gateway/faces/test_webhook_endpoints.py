@@ -22,6 +22,7 @@ from services.gateway.jobs import PurgeDeliveryLog
 from services.gateway.platform import webhook_endpoint
 from services.gateway.store import TenantStore
 from services.gateway.store.tenant import Tenant
+from tests.clock import turn_clock
 from tests.integration.services.gateway.faces.conftest import Gateway
 
 PATH = "/platform/v1/webhook-endpoints"
@@ -325,6 +326,18 @@ async def test_old_deliveries_leave_the_log(gateway: Gateway, owner: Owner) -> N
     assert not await PurgeDeliveryLog(gateway.outbox, retention=timedelta(days=30)).once()
     _, page = await owner.call("GET", f"/{created['id']}/deliveries")
     assert {delivery["id"] for delivery in page["deliveries"]} == {str(kept), str(waiting)}
+
+
+async def test_deliveries_leave_the_log_by_the_databases_clock(
+    gateway: Gateway, owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    created = await owner.makes()
+    await owner.delivered(created, "failed", 1, delivery_id=uuid4())
+    with monkeypatch.context() as turned:
+        turn_clock(turned, timedelta(days=31).total_seconds())
+        await PurgeDeliveryLog(gateway.outbox, retention=timedelta(days=30)).once()
+    _, page = await owner.call("GET", f"/{created['id']}/deliveries")
+    assert len(page["deliveries"]) == 1
 
 
 # ------------------------------------------------------------ replay and ping
