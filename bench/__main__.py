@@ -8,6 +8,7 @@ PARTS = {
     "bench.small": "Small uploads: into the disk store and promoted, beside one durable file each",
     "bench.form": "Forms: form-data into the disk store beside a bare socket-to-file copy",
     "bench.base": "Uploads: POST /base/ of a standalone beside a bare socket-to-file copy",
+    "bench.base_s3": "Uploads into S3: POST /base/ of a standalone beside boto3's parallel upload to the same server",
     "bench.read": "Files: small and large published ones of a standalone beside nginx",
     "bench.register": "Registrations: each of the five APIs beside a bare validated endpoint",
     "bench.chain": "The whole chain: CPU, statements, commits and WAL of one small upload in a burst",
