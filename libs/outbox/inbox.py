@@ -13,7 +13,7 @@ from libs.outbox.unit_of_work import Outbox
 from libs.postgres.database import Connection
 from libs.postgres.partition import DailyPartitions
 
-PARTITIONS = DailyPartitions("inbox", lambda day: f"'{day.isoformat()}'")
+PARTITIONS = DailyPartitions("inbox", "received_on", lambda day: f"'{day.isoformat()}'")
 
 LONGEST_TRANSACTION = timedelta(minutes=2)
 """No transaction of a handler is open so long."""

@@ -1,7 +1,7 @@
 """Tables that are partitioned by day: what is old goes with its partition, without a trace in the others' pages and indexes.
 
-Each has a default partition, `<table>_default`, so that nothing fails where no partition was made in time; what fell into it
-stays there, and whoever owns the table deletes it row by row.
+Each has a default partition, `<table>_default`, so that nothing fails where no partition was made in time. What fell into it
+moves to the partition of its day when that is made. Where it is much, it stays; whoever owns the table deletes it row by row.
 """
 
 from collections.abc import Callable
@@ -18,6 +18,9 @@ log = structlog.get_logger()
 DAYS_AHEAD = 3
 """So many days may the job that makes partitions be off."""
 
+FEW = 10_000
+"""Rows that move from the default partition in a moment."""
+
 PARTITIONS = """
     SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = $1::text::regclass
 """
@@ -27,9 +30,10 @@ NOW = "SELECT now() AT TIME ZONE 'UTC'"
 
 @dataclass(frozen=True)
 class DailyPartitions:
-    """`bound` tells the SQL literal of the partition key with which a day (in UTC) begins."""
+    """`key` is the column that decides, `bound` tells the SQL literal with which a day (in UTC) begins there."""
 
     table: str
+    key: str
     bound: Callable[[date], str]
 
     async def maintain(self, connection: Connection, keep: timedelta | None) -> None:
@@ -49,16 +53,23 @@ class DailyPartitions:
 
     async def _add(self, connection: Connection, day: date) -> None:
         """Attached, not created in place: that would keep everybody out of the whole table for a moment."""
-        name = self._name(day)
+        name, default = self._name(day), f"{self.table}_default"
+        begin, end = self.bound(day), self.bound(day + timedelta(days=1))
+        of_day = f"{self.key} >= {begin} AND {self.key} < {end}"
         try:
             async with connection.transaction():
                 await connection.execute(f"CREATE TABLE {name} (LIKE {self.table} INCLUDING ALL)")
+                await connection.execute(f"LOCK TABLE {default}")  # as ATTACH does: now nobody waits for a row that moves
                 await connection.execute(
-                    f"ALTER TABLE {self.table} ATTACH PARTITION {name} "
-                    f"FOR VALUES FROM ({self.bound(day)}) TO ({self.bound(day + timedelta(days=1))})"
+                    f"WITH moved AS (DELETE FROM {default} WHERE ctid = ANY (ARRAY("
+                    f"SELECT ctid FROM {default} WHERE {of_day} LIMIT {FEW})) RETURNING *) "
+                    f"INSERT INTO {name} SELECT * FROM moved"
+                )
+                await connection.execute(
+                    f"ALTER TABLE {self.table} ATTACH PARTITION {name} FOR VALUES FROM ({begin}) TO ({end})"
                 )
         except asyncpg.CheckViolationError:
-            # The default partition has rows of that day already: the others of that day go there, too.
+            # The default partition has many rows of that day: the others of that day go there, too.
             log.warning("partition.late", table=self.table, day=day.isoformat())
 
     async def _drop(self, connection: Connection, existing: set[str], *, before: date) -> None:

@@ -78,12 +78,7 @@ class FormStream:
     async def _read(self) -> bytes:
         try:
             async with asyncio.timeout(self._limits.idle_seconds):
-                # As it came: `readany` would join what has gathered, which copies it.
-                is_between_chunks = True
-                while is_between_chunks:
-                    chunk, is_end_of_chunk = await self._request.content.readchunk()
-                    is_between_chunks = is_end_of_chunk and not chunk
-                return chunk
+                return await self._request.content.readany()
         except TimeoutError:
             raise RequestTimeoutError("The body did not arrive in time.") from None
         except (web.RequestPayloadError, ConnectionError):

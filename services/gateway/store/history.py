@@ -15,7 +15,7 @@ def begin_of(day: date) -> str:
     return f"'{first_id_of(datetime.combine(day, time(), UTC))}'"
 
 
-TIMELINES = DailyPartitions("upload_events", begin_of)
+TIMELINES = DailyPartitions("upload_events", "upload_id", begin_of)
 
 # Rows are walked in the order of their ids: an index on what changes would cost every upload more than this.
 STEP = """

@@ -90,6 +90,22 @@ async def test_the_timeline_of_an_old_day_is_dropped_as_a_whole(outbox: Outbox) 
         assert len(await UploadStore(connection).timeline(young)) == 1
 
 
+async def test_a_line_about_an_earlier_id_that_lies_within_a_coming_day_does_not_keep_that_day_from_its_partition(
+    outbox: Outbox,
+) -> None:
+    coming = await database_day(outbox) + timedelta(days=2)
+    name = f"upload_events_{coming:%Y%m%d}"
+    await execute(outbox, f"DROP TABLE {name}")
+    upload_id = UploadId(first_id_of(datetime.combine(coming, time(12), UTC)))  # as a random one may be
+    await delivered(outbox, upload_id)
+
+    await TimelineDays(outbox, keep=MONTH).once()
+
+    async with outbox.database.connection() as connection:
+        assert await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", name)
+        assert len(await UploadStore(connection).timeline(upload_id)) == 1
+
+
 async def test_the_timeline_of_an_upload_with_any_id_is_kept_once(outbox: Outbox) -> None:
     for upload_id in (UploadId(uuid4()), UploadId(UUID(int=1)), await upload(outbox, "updated_at = now()")):
         delivery_id = DeliveryId(uuid4())
