@@ -63,7 +63,7 @@ async def test_every_segment_can_be_decoded_by_itself(samples: Samples, tmp_path
 
 
 async def test_a_movie_of_a_size_of_its_own_lies_beside_the_ladder(samples: Samples, tmp_path: Path) -> None:
-    made = await transcoded(samples.film("upright.mp4", "testsrc2=s=240x320:r=25:d=1", "sine=d=1"), tmp_path)
+    made = await transcoded(samples.film("portrait.mp4", "testsrc2=s=240x320:r=25:d=1", "sine=d=1"), tmp_path)
 
     with av.open(str(made.path("video.mp4"))) as movie, av.open(str(made.path("hls/240p/00000.ts"))) as rung:
         sizes = [(file.streams.video[0].width, file.streams.video[0].height) for file in (movie, rung)]
