@@ -35,14 +35,8 @@ _CODES = {403: "AccessDenied", 404: "NoSuchKey", 412: "PreconditionFailed", 416:
 """For answers without a body, as to HEAD."""
 _LARGE_BYTES = 128 * 1024
 """From here on a body is hashed in a thread."""
-_KEEPALIVE = (
-    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
-    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 60_000),
-)
-"""It notices within a minute that the other side is gone, however long that may take to answer."""
+_KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 60_000}
+"""Notices within a minute that the other side is gone, however long an answer may take. Not all systems have all of it."""
 
 Piece = bytes | bytearray | memoryview
 Body = Sequence[Piece]
@@ -259,6 +253,8 @@ def _sha256(body: Body) -> str:
 def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
     family, kind, protocol, _name, _address = address
     opened = socket.socket(family, kind, protocol)
-    for option in _KEEPALIVE:
-        opened.setsockopt(*option)
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _KEEPALIVE.items():
+        if (option := getattr(socket, name, None)) is not None:
+            opened.setsockopt(socket.IPPROTO_TCP, option, value)
     return opened

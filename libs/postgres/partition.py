@@ -83,7 +83,7 @@ class DailyPartitions:
         return f"{self.table}_{day:%Y%m%d}"
 
     def _day(self, name: str) -> date | None:
-        """None for the default partition."""
+        """None for a partition that is not of one day."""
         try:
             return datetime.strptime(name.removeprefix(f"{self.table}_"), "%Y%m%d").date()  # noqa: DTZ007 - a day, no moment
         except ValueError:

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -19,6 +18,7 @@ from libs.object_store.disk_files import DiskFiles
 from libs.object_store.disk_tree import InvalidKeyError
 from libs.object_store.incoming import HELD_BYTES
 from libs.object_store.port import ObjectChangedError, ObjectInfo, StoreUnavailableError, delete_prefix
+from tests.integration.libs.object_store.crash import CrashError, crash_before_step
 from tests.integration.libs.object_store.durable_writes import DurableWrites
 
 TYPE = "text/plain"
@@ -136,10 +136,6 @@ async def test_a_replacement_that_fails_leaves_the_old_object(
     assert blobs_of(store.files) == set()
 
 
-class CrashError(BaseException):
-    """Stands for the end of the process: nothing after it is done."""
-
-
 def small(letter: bytes) -> bytes:
     return letter * 3
 
@@ -168,20 +164,7 @@ def blobs_of(files: DiskFiles) -> set[str]:
 
 def crashing(patched: pytest.MonkeyPatch, steps: int) -> None:
     """Each renaming, linking and removing is a step; the process dies before step `steps`."""
-    left = steps
-
-    def dying(original: Callable[..., Any]) -> Callable[..., Any]:
-        def step(*args: Any, **kwargs: Any) -> Any:
-            nonlocal left
-            if left == 0:
-                raise CrashError
-            left -= 1
-            return original(*args, **kwargs)
-
-        return step
-
-    for name in ("rename", "unlink", "link", "rmdir"):
-        patched.setattr(os, name, dying(getattr(os, name)))
+    crash_before_step(patched, steps, [(os, name) for name in ("rename", "unlink", "link", "rmdir")])
 
 
 @pytest.mark.parametrize("make", [small, large])

@@ -2,16 +2,15 @@
 
 import json
 import os
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from libs.object_store import disk_migration
 from libs.object_store.disk import DiskStore
 from libs.object_store.port import ObjectInfo, delete_prefix
+from tests.integration.libs.object_store.crash import CrashError, crash_before_step
 
 AT = datetime(2026, 9, 1, 12, 30, 1, 250_000, tzinfo=UTC)
 CONTENTS = {
@@ -83,32 +82,15 @@ async def test_objects_of_the_version_before_are_found_as_they_were(tmp_path: Pa
     await again.close()
 
 
-class CrashError(BaseException):
-    """Stands for the end of the process: nothing after it is done."""
-
-
 @pytest.mark.parametrize("steps", range(0, 26, 2))
 async def test_a_migration_that_was_killed_goes_on_at_the_next_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: int
 ) -> None:
     """Each renaming, linking and removing is a step; the process dies before step `steps`."""
     old_directory(tmp_path)
-    left = steps
-
-    def dying(original: Callable[..., Any]) -> Callable[..., Any]:
-        def step(*args: Any, **kwargs: Any) -> Any:
-            nonlocal left
-            if left == 0:
-                raise CrashError
-            left -= 1
-            return original(*args, **kwargs)
-
-        return step
-
     with monkeypatch.context() as patched, pytest.raises(CrashError):
         patched.setattr(disk_migration, "BATCH", 2)
-        for name in ("rename", "link", "unlink"):
-            patched.setattr(os, name, dying(getattr(os, name)))
+        crash_before_step(patched, steps, [(os, name) for name in ("rename", "link", "unlink")])
         await opened(tmp_path)
     store = await opened(tmp_path)
     assert await found_in(store) == dict(sorted(CONTENTS.items()))

@@ -19,6 +19,7 @@ from libs.object_store.disk_files import DiskFiles
 from libs.object_store.disk_multipart import DiskMultipart
 from libs.object_store.port import MIN_PART_BYTES, MultipartNotFoundError, OpenMultipart, Part
 from tests.integration.libs.object_store import disk_server
+from tests.integration.libs.object_store.crash import CrashError, crash_before_step
 from tests.integration.libs.object_store.disk_server import Disk, request_head
 from tests.integration.libs.object_store.durable_writes import DurableWrites
 
@@ -58,10 +59,6 @@ def names(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
-class CrashError(BaseException):
-    """Stands for the end of the process: nothing after it is done."""
-
-
 @pytest.mark.parametrize("placed", [True, False])
 @pytest.mark.parametrize("steps", range(18))
 def test_a_crash_at_any_step_loses_nothing_that_was_acknowledged(
@@ -74,23 +71,10 @@ def test_a_crash_at_any_step_loses_nothing_that_was_acknowledged(
     if placed:
         monkeypatch.setattr(disk_multipart, "MIN_PART_BYTES", 5)
     files, multipart = opened(tmp_path)
-    left = steps
-
-    def dying(original: Callable[..., Any]) -> Callable[..., Any]:
-        def step(*args: Any, **kwargs: Any) -> Any:
-            nonlocal left
-            if left == 0:
-                raise CrashError
-            left -= 1
-            return original(*args, **kwargs)
-
-        return step
-
     multipart_id, acknowledged, completed = "", dict[int, Part](), False
     with monkeypatch.context() as patched:
         steps_of = ((os, "rename"), (os, "unlink"), (Path, "touch"), (shutil, "rmtree"), (os, "link"), (os, "ftruncate"))
-        for owner, name in (*steps_of, (os, "copy_file_range")):
-            patched.setattr(owner, name, dying(getattr(owner, name)))
+        crash_before_step(patched, steps, (*steps_of, (os, "copy_file_range")))
         try:
             multipart_id = multipart.start(KEY, "text/plain", {})
             for number, content in ((1, b"wrong"), (2, b"end"), (1, b"start")):
